@@ -1,0 +1,3 @@
+//! Throughput benches.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! MariaDB binary log: event bytes to typed events, GTIDs, coordinates and event groups.

@@ -1,0 +1,1 @@
+//! MariaDB option files: groups, prefixes, repeated and bare keys, includes.

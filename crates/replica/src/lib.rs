@@ -1,0 +1,1 @@
+//! Tributary: a MariaDB binlog-protocol replica engine for fan-in.

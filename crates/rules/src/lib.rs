@@ -1,0 +1,1 @@
+//! Replication filters and database rename, written in source names.

@@ -1,0 +1,1 @@
+//! Real mariadbd servers in temporary directories, call-centre traffic, faults and comparisons.

@@ -1,0 +1,1 @@
+//! SQL statement text: byte-exact token scanner, database renamer, footprints.
