@@ -1,1 +1,23 @@
-//! Real mariadbd servers in temporary directories, call-centre traffic, faults and comparisons.
+//! Real `mariadbd` servers in temporary directories, with call-centre traffic, faults and comparisons.
+//!
+//! The demo, the real-server tests and the benches share this crate. It talks SQL through an independent client and
+//! uses nothing of the engine, so it cannot share a mistake with what it checks.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use tributary_sandbox::{Server, ServerOptions};
+//!
+//! let source = Server::start(ServerOptions::source(1)).await?;
+//! source.run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT)").await?;
+//! assert_eq!(source.value("SELECT COUNT(*) FROM asterisk.t").await?, "0");
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod process;
+mod server;
+mod sql;
+mod template;
+mod watchdog;
+
+pub use server::{Server, ServerOptions};
