@@ -1,3 +1,153 @@
-//! Throughput benches.
+//! Catch-up benches: the same full binlog through the native replica and through Tributary, on real servers.
+//!
+//! `README.md` beside this program says what is measured and how. In the order things happen: [`settings`] say what
+//! to run, [`source`] fills a binlog with the calls of [`call`] into the tables of [`workload`], [`target`] gives each
+//! run a fresh server, [`native`] or [`engine`] catches up on it, [`verify`] compares, [`report`] writes and prints.
 
-fn main() {}
+mod call;
+mod coordinates;
+mod engine;
+mod measure;
+mod native;
+mod report;
+mod settings;
+mod source;
+mod target;
+mod verify;
+mod workload;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::measure::Run;
+use crate::report::{Report, SystemRuns};
+use crate::settings::{Settings, System};
+use crate::source::Source;
+use crate::workload::Workload;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run_until_signal().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the bench. On SIGINT or SIGTERM it is dropped, which ends every process it started.
+async fn run_until_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Signals first: a person who asks to stop is not kept waiting by a bench that happens to be ready.
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => bail!("stopped by SIGTERM"),
+        _ = interrupt.recv() => bail!("stopped by SIGINT"),
+        result = run() => result,
+    }
+}
+
+async fn run() -> Result<()> {
+    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    // Found before the first binlog is filled, so that a missing build costs a second and not a quarter of an hour.
+    let program = match settings.systems.contains(&System::Tributary) {
+        true => Some(engine::program()?),
+        false => None,
+    };
+    let mut report = Report::default();
+    for workload in &settings.workloads {
+        let systems = run_workload(*workload, &settings, program.as_deref())
+            .await
+            .with_context(|| format!("workload {}", workload.name()))?;
+        report.add(*workload, systems);
+        // After every workload, so that a later failure does not take the finished ones with it.
+        report.write()?;
+    }
+    println!("{}", report.to_markdown());
+    Ok(())
+}
+
+/// Fills one binlog and lets every system catch up from it, in rounds.
+async fn run_workload(
+    workload: Workload,
+    settings: &Settings,
+    program: Option<&std::path::Path>,
+) -> Result<Vec<SystemRuns>> {
+    let source = Source::fill(workload, settings.calls).await?;
+    eprintln!("{}: {}", workload.name(), source.describe());
+    let mut systems: Vec<SystemRuns> = settings
+        .systems
+        .iter()
+        .map(|system| SystemRuns::new(*system, source.transactions))
+        .collect();
+    let count = systems.len();
+    for round in 0..settings.runs {
+        for turn in 0..count {
+            // Every round begins with another system, so none always follows the same one.
+            let entry = &mut systems[(round + turn) % count];
+            let run = run_once(entry.system, &source, settings, program)
+                .await
+                .with_context(|| format!("{}, run {}", entry.system.name(), round + 1))?;
+            eprintln!(
+                "{}: run {} of {}: {}: {}",
+                workload.name(),
+                round + 1,
+                settings.runs,
+                entry.system.name(),
+                run
+            );
+            entry.runs.push(run);
+        }
+    }
+    Ok(systems)
+}
+
+/// One catch-up on a fresh target, compared with the source before it counts.
+async fn run_once(
+    system: System,
+    source: &Source,
+    settings: &Settings,
+    program: Option<&std::path::Path>,
+) -> Result<Run> {
+    let target = target::start(system, source.workload, settings).await?;
+    measure::settle_disk().await?;
+    let run = match (system, program) {
+        (System::Tributary, Some(program)) => engine::catch_up(program, source, &target, settings).await,
+        (System::Tributary, None) => bail!("the engine's program was not looked for"),
+        (System::NativeOptimistic | System::NativeSerial, _) => {
+            native::catch_up(source, &target, settings).await
+        }
+    };
+    let run = run.with_context(|| {
+        format!(
+            "the target's error log ends with:\n{}",
+            log_end(&target.error_log())
+        )
+    })?;
+    verify::same_data(source, &target).await?;
+    Ok(run)
+}
+
+/// The last lines of a log, for an error message.
+fn log_end(log: &str) -> String {
+    const LINES_MAX: usize = 20;
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::log_end;
+
+    #[test]
+    fn log_end_keeps_the_last_lines() {
+        let log: String = (0..30).map(|n| format!("line {n}\n")).collect();
+        assert!(log_end(&log).starts_with("line 10\n"));
+        assert!(log_end(&log).ends_with("line 29"));
+        assert_eq!(log_end(""), "");
+    }
+}
