@@ -1,0 +1,164 @@
+//! From footprints to dependencies: who wrote this key, this table, this database last.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use crate::footprint::{Access, Footprint, Scope};
+use crate::ids::{DatabaseId, GroupId, TableId};
+
+/// Lists are cleaned of committed groups when they reach this length, and at each doubling after that.
+const CLEAN_AT: usize = 256;
+
+/// The recent uses of one table.
+#[derive(Debug, Default)]
+struct TableHistory {
+    /// The last group that may have touched any row.
+    whole: Option<GroupId>,
+    /// Groups since `whole` that read.
+    readers: CleanedList,
+    /// Groups since `whole` that wrote known keys.
+    key_writers: CleanedList,
+    /// For each key, the last writer since `whole`.
+    keys: HashMap<u64, GroupId>,
+    keys_clean_at: usize,
+}
+
+/// A list that drops committed groups now and then, so that it stays as long as the window at most.
+#[derive(Debug, Default)]
+struct CleanedList {
+    groups: Vec<GroupId>,
+    clean_at: usize,
+}
+
+impl CleanedList {
+    fn push(&mut self, group: GroupId, is_committed: &dyn Fn(GroupId) -> bool) {
+        if self.groups.last() == Some(&group) {
+            return;
+        }
+        if self.groups.len() >= self.clean_at.max(CLEAN_AT) {
+            self.groups.retain(|&g| !is_committed(g));
+            self.clean_at = self.groups.len() * 2;
+        }
+        self.groups.push(group);
+    }
+}
+
+/// Finds the earlier groups that a new group must follow.
+///
+/// Groups are entered in order of arrival. The answer names the nearest conflicting groups; what those depend on in
+/// turn is not repeated.
+#[derive(Debug, Default)]
+pub(crate) struct Dependencies {
+    tables: HashMap<TableId, TableHistory>,
+    /// Groups whose scope is wider than their tables, oldest first.
+    barriers: Vec<(GroupId, Scope)>,
+    /// Every group, with the databases it touched: what a new barrier must wait for.
+    recent: Vec<(GroupId, SmallVec<[DatabaseId; 2]>)>,
+    recent_clean_at: usize,
+}
+
+impl Dependencies {
+    /// Enters a group and returns what it must follow, without groups that are committed.
+    pub(crate) fn enter(
+        &mut self,
+        group: GroupId,
+        footprint: &Footprint,
+        is_committed: &dyn Fn(GroupId) -> bool,
+    ) -> SmallVec<[GroupId; 4]> {
+        let mut found = SmallVec::new();
+        self.follow_barriers(footprint, &mut found);
+        if footprint.scope != Scope::Tables {
+            self.follow_recent(footprint.scope, &mut found);
+        }
+        for used in &footprint.tables {
+            self.tables
+                .entry(used.table)
+                .or_default()
+                .follow(group, &used.access, is_committed, &mut found);
+        }
+        self.remember(group, footprint, is_committed);
+        found.retain(|dependency| *dependency != group && !is_committed(*dependency));
+        found.sort_unstable_by_key(|dependency| (dependency.connection, dependency.seq));
+        found.dedup();
+        found
+    }
+
+    fn follow_barriers(&mut self, footprint: &Footprint, found: &mut SmallVec<[GroupId; 4]>) {
+        for (barrier, scope) in &self.barriers {
+            let meets = match (scope, footprint.scope) {
+                (Scope::Database(theirs), Scope::Tables) => {
+                    footprint.tables.iter().any(|t| t.database == *theirs)
+                }
+                (Scope::Database(theirs), Scope::Database(mine)) => {
+                    *theirs == mine || footprint.tables.iter().any(|t| t.database == *theirs)
+                }
+                _ => true,
+            };
+            if meets {
+                found.push(*barrier);
+            }
+        }
+    }
+
+    fn follow_recent(&self, scope: Scope, found: &mut SmallVec<[GroupId; 4]>) {
+        let reached = self.recent.iter().filter(|(_, databases)| match scope {
+            Scope::Database(mine) => databases.contains(&mine),
+            Scope::Everything | Scope::Tables => true,
+        });
+        found.extend(reached.map(|(group, _)| *group));
+    }
+
+    fn remember(&mut self, group: GroupId, footprint: &Footprint, is_committed: &dyn Fn(GroupId) -> bool) {
+        self.barriers.retain(|(barrier, _)| !is_committed(*barrier));
+        if footprint.scope != Scope::Tables {
+            self.barriers.push((group, footprint.scope));
+        }
+        if self.recent.len() >= self.recent_clean_at.max(CLEAN_AT) {
+            self.recent.retain(|(recent, _)| !is_committed(*recent));
+            self.recent_clean_at = self.recent.len() * 2;
+        }
+        let mut databases: SmallVec<[DatabaseId; 2]> = footprint.tables.iter().map(|t| t.database).collect();
+        databases.dedup();
+        self.recent.push((group, databases));
+    }
+}
+
+impl TableHistory {
+    fn follow(
+        &mut self,
+        group: GroupId,
+        access: &Access,
+        is_committed: &dyn Fn(GroupId) -> bool,
+        found: &mut SmallVec<[GroupId; 4]>,
+    ) {
+        found.extend(self.whole);
+        match access {
+            Access::Read => {
+                found.extend(self.key_writers.groups.iter().copied());
+                self.readers.push(group, is_committed);
+            }
+            Access::Keys(keys) => {
+                found.extend(self.readers.groups.iter().copied());
+                self.clean_keys(is_committed);
+                for key in keys {
+                    found.extend(self.keys.insert(*key, group));
+                }
+                self.key_writers.push(group, is_committed);
+            }
+            Access::Whole => {
+                found.extend(self.readers.groups.drain(..));
+                found.extend(self.key_writers.groups.drain(..));
+                self.keys.clear();
+                self.whole = Some(group);
+            }
+        }
+    }
+
+    fn clean_keys(&mut self, is_committed: &dyn Fn(GroupId) -> bool) {
+        if self.keys.len() >= self.keys_clean_at.max(4 * CLEAN_AT) {
+            self.keys.retain(|_, writer| !is_committed(*writer));
+            self.keys_clean_at = self.keys.len() * 2;
+        }
+    }
+}
