@@ -14,10 +14,16 @@
 //! # }
 //! ```
 
+mod account;
+mod compare;
 pub mod process;
+pub mod relay;
 mod server;
 mod sql;
 mod template;
 mod watchdog;
 
+pub use account::{Account, create_applier_user, create_replication_user};
+pub use compare::{Comparison, TableReport, compare, open_all_tables};
+pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};

@@ -1,0 +1,63 @@
+//! A table's definition, as far as two servers can agree on it.
+
+/// What `SHOW CREATE TABLE` says, and what reading the rows needs.
+pub(super) struct Definition {
+    /// The statement without its `AUTO_INCREMENT` counter, which an engine may leave at different values.
+    pub(super) statement: String,
+    pub(super) is_view: bool,
+    /// In order, the invisible ones included.
+    pub(super) columns: Vec<String>,
+    /// Positions in `columns` of the primary key; empty when there is none.
+    pub(super) key: Vec<usize>,
+}
+
+/// `statement` without ` AUTO_INCREMENT=123` among the table options, the text after the last `)` of its own line.
+pub(super) fn without_counter(statement: &str) -> String {
+    let options = statement.rfind("\n)").unwrap_or(0);
+    let Some(start) = statement[options..]
+        .find(" AUTO_INCREMENT=")
+        .map(|start| options + start)
+    else {
+        return statement.to_owned();
+    };
+    let after = &statement[start + " AUTO_INCREMENT=".len()..];
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{}{rest}", &statement[..start])
+}
+
+/// The first line in which two definitions differ.
+pub(super) fn first_difference(source: &Definition, target: &Definition) -> Option<String> {
+    if source.statement == target.statement {
+        return None;
+    }
+    let (mut here, mut there) = (source.statement.lines(), target.statement.lines());
+    loop {
+        match (here.next(), there.next()) {
+            (None, None) => return Some("definitions differ in line ends".to_owned()),
+            (a, b) if a == b => {}
+            (a, b) => {
+                let text = |line: Option<&str>| {
+                    line.map_or("nothing".to_owned(), |line| format!("`{}`", line.trim()))
+                };
+                return Some(format!(
+                    "definition: {} on the source, {} on the target",
+                    text(a),
+                    text(b)
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_counter_is_left_out() {
+        let statement = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=5',\n) ENGINE=MyISAM AUTO_INCREMENT=123 DEFAULT CHARSET=latin1";
+        let without = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=5',\n) ENGINE=MyISAM DEFAULT CHARSET=latin1";
+        assert_eq!(without_counter(statement), without);
+        assert_eq!(without_counter(without), without);
+    }
+}
