@@ -1,1 +1,33 @@
-//! SQL statement text: byte-exact token scanner, database renamer, footprints.
+//! SQL statement text: byte-exact token scanner, parser for names, database renamer, recogniser of row statements.
+//!
+//! [`parse`] turns the bytes of one statement from a MariaDB binlog into a [`Statement`]: its kind, the tables it reads,
+//! writes and defines, and every place where it names a database. [`rename`] splices other database names in at
+//! exactly those places and copies all other bytes. [`keep_tables`] takes tables out of lists, and [`recognise`] says
+//! which keys a row statement of simple shape writes.
+//!
+//! Works on bytes in any client character set and follows `sql_mode`. What cannot be renamed with proof is an error
+//! that names the token; nothing is guessed. Values, types and the meaning of expressions are left to the server.
+
+mod dialect;
+mod error;
+mod keep;
+mod name;
+mod parse;
+mod recognise;
+mod rename;
+mod scanner;
+mod statement;
+mod token;
+
+pub use dialect::{ClientCharset, Dialect};
+pub use error::{RenameError, SqlError};
+pub use keep::keep_tables;
+pub use name::Name;
+pub use parse::parse;
+pub use recognise::{RowStatement, Value, recognise};
+pub use rename::rename;
+pub use scanner::Scanner;
+pub use statement::{
+    Access, DatabaseRef, Place, Qualifier, RoutineRef, Statement, StatementKind, TableRef, Uncertain, XaKind,
+};
+pub use token::{Token, TokenKind};

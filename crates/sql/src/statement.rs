@@ -1,0 +1,336 @@
+//! What a parsed statement is: its kind, its tables, and where its database names stand.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::dialect::Dialect;
+use crate::name::Name;
+
+/// A statement, its tables and every place where it names a database.
+///
+/// Offsets count bytes of the text it was parsed from, which it borrows.
+#[derive(Clone, Debug)]
+pub struct Statement<'a> {
+    /// What the statement does.
+    pub kind: StatementKind,
+    /// Tables, views and sequences the statement itself uses, in the order they are written. Those in the body of a
+    /// routine, trigger or event are not here: creating it does not touch them. Names of common table expressions
+    /// and aliases are not tables.
+    pub tables: SmallVec<[TableRef<'a>; 4]>,
+    /// Databases named as such: CREATE, ALTER and DROP DATABASE, USE, and `db.*` in GRANT and REVOKE.
+    pub databases: SmallVec<[DatabaseRef<'a>; 1]>,
+    /// Every other place where a database is named: three-part columns, routines, triggers, events, and all that is
+    /// inside a body.
+    pub qualifiers: SmallVec<[Qualifier<'a>; 1]>,
+    /// Routines the statement itself calls, stored functions included. What is not a known built-in is a routine.
+    pub calls: SmallVec<[RoutineRef<'a>; 1]>,
+    /// `;` and another statement may follow it in one multi-statement packet: no comment is left open, and no `;`
+    /// stands outside a body.
+    pub is_joinable: bool,
+    /// The clock is read: `NOW()`, `CURRENT_TIMESTAMP`, `SYSDATE()` and their kin, in any place.
+    pub reads_clock: bool,
+    /// Something whose database names could not be determined with proof.
+    pub uncertain: Option<Uncertain>,
+    /// The parts of a list that can be taken out one by one (DROP, RENAME, TRUNCATE, OPTIMIZE ...).
+    pub(crate) items: SmallVec<[ListItem; 2]>,
+    /// First parts of two-part columns that are neither alias nor table of this statement.
+    pub(crate) unresolved: SmallVec<[Range<usize>; 2]>,
+    /// How the text was read.
+    pub(crate) dialect: Dialect,
+}
+
+impl<'a> Statement<'a> {
+    pub(crate) fn new(dialect: &Dialect) -> Statement<'a> {
+        Statement {
+            kind: StatementKind::Unknown,
+            tables: SmallVec::new(),
+            databases: SmallVec::new(),
+            qualifiers: SmallVec::new(),
+            calls: SmallVec::new(),
+            is_joinable: true,
+            reads_clock: false,
+            uncertain: None,
+            items: SmallVec::new(),
+            unresolved: SmallVec::new(),
+            dialect: *dialect,
+        }
+    }
+
+    /// The dialect the text was read in.
+    #[must_use]
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// The tables the statement changes or defines.
+    pub fn changed_tables(&self) -> impl Iterator<Item = &TableRef<'a>> {
+        self.tables.iter().filter(|table| table.access != Access::Read)
+    }
+
+    /// The parts of a list that [`crate::keep_tables`] can take out, each with the tables it names: one for DROP,
+    /// TRUNCATE, OPTIMIZE and the like, two for RENAME. Empty when the statement is no such list.
+    pub fn list_parts(&self) -> impl Iterator<Item = &[TableRef<'a>]> {
+        self.items
+            .iter()
+            .map(|item| self.tables.get(item.tables.clone()).unwrap_or_default())
+    }
+
+    /// The database named in the definition of a routine, trigger or event (`CREATE PROCEDURE db.p`); `None` when the
+    /// statement defines none of these, or names it without a database.
+    #[must_use]
+    pub fn object_database(&self) -> Option<&Name<'a>> {
+        self.qualifiers
+            .iter()
+            .find(|q| q.place == Place::Object)
+            .map(|q| &q.name)
+    }
+
+    /// Narrows the written tables of a multi-table UPDATE by the source's own list: bit `i` of `map` stands for the
+    /// `i`-th table in the order of the text (the Query event's status variable 9).
+    ///
+    /// Without it every table counts as written whose columns may be the ones assigned. Tables the list cannot name
+    /// (more than 64, or a statement of another kind) stay as they are.
+    pub fn note_updated_tables(&mut self, map: u64) {
+        if self.kind != StatementKind::Update || map == 0 || self.tables.len() > 64 {
+            return;
+        }
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if table.access == Access::Write && map & (1 << index) == 0 {
+                table.access = Access::Read;
+            }
+        }
+    }
+}
+
+/// A table, view or sequence a statement uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRef<'a> {
+    /// Its database as written; `None` means the statement's default database.
+    pub db: Option<Name<'a>>,
+    /// Its name.
+    pub table: Name<'a>,
+    /// What the statement does with it.
+    pub access: Access,
+    /// Where the database is written, quotes included.
+    pub db_span: Option<Range<usize>>,
+    /// Where the name is written, quotes included.
+    pub table_span: Range<usize>,
+}
+
+/// What a statement does with a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Its rows are read, or its definition (`LIKE`, `REFERENCES`).
+    Read,
+    /// Its rows are written.
+    Write,
+    /// It is created, altered, dropped, renamed or truncated, gets or loses an index, or gets a trigger.
+    Define,
+}
+
+/// A database named as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseRef<'a> {
+    /// Its name. In a [`DatabaseRef::is_pattern`] the escapes are taken off: `` `a\_b`.* `` is `a_b`.
+    pub name: Name<'a>,
+    /// Where it is written, quotes included.
+    pub span: Range<usize>,
+    /// It stands before `.*` in GRANT or REVOKE, where `_` and `%` are wildcards unless escaped.
+    pub is_pattern: bool,
+}
+
+/// A place where a database is named that is neither a table of the statement nor a database by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qualifier<'a> {
+    /// The database's name.
+    pub name: Name<'a>,
+    /// Where it is written, quotes included.
+    pub span: Range<usize>,
+    /// What it qualifies.
+    pub place: Place,
+}
+
+/// What a [`Qualifier`] qualifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The routine, trigger or event that the statement creates, alters or drops.
+    Object,
+    /// A column or a `db.table.*`.
+    Column,
+    /// A routine that is called.
+    Routine,
+    /// A table named a second time, like the targets of a multi-table DELETE.
+    Table,
+    /// Anything in the body of a routine, trigger or event.
+    Body,
+}
+
+/// A routine a statement calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutineRef<'a> {
+    /// Its database as written; `None` means the default database (or, for a name we do not know, a loaded function).
+    pub db: Option<Name<'a>>,
+    /// Its name.
+    pub name: Name<'a>,
+}
+
+/// What could not be determined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncertain {
+    /// The token in doubt, as written (strings are described, not shown).
+    pub token: String,
+    /// Its byte offset.
+    pub offset: usize,
+    /// Why it is in doubt.
+    pub why: &'static str,
+}
+
+/// One part of a list of tables that can be taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListItem {
+    /// Its bytes, without the commas around it.
+    pub(crate) span: Range<usize>,
+    /// The tables it names, as indexes into [`Statement::tables`].
+    pub(crate) tables: Range<usize>,
+}
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the SQL statements")]
+pub enum StatementKind {
+    Insert,
+    Replace,
+    Update,
+    Delete,
+    LoadData,
+    Select,
+    Do,
+    Call,
+    CreateTable {
+        temporary: bool,
+        or_replace: bool,
+        if_not_exists: bool,
+        like: bool,
+        select: bool,
+    },
+    AlterTable,
+    DropTable {
+        temporary: bool,
+        if_exists: bool,
+    },
+    RenameTable,
+    TruncateTable,
+    CreateIndex,
+    DropIndex,
+    CreateDatabase,
+    AlterDatabase,
+    DropDatabase,
+    CreateView,
+    AlterView,
+    DropView,
+    CreateTrigger,
+    DropTrigger,
+    /// Procedures, functions and packages.
+    CreateRoutine,
+    AlterRoutine,
+    DropRoutine,
+    CreateEvent,
+    AlterEvent,
+    DropEvent,
+    CreateSequence,
+    AlterSequence,
+    DropSequence,
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    RollbackTo,
+    ReleaseSavepoint,
+    Xa(XaKind),
+    Set,
+    Use,
+    /// CREATE, ALTER, DROP and RENAME USER, ROLE; GRANT, REVOKE, SET PASSWORD, SET ROLE, SET DEFAULT ROLE.
+    Account,
+    /// OPTIMIZE, ANALYZE, REPAIR, CHECK, CHECKSUM, FLUSH, RESET.
+    Housekeeping,
+    /// LOCK TABLES, UNLOCK TABLES, HANDLER.
+    LockTables,
+    /// INSTALL and UNINSTALL PLUGIN.
+    Install,
+    /// White space and comments only.
+    Empty,
+    /// A statement we do not know. [`Statement::uncertain`] is set; nothing else is to be relied upon.
+    Unknown,
+}
+
+/// XA statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the SQL statements")]
+pub enum XaKind {
+    Start,
+    End,
+    Prepare,
+    Commit,
+    /// `XA COMMIT ... ONE PHASE`
+    CommitOnePhase,
+    Rollback,
+    Recover,
+}
+
+impl StatementKind {
+    /// Defines, changes or removes an object other than a row: such statements commit implicitly (temporary tables
+    /// aside) and act as barriers. Accounts and plugins are not counted.
+    #[must_use]
+    pub fn is_ddl(self) -> bool {
+        use StatementKind::*;
+        matches!(
+            self,
+            CreateTable { .. }
+                | AlterTable
+                | DropTable { .. }
+                | RenameTable
+                | TruncateTable
+                | CreateIndex
+                | DropIndex
+                | CreateDatabase
+                | AlterDatabase
+                | DropDatabase
+                | CreateView
+                | AlterView
+                | DropView
+                | CreateTrigger
+                | DropTrigger
+                | CreateRoutine
+                | AlterRoutine
+                | DropRoutine
+                | CreateEvent
+                | AlterEvent
+                | DropEvent
+                | CreateSequence
+                | AlterSequence
+                | DropSequence
+        )
+    }
+
+    /// Reads or writes rows: INSERT, REPLACE, UPDATE, DELETE, LOAD DATA, and SELECT, DO and CALL, which can write
+    /// through the routines they call.
+    #[must_use]
+    pub fn is_dml(self) -> bool {
+        use StatementKind::*;
+        matches!(
+            self,
+            Insert | Replace | Update | Delete | LoadData | Select | Do | Call
+        )
+    }
+
+    /// Starts, ends or marks a transaction; such statements pass all filters.
+    #[must_use]
+    pub fn is_transaction_control(self) -> bool {
+        use StatementKind::*;
+        matches!(
+            self,
+            Begin | Commit | Rollback | Savepoint | RollbackTo | ReleaseSavepoint | Xa(_)
+        )
+    }
+}
