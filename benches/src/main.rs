@@ -77,7 +77,7 @@ async fn run_workload(
     settings: &Settings,
     program: Option<&std::path::Path>,
 ) -> Result<Vec<SystemRuns>> {
-    let source = Source::fill(workload, settings.calls).await?;
+    let source = Source::fill(workload, settings).await?;
     eprintln!("{}: {}", workload.name(), source.describe());
     let mut systems: Vec<SystemRuns> = settings
         .systems

@@ -53,6 +53,10 @@ pub(crate) struct Settings {
     pub(crate) systems: Vec<System>,
     /// Whether replication streams use the compressed protocol (`slave_compressed_protocol`), in every system alike.
     pub(crate) is_compressed: bool,
+    /// Further options of every source (`--name=value`), after the bench's own: to try what a setting changes.
+    pub(crate) source_args: Vec<String>,
+    /// The same for every target.
+    pub(crate) target_args: Vec<String>,
 }
 
 impl Settings {
@@ -108,12 +112,21 @@ impl Settings {
             &System::ALL,
             |s| s.name(),
         )?;
+        let words = |name| {
+            text(name)
+                .iter()
+                .flat_map(|v| v.split_whitespace())
+                .map(str::to_owned)
+                .collect()
+        };
         Ok(Settings {
             calls: calls.max(1),
             runs,
             workloads,
             systems,
             is_compressed,
+            source_args: words("BENCH_SOURCE_ARGS"),
+            target_args: words("BENCH_TARGET_ARGS"),
         })
     }
 }
@@ -206,6 +219,13 @@ mod tests {
                 "{variable}={value}: {message}"
             );
         }
+    }
+
+    #[test]
+    fn further_server_options_are_split_at_blanks() {
+        let settings = read(&[("BENCH_SOURCE_ARGS", "--log-bin-compress=OFF  --x=1")]).unwrap();
+        assert_eq!(settings.source_args, ["--log-bin-compress=OFF", "--x=1"]);
+        assert!(settings.target_args.is_empty());
     }
 
     #[test]

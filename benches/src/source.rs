@@ -10,6 +10,7 @@ use tributary_sandbox::{Server, ServerOptions};
 
 use crate::call::{CALL_STATEMENTS, Call, CallIds};
 use crate::coordinates::Coordinates;
+use crate::settings::Settings;
 use crate::workload::{SOURCE_DATABASE, Workload};
 
 /// Clients that write calls at the same time; their statements interleave in the binlog.
@@ -36,17 +37,19 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Starts a server and writes `calls` calls to it.
+    /// Starts a server and writes the calls to it.
     ///
     /// # Errors
     /// A statement that fails; a binlog that does not hold one transaction for each statement.
-    pub(crate) async fn fill(workload: Workload, calls: usize) -> Result<Source> {
-        let options = ServerOptions::source(1)
+    pub(crate) async fn fill(workload: Workload, settings: &Settings) -> Result<Source> {
+        let calls = settings.calls;
+        let mut options = ServerOptions::source(1)
             .arg(&format!("--binlog-format={}", workload.binlog_format()))
             // One file: a run is the same whether or not a size limit happens to fall into it.
             .arg("--max-binlog-size=1G")
             .arg("--innodb-buffer-pool-size=256M")
             .arg("--key-buffer-size=128M");
+        options.args.extend_from_slice(&settings.source_args);
         let server = Server::start(options).await.context("start the source")?;
         server
             .run(&prepare_sql(workload))

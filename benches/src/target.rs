@@ -34,6 +34,7 @@ pub(crate) async fn start(system: System, workload: Workload, settings: &Setting
             options = options.arg(&arg);
         }
     }
+    options.args.extend_from_slice(&settings.target_args);
     let server = Server::start(options).await.context("start the target")?;
     let mut sql = workload.schema(TARGET_DATABASE);
     if !system.is_native() {
