@@ -74,11 +74,6 @@ impl Workload {
     }
 }
 
-/// The names of the tables.
-pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().map(|(table, _)| *table)
-}
-
 /// Tables and their columns: the call-centre suite's names and keys.
 const TABLES: [(&str, &str); 5] = [
     (
