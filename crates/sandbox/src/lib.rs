@@ -17,13 +17,17 @@
 mod account;
 mod compare;
 pub mod process;
+mod random;
 pub mod relay;
+pub mod schema;
 mod server;
 mod sql;
 mod template;
+pub mod traffic;
 mod watchdog;
 
 pub use account::{Account, create_applier_user, create_replication_user};
 pub use compare::{Comparison, TableReport, compare, open_all_tables};
 pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};
+pub use traffic::{Traffic, TrafficPlan, TrafficReport};
