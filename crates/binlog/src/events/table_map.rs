@@ -1,0 +1,263 @@
+//! Table_map (19): which table the row events with its id are about.
+
+use bytes::Bytes;
+
+use crate::bitmap::Bitmap;
+use crate::error::DecodeError;
+use crate::header::{EventType, HEADER_BYTES, Header, patch_length};
+use crate::reader::Reader;
+
+/// A column's type as row events need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ColumnType {
+    /// The type's code; see the constants.
+    pub code: u8,
+    /// Up to two bytes of type-specific metadata, the first in the low byte.
+    pub meta: u16,
+}
+
+impl ColumnType {
+    /// TINYINT.
+    pub const TINY: u8 = 1;
+    /// SMALLINT.
+    pub const SHORT: u8 = 2;
+    /// INT.
+    pub const LONG: u8 = 3;
+    /// FLOAT.
+    pub const FLOAT: u8 = 4;
+    /// DOUBLE.
+    pub const DOUBLE: u8 = 5;
+    /// No value at all.
+    pub const NULL: u8 = 6;
+    /// TIMESTAMP in the format before 10.1.
+    pub const TIMESTAMP: u8 = 7;
+    /// BIGINT.
+    pub const LONGLONG: u8 = 8;
+    /// MEDIUMINT.
+    pub const INT24: u8 = 9;
+    /// DATE.
+    pub const DATE: u8 = 10;
+    /// TIME in the format before 10.1.
+    pub const TIME: u8 = 11;
+    /// DATETIME in the format before 10.1.
+    pub const DATETIME: u8 = 12;
+    /// YEAR.
+    pub const YEAR: u8 = 13;
+    /// DATE under its second code.
+    pub const NEWDATE: u8 = 14;
+    /// VARCHAR, VARBINARY.
+    pub const VARCHAR: u8 = 15;
+    /// BIT.
+    pub const BIT: u8 = 16;
+    /// TIMESTAMP.
+    pub const TIMESTAMP2: u8 = 17;
+    /// DATETIME.
+    pub const DATETIME2: u8 = 18;
+    /// TIME.
+    pub const TIME2: u8 = 19;
+    /// BLOB and TEXT of all sizes, COMPRESSED.
+    pub const BLOB_COMPRESSED: u8 = 140;
+    /// VARCHAR and VARBINARY, COMPRESSED.
+    pub const VARCHAR_COMPRESSED: u8 = 141;
+    /// MySQL's JSON. MariaDB's is a LONGTEXT.
+    pub const MYSQL_JSON: u8 = 245;
+    /// DECIMAL.
+    pub const NEWDECIMAL: u8 = 246;
+    /// ENUM; in events found inside [`ColumnType::STRING`].
+    pub const ENUM: u8 = 247;
+    /// SET; in events found inside [`ColumnType::STRING`].
+    pub const SET: u8 = 248;
+    /// TINYBLOB; in events written as [`ColumnType::BLOB`].
+    pub const TINY_BLOB: u8 = 249;
+    /// MEDIUMBLOB; in events written as [`ColumnType::BLOB`].
+    pub const MEDIUM_BLOB: u8 = 250;
+    /// LONGBLOB; in events written as [`ColumnType::BLOB`].
+    pub const LONG_BLOB: u8 = 251;
+    /// BLOB and TEXT of all sizes, JSON.
+    pub const BLOB: u8 = 252;
+    /// VARCHAR of very old tables.
+    pub const VAR_STRING: u8 = 253;
+    /// CHAR, BINARY, ENUM, SET, INET4, INET6, UUID.
+    pub const STRING: u8 = 254;
+    /// Geometries.
+    pub const GEOMETRY: u8 = 255;
+
+    /// Bytes of metadata a type has in the event; `None` for a type this version does not know.
+    fn metadata_bytes(code: u8) -> Option<usize> {
+        match code {
+            Self::TINY | Self::SHORT | Self::LONG | Self::INT24 | Self::LONGLONG | Self::NULL => Some(0),
+            Self::TIMESTAMP | Self::DATE | Self::TIME | Self::DATETIME | Self::YEAR | Self::NEWDATE => Some(0),
+            Self::FLOAT | Self::DOUBLE | Self::TIMESTAMP2 | Self::DATETIME2 | Self::TIME2 => Some(1),
+            Self::TINY_BLOB | Self::MEDIUM_BLOB | Self::LONG_BLOB | Self::BLOB => Some(1),
+            Self::BLOB_COMPRESSED | Self::MYSQL_JSON | Self::GEOMETRY => Some(1),
+            Self::VARCHAR | Self::VAR_STRING | Self::VARCHAR_COMPRESSED => Some(2),
+            Self::BIT | Self::NEWDECIMAL | Self::STRING | Self::ENUM | Self::SET => Some(2),
+            _ => None,
+        }
+    }
+
+    /// The two metadata bytes in their order.
+    #[must_use]
+    pub fn meta_bytes(self) -> [u8; 2] {
+        self.meta.to_le_bytes()
+    }
+
+    /// For [`ColumnType::STRING`], the type inside and the maximum length or value size; otherwise code and metadata.
+    ///
+    /// Lengths above 255 do not fit one byte, so two of their bits are mixed, inverted, into the type's byte.
+    /// MariaDB server, `sql/field.cc`, `Field_string::save_field_metadata`.
+    #[must_use]
+    pub fn unmixed(self) -> (u8, u16) {
+        if self.code != Self::STRING {
+            return (self.code, self.meta);
+        }
+        let [first, second] = self.meta_bytes();
+        let high = u16::from((first & 0x30) ^ 0x30) << 4;
+        (first | 0x30, u16::from(second) | high)
+    }
+
+    /// Whether the event does not tell the value's size for certain; see
+    /// [`RowsEvent::row_images`](crate::RowsEvent::row_images).
+    #[must_use]
+    pub fn is_old_temporal(self) -> bool {
+        matches!(self.code, Self::TIMESTAMP | Self::TIME | Self::DATETIME)
+    }
+}
+
+/// Which table the row events with its id are about, until the end of the statement.
+///
+/// # Wire form
+/// Table id, 6 bytes; flags `u16`; database and table, each with length `u8` and NUL; column count; a type code per
+/// column; the length of the metadata, and the metadata; bits of nullable columns; optional metadata to the end.
+/// MariaDB protocol documentation, page "TABLE_MAP_EVENT".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableMap {
+    /// The id row events refer to. Ids are used again.
+    pub table_id: u64,
+    /// 0x0001 always; 0x4000: the table has triggers on the source.
+    pub flags: u16,
+    /// The database on the source.
+    pub db: Bytes,
+    /// The table.
+    pub table: Bytes,
+    /// Types in the order of the columns.
+    pub columns: Box<[ColumnType]>,
+    /// Columns that may be NULL.
+    pub nullable: Bitmap,
+    /// Type, length and value of what `binlog_row_metadata` adds; see
+    /// [`TableMap::optional_metadata`](TableMap::optional_metadata).
+    pub optional: Bytes,
+    /// The whole body, without header and checksum.
+    pub body: Bytes,
+    /// Where the length byte of the database's name stands in `body`.
+    db_at: usize,
+}
+
+impl TableMap {
+    /// The id of a row event that belongs to no table and only ends a statement.
+    pub const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
+
+    pub(crate) fn decode(header: &Header, body: &Bytes, post_header: usize) -> Result<TableMap, DecodeError> {
+        let mut reader = Reader::new(body, header.kind, HEADER_BYTES);
+        let table_id = decode_table_id(&mut reader, post_header)?;
+        let flags = reader.u16("flags")?;
+        let db_at = reader.position();
+        let db = reader.short_text("database")?;
+        reader.nul("database")?;
+        let table = reader.short_text("table")?;
+        reader.nul("table")?;
+        let count = reader.lenenc_size("column count")?;
+        let codes = reader.slice(count, "column types")?;
+        let columns = decode_columns(&mut reader, codes)?;
+        let nullable = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "nullable columns")?, count);
+        let optional = reader.rest();
+        Ok(TableMap { table_id, flags, db, table, columns, nullable, optional, body: body.clone(), db_at })
+    }
+
+    /// Appends the whole event, without checksum, for a table of the same name in database `db`.
+    ///
+    /// `header` is the event's own; its length is replaced.
+    ///
+    /// # Panics
+    /// If `db` has more than 255 bytes. Servers allow 64 characters of at most three bytes.
+    pub fn encode_renamed(&self, header: &Header, db: &[u8], out: &mut Vec<u8>) {
+        let db_length = u8::try_from(db.len()).expect("a database's name has at most 192 bytes");
+        let start = out.len();
+        out.reserve(HEADER_BYTES + self.body.len() + db.len());
+        header.encode(out);
+        out.extend_from_slice(&self.body[..self.db_at]);
+        out.push(db_length);
+        out.extend_from_slice(db);
+        // The NUL behind the old name goes on behind the new one.
+        out.extend_from_slice(&self.body[self.db_at + 1 + self.db.len()..]);
+        out[start + 4] = EventType::TABLE_MAP.0;
+        patch_length(out, start);
+    }
+
+    /// Appends the whole event, without checksum, as it came.
+    pub fn encode(&self, header: &Header, out: &mut Vec<u8>) {
+        let start = out.len();
+        header.encode(out);
+        out.extend_from_slice(&self.body);
+        patch_length(out, start);
+    }
+
+    /// Whether a column has a type whose size the event does not tell for certain.
+    #[must_use]
+    pub fn has_old_temporal(&self) -> bool {
+        self.columns.iter().any(|column| column.is_old_temporal())
+    }
+
+    /// `database.table`, for messages.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", String::from_utf8_lossy(&self.db), String::from_utf8_lossy(&self.table))
+    }
+}
+
+/// Reads a table id: six bytes, or four from servers with a post-header of six.
+pub(crate) fn decode_table_id(reader: &mut Reader<'_>, post_header: usize) -> Result<u64, DecodeError> {
+    if post_header == 6 { reader.u32("table id").map(u64::from) } else { reader.u48("table id") }
+}
+
+fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnType]>, DecodeError> {
+    let length = reader.lenenc_size("metadata length")?;
+    let offset = reader.offset();
+    let mut meta = reader.slice(length, "metadata")?;
+    let mut columns = Vec::with_capacity(codes.len());
+    for (index, &code) in codes.iter().enumerate() {
+        let Some(size) = ColumnType::metadata_bytes(code) else {
+            let why = format!("column {index} has the unknown type {code}; the source is newer than this engine");
+            return Err(reader.invalid("column types", offset, why));
+        };
+        let Some((own, rest)) = meta.split_at_checked(size) else {
+            let why = format!("{length} bytes of metadata end before column {index}");
+            return Err(reader.invalid("metadata", offset, why));
+        };
+        meta = rest;
+        let value = own.iter().rev().fold(0_u16, |sum, &byte| sum << 8 | u16::from(byte));
+        columns.push(ColumnType { code, meta: value });
+    }
+    if meta.is_empty() {
+        Ok(columns.into_boxed_slice())
+    } else {
+        Err(reader.invalid("metadata", offset, format!("{} bytes belong to no column", meta.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn string_metadata_unmixes() {
+        let string = |first: u8, second: u8| {
+            ColumnType { code: ColumnType::STRING, meta: u16::from_le_bytes([first, second]) }.unmixed()
+        };
+        assert_eq!(string(0xfe, 0x0a), (ColumnType::STRING, 10));
+        assert_eq!(string(0xee, 0x90), (ColumnType::STRING, 400));
+        assert_eq!(string(0xce, 0xfc), (ColumnType::STRING, 1020));
+        assert_eq!(string(0xf7, 0x02), (ColumnType::ENUM, 2));
+        assert_eq!(string(0xf8, 0x08), (ColumnType::SET, 8));
+    }
+}

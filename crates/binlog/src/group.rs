@@ -1,0 +1,404 @@
+//! Events to event groups: the unit that is filtered, ordered, applied and retried.
+//!
+//! A group is handed out when it is whole. The coordinates then move to its end, and never stand inside a group: they are
+//! where reading may resume after any disconnect. Only events that stand in the source's file move them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::coordinates::Coordinates;
+use crate::event::{Event, EventBody};
+use crate::events::{FormatDescription, GtidEvent, GtidList, QueryEvent, RowsEvent, TableMap, UserVar, XaPrepare};
+use crate::gtid::GtidPos;
+use crate::header::Header;
+
+mod error;
+mod partial;
+mod stream_offset;
+
+pub use error::GroupError;
+use partial::{Partial, Pushed};
+use stream_offset::StreamOffset;
+
+/// An event group: a GTID and all changes up to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventGroup {
+    /// What the source says about the group. MariaDB sources always do.
+    pub gtid: Option<GtidEvent>,
+    /// Where the group begins in the source's binlog.
+    pub start: Coordinates,
+    /// Where the next group begins.
+    pub end: Coordinates,
+    /// Seconds since the epoch when the group's first event was made on the source.
+    pub timestamp: u32,
+    /// The server the group was first committed on.
+    pub server_id: u32,
+    /// Flags of the header of the group's first event, as [`Header::FLAG_SKIP_REPLICATION`].
+    pub flags: u16,
+    /// The changes, in order.
+    pub items: Vec<GroupItem>,
+    /// How the group ends.
+    pub end_kind: GroupEnd,
+    /// About how much memory the group holds.
+    pub bytes: usize,
+}
+
+impl EventGroup {
+    /// What to call the group in messages: its GTID, or where it begins.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.gtid {
+            Some(gtid) => gtid.gtid.to_string(),
+            None => self.start.to_string(),
+        }
+    }
+}
+
+/// How a group ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupEnd {
+    /// With its only statement, which commits by itself.
+    Standalone,
+    /// With COMMIT: changes of non-transactional tables.
+    Commit,
+    /// With ROLLBACK: what non-transactional tables keep of a transaction that was rolled back.
+    Rollback,
+    /// With the commit of a transaction.
+    Xid,
+    /// With XA PREPARE: the commit, or the rollback, comes in a later group.
+    XaPrepare(XaPrepare),
+}
+
+/// One change of a group.
+// A statement is the most frequent item; boxing it to make the others smaller would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum GroupItem {
+    /// A statement.
+    Statement(StatementItem),
+    /// The rows that one statement of the source changed.
+    Rows(RowsItem),
+    /// LOAD DATA with its file.
+    LoadData(LoadDataItem),
+}
+
+/// A statement and what it reads besides tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatementItem {
+    /// The header of the statement's event.
+    pub header: Header,
+    /// The statement and its context.
+    pub query: QueryEvent,
+    /// The first value for an AUTO_INCREMENT column.
+    pub insert_id: Option<u64>,
+    /// What `LAST_INSERT_ID()` returns.
+    pub last_insert_id: Option<u64>,
+    /// The seeds of `RAND()`.
+    pub rand: Option<(u64, u64)>,
+    /// User variables.
+    pub user_vars: Vec<UserVar>,
+}
+
+/// The rows that one statement of the source changed. The last event has [`RowsEvent::FLAG_STATEMENT_END`], and every
+/// event finds its table in `maps`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsItem {
+    /// Every table the statement names, once, whether rows of it changed or not.
+    pub maps: Vec<(Header, Arc<TableMap>)>,
+    /// The changes, in order.
+    pub events: Vec<(Header, RowsEvent)>,
+    /// The statement's text, if the source sends it.
+    pub annotate: Option<Bytes>,
+}
+
+impl RowsItem {
+    /// The table of an event of this item.
+    #[must_use]
+    pub fn map(&self, table_id: u64) -> Option<&Arc<TableMap>> {
+        self.maps.iter().find(|(_, map)| map.table_id == table_id).map(|(_, map)| map)
+    }
+}
+
+/// LOAD DATA with its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadDataItem {
+    /// The header of the statement's event.
+    pub header: Header,
+    /// The file, in pieces.
+    pub blocks: Vec<Bytes>,
+    /// The statement and its context.
+    pub query: QueryEvent,
+    /// Where ` [LOCAL] INFILE '<name>' [IGNORE |REPLACE ]INTO` begins in the statement, with its leading blank.
+    pub fn_start: usize,
+    /// Where it ends, behind `INTO`.
+    pub fn_end: usize,
+    /// What to do with rows that are there already.
+    pub duplicates: DuplicateHandling,
+    /// The first value for an AUTO_INCREMENT column.
+    pub insert_id: Option<u64>,
+    /// What `LAST_INSERT_ID()` returns.
+    pub last_insert_id: Option<u64>,
+    /// The seeds of `RAND()`.
+    pub rand: Option<(u64, u64)>,
+    /// User variables.
+    pub user_vars: Vec<UserVar>,
+}
+
+/// What LOAD DATA does with rows that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateHandling {
+    /// They are an error.
+    Error,
+    /// They are left as they are.
+    Ignore,
+    /// They are replaced.
+    Replace,
+}
+
+/// What an event led to.
+// A group is what nearly every answer holds; boxing it would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Assembled {
+    /// A whole group.
+    Group(EventGroup),
+    /// The binlog goes on in another file; the coordinates have moved there.
+    Rotated,
+    /// Events look different from here on.
+    FormatChanged {
+        /// The first file after the source's start: its temporary tables and open transactions are gone.
+        source_restarted: bool,
+        /// The new format.
+        format: Arc<FormatDescription>,
+    },
+    /// A sign of life: where the source's dump thread stands. No progress, and modulo 4 GiB.
+    Heartbeat {
+        /// See the variant.
+        coordinates: Coordinates,
+    },
+    /// The source left out groups that the replica has; with them it stands at this position. Also ends a stream that was
+    /// asked for only up to there, which the list says.
+    GtidListReached(GtidPos, GtidList),
+    /// Only the coordinates moved.
+    Advanced,
+    /// The source lost events. The coordinates still stand before the incident.
+    Incident {
+        /// 1: lost events.
+        number: u16,
+        /// What the source says.
+        message: Bytes,
+    },
+    /// The source shut down.
+    Stopped,
+}
+
+/// Assembles groups from the events of one stream, in order.
+///
+/// Grammar, from MariaDB server `sql/log_event.h` and observation:
+///
+/// ```text
+/// group  := Gtid(standalone) prefix* (Query | load) | Gtid item* end
+/// item   := prefix* Query | load | Annotate? Table_map+ rows+
+/// prefix := Intvar | Rand | User_var
+/// end    := Xid | Query 'COMMIT' | Query 'ROLLBACK' | XA_prepare
+/// ```
+///
+/// `BEGIN` and `XA END` statements, which the frame of the group implies, are left out of the items. Streams without GTIDs
+/// (MySQL) have groups from `BEGIN` to the end, and single statements. A MariaDB source always sends GTIDs: there a change
+/// without one means that reading began inside a group, which is an error.
+#[derive(Debug)]
+pub struct GroupAssembler {
+    stream: StreamOffset,
+    /// The end of the last complete group or stand-alone event.
+    safe: Coordinates,
+    partial: Option<Partial>,
+    format: Option<Arc<FormatDescription>>,
+    group_bytes_max: usize,
+}
+
+impl GroupAssembler {
+    /// Default of [`GroupAssembler::set_group_bytes_max`].
+    pub const GROUP_BYTES_MAX: usize = 1 << 30;
+
+    /// An assembler for a stream that begins at `start`.
+    #[must_use]
+    pub fn new(start: Coordinates) -> GroupAssembler {
+        GroupAssembler {
+            stream: StreamOffset::new(&start),
+            safe: start,
+            partial: None,
+            format: None,
+            group_bytes_max: GroupAssembler::GROUP_BYTES_MAX,
+        }
+    }
+
+    /// Limits the memory of one group. A larger one is an error.
+    pub fn set_group_bytes_max(&mut self, bytes: usize) {
+        self.group_bytes_max = bytes;
+    }
+
+    /// The end of the last complete group or stand-alone event: where reading may resume.
+    #[must_use]
+    pub fn coordinates(&self) -> &Coordinates {
+        &self.safe
+    }
+
+    /// Whether a group has begun and not ended.
+    #[must_use]
+    pub fn is_inside_group(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// Bytes of the group that has begun.
+    #[must_use]
+    pub fn partial_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.bytes)
+    }
+
+    /// Drops a group that has begun: after a disconnect the source sends it again from its beginning.
+    pub fn reset(&mut self) {
+        self.partial = None;
+        self.format = None;
+        self.stream = StreamOffset::new(&self.safe);
+    }
+
+    /// Takes the next event. `None`: it is part of a group that has not ended.
+    ///
+    /// # Errors
+    /// [`GroupError`] when the event cannot stand where it stands, or the group grows too large. The group is dropped.
+    pub fn push(&mut self, event: Event) -> Result<Option<Assembled>, GroupError> {
+        let result = self.push_any(event);
+        if result.is_err() {
+            self.partial = None;
+        }
+        result
+    }
+
+    fn push_any(&mut self, event: Event) -> Result<Option<Assembled>, GroupError> {
+        match event.body {
+            EventBody::Heartbeat(heartbeat) => {
+                let file = String::from_utf8_lossy(&heartbeat.file);
+                let coordinates = Coordinates::new(file.as_ref(), u64::from(event.header.end_offset));
+                Ok(Some(Assembled::Heartbeat { coordinates }))
+            }
+            EventBody::Rotate(rotate) => {
+                let is_cut = self.partial.is_some() && !event.header.is_artificial();
+                if is_cut {
+                    return Err(self.unexpected(&event.header, "inside a group"));
+                }
+                self.stream.rotate(&rotate);
+                if self.partial.is_none() {
+                    self.safe = self.stream.coordinates();
+                }
+                Ok(Some(Assembled::Rotated))
+            }
+            EventBody::FormatDescription(format) => self.format_changed(&event.header, format).map(Some),
+            EventBody::Incident(incident) => {
+                Ok(Some(Assembled::Incident { number: incident.number, message: incident.message }))
+            }
+            EventBody::GtidList(list) if event.header.is_artificial() => {
+                self.refuse_inside_group(&event.header)?;
+                self.stream.jump(&event.header)?;
+                self.safe = self.stream.coordinates();
+                Ok(Some(Assembled::GtidListReached(list.position(), list)))
+            }
+            EventBody::GtidList(_)
+            | EventBody::BinlogCheckpoint(_)
+            | EventBody::StartEncryption(_)
+            | EventBody::Ignorable(_) => self.pass(&event.header, Assembled::Advanced),
+            EventBody::Stop => self.pass(&event.header, Assembled::Stopped),
+            _ => self.push_change(event),
+        }
+    }
+
+    fn format_changed(&mut self, header: &Header, format: Arc<FormatDescription>) -> Result<Assembled, GroupError> {
+        let source_restarted = format.created != 0;
+        if source_restarted {
+            // The source died while it wrote the group and has rolled it back.
+            self.partial = None;
+        }
+        self.refuse_inside_group(header)?;
+        self.stream.advance(header, false)?;
+        self.safe = self.stream.coordinates();
+        self.format = Some(Arc::clone(&format));
+        Ok(Assembled::FormatChanged { source_restarted, format })
+    }
+
+    /// An event without meaning for groups: inside one it only moves the offset.
+    fn pass(&mut self, header: &Header, outside: Assembled) -> Result<Option<Assembled>, GroupError> {
+        self.stream.advance(header, self.is_inside_group())?;
+        if self.is_inside_group() {
+            return Ok(None);
+        }
+        self.safe = self.stream.coordinates();
+        Ok(Some(outside))
+    }
+
+    fn push_change(&mut self, event: Event) -> Result<Option<Assembled>, GroupError> {
+        let header = event.header;
+        let begin = self.stream.coordinates();
+        self.stream.advance(&header, true)?;
+        let partial = match (&mut self.partial, event.body) {
+            (Some(_), EventBody::Gtid(_)) => {
+                return Err(self.unexpected(&header, "inside a group that has not ended"));
+            }
+            (None, EventBody::Gtid(gtid)) => {
+                let start = self.stream.begin_of(&header).unwrap_or(begin);
+                self.partial = Some(Partial::with_gtid(gtid, &header, start, event.plain_len));
+                return Ok(None);
+            }
+            (Some(partial), body) => {
+                partial.grow(event.plain_len, self.group_bytes_max)?;
+                (partial.push(header, body)?, partial)
+            }
+            (None, body) => {
+                self.check_group_without_gtid(&header, &body)?;
+                let start = self.stream.begin_of(&header).unwrap_or(begin);
+                let partial = self.partial.insert(Partial::without_gtid(&header, &body, start));
+                partial.grow(event.plain_len, self.group_bytes_max)?;
+                (partial.push(header, body)?, partial)
+            }
+        };
+        match partial {
+            (Pushed::Open, _) => Ok(None),
+            (Pushed::Ended(end_kind), _) => Ok(self.end_group(end_kind)),
+        }
+    }
+
+    fn end_group(&mut self, end_kind: GroupEnd) -> Option<Assembled> {
+        let partial = self.partial.take()?;
+        let end = self.stream.coordinates();
+        self.safe = end.clone();
+        Some(Assembled::Group(partial.into_group(end, end_kind)))
+    }
+
+    /// MariaDB since 10.0.2 begins every group with a GTID, so a change without one is the middle of a group.
+    fn check_group_without_gtid(&self, header: &Header, body: &EventBody) -> Result<(), GroupError> {
+        const WITH_GTID: (u32, u32, u32) = (10, 0, 2);
+        let needs_gtid = self
+            .format
+            .as_ref()
+            .is_some_and(|format| format.is_mariadb() && format.version().is_some_and(|version| version >= WITH_GTID));
+        if needs_gtid {
+            return Err(self.unexpected(header, "outside a group; reading began inside one, resume where one ends"));
+        }
+        if partial::ends_group(body) {
+            return Err(self.unexpected(header, "without a group that it could end"));
+        }
+        Ok(())
+    }
+
+    fn refuse_inside_group(&self, header: &Header) -> Result<(), GroupError> {
+        match self.partial {
+            Some(_) => Err(self.unexpected(header, "inside a group that has not ended")),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn unexpected(&self, header: &Header, why: &'static str) -> GroupError {
+        let group = self.partial.as_ref().map_or_else(|| self.safe.to_string(), Partial::name);
+        GroupError::Unexpected { event: header.kind, group, at: self.stream.coordinates(), why }
+    }
+}
