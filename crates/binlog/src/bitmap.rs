@@ -47,7 +47,10 @@ impl Bitmap {
     pub fn count_set(&self) -> usize {
         let full = self.count / 8;
         let whole: u32 = self.bytes.iter().take(full).map(|byte| byte.count_ones()).sum();
-        let part = self.bytes.get(full).map_or(0, |byte| (byte & !(0xff_u8 << (self.count % 8))).count_ones());
+        let part = self
+            .bytes
+            .get(full)
+            .map_or(0, |byte| (byte & !(0xff_u8 << (self.count % 8))).count_ones());
         whole as usize + part as usize
     }
 
@@ -76,7 +79,9 @@ impl fmt::Debug for Bitmap {
 
 /// Bit `index`, least significant first; unset beyond the end.
 pub(crate) fn bit(bytes: &[u8], index: usize) -> bool {
-    bytes.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    bytes
+        .get(index / 8)
+        .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
 #[cfg(test)]

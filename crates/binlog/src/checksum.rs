@@ -69,7 +69,12 @@ pub(crate) fn verify(header: &Header, raw: &[u8]) -> Result<(), DecodeError> {
     if computed == stored {
         Ok(())
     } else {
-        Err(DecodeError::Checksum { event: header.kind, stored, computed, end_offset: header.end_offset })
+        Err(DecodeError::Checksum {
+            event: header.kind,
+            stored,
+            computed,
+            end_offset: header.end_offset,
+        })
     }
 }
 
@@ -100,7 +105,10 @@ mod tests {
 
     #[test]
     fn names_and_codes() {
-        assert_eq!(ChecksumAlgorithm::from_name("crc32"), Some(ChecksumAlgorithm::Crc32));
+        assert_eq!(
+            ChecksumAlgorithm::from_name("crc32"),
+            Some(ChecksumAlgorithm::Crc32)
+        );
         assert_eq!(ChecksumAlgorithm::from_name("NONE"), Some(ChecksumAlgorithm::Off));
         assert_eq!(ChecksumAlgorithm::from_name("SHA"), None);
         for algorithm in [ChecksumAlgorithm::Off, ChecksumAlgorithm::Crc32] {

@@ -27,7 +27,10 @@ pub(crate) struct Expander {
 
 impl Expander {
     pub(crate) fn new(bytes_max: usize) -> Expander {
-        Expander { decompressor: Decompressor::new(), bytes_max }
+        Expander {
+            decompressor: Decompressor::new(),
+            bytes_max,
+        }
     }
 
     /// The plain bytes of `block`, which begins at `offset` of the event.
@@ -61,7 +64,10 @@ impl Expander {
                 event,
                 field,
                 offset,
-                format!("zlib stream of {} bytes does not decompress to {stated}: {error:?}", stream.len()),
+                format!(
+                    "zlib stream of {} bytes does not decompress to {stated}: {error:?}",
+                    stream.len()
+                ),
             )),
         }
     }
@@ -69,7 +75,9 @@ impl Expander {
 
 impl fmt::Debug for Expander {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Expander").field("bytes_max", &self.bytes_max).finish_non_exhaustive()
+        f.debug_struct("Expander")
+            .field("bytes_max", &self.bytes_max)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +88,13 @@ fn split_block<'a>(
     field: &'static str,
     offset: usize,
 ) -> Result<(usize, &'a [u8]), DecodeError> {
-    let truncated = |needed| DecodeError::Truncated { event, field, offset, needed, left: block.len() };
+    let truncated = |needed| DecodeError::Truncated {
+        event,
+        field,
+        offset,
+        needed,
+        left: block.len(),
+    };
     let (&marker, rest) = block.split_first().ok_or_else(|| truncated(1))?;
     if marker & 0x80 == 0 || marker & 0x70 != 0 {
         return Err(DecodeError::invalid(
@@ -99,8 +113,12 @@ fn split_block<'a>(
             format!("compression marker {marker:#04x} announces a length of {length_bytes} bytes"),
         ));
     }
-    let (length, stream) = rest.split_at_checked(length_bytes).ok_or_else(|| truncated(1 + length_bytes))?;
-    let stated = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+    let (length, stream) = rest
+        .split_at_checked(length_bytes)
+        .ok_or_else(|| truncated(1 + length_bytes))?;
+    let stated = length
+        .iter()
+        .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
     Ok((stated, stream))
 }
 
@@ -120,18 +138,27 @@ pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>
         return Ok(Cow::Borrowed(rest));
     }
     if marker & 0x80 == 0 || marker & 0x70 != 0 {
-        return Err(Cow::Owned(format!("column compression marker {marker:#04x} is not known")));
+        return Err(Cow::Owned(format!(
+            "column compression marker {marker:#04x} is not known"
+        )));
     }
     let length_bytes = usize::from(marker & 0x07);
     if !(1..=4).contains(&length_bytes) {
-        return Err(Cow::Owned(format!("column compression marker {marker:#04x} announces no length")));
+        return Err(Cow::Owned(format!(
+            "column compression marker {marker:#04x} announces no length"
+        )));
     }
     let (length, stream) = rest
         .split_at_checked(length_bytes)
         .ok_or(Cow::Borrowed("the compressed value ends inside its length"))?;
-    let stated = length.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+    let stated = length
+        .iter()
+        .rev()
+        .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
     if stated > bytes_max {
-        return Err(Cow::Owned(format!("{stated} bytes decompressed exceed the limit of {bytes_max}")));
+        return Err(Cow::Owned(format!(
+            "{stated} bytes decompressed exceed the limit of {bytes_max}"
+        )));
     }
     let mut plain = vec![0_u8; stated];
     let mut decompressor = Decompressor::new();
@@ -142,8 +169,12 @@ pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>
     };
     match written {
         Ok(written) if written == stated => Ok(Cow::Owned(plain)),
-        Ok(written) => Err(Cow::Owned(format!("{stated} bytes announced, {written} decompressed"))),
-        Err(error) => Err(Cow::Owned(format!("does not decompress to {stated} bytes: {error:?}"))),
+        Ok(written) => Err(Cow::Owned(format!(
+            "{stated} bytes announced, {written} decompressed"
+        ))),
+        Err(error) => Err(Cow::Owned(format!(
+            "does not decompress to {stated} bytes: {error:?}"
+        ))),
     }
 }
 
@@ -166,7 +197,9 @@ mod tests {
     fn expands_what_the_server_compresses() {
         let plain = b"INSERT INTO t VALUES ".repeat(30);
         let mut expander = Expander::new(1 << 20);
-        let got = expander.expand(&block(&plain), EventType::QUERY_COMPRESSED, "query", 40).unwrap();
+        let got = expander
+            .expand(&block(&plain), EventType::QUERY_COMPRESSED, "query", 40)
+            .unwrap();
         assert_eq!(got, plain);
     }
 
@@ -174,7 +207,9 @@ mod tests {
     fn refuses_before_allocating() {
         let mut expander = Expander::new(1000);
         let huge = [0x84, 0xff, 0xff, 0xff, 0xff, 0x78, 0x9c];
-        let error = expander.expand(&huge, EventType::QUERY_COMPRESSED, "query", 40).unwrap_err();
+        let error = expander
+            .expand(&huge, EventType::QUERY_COMPRESSED, "query", 40)
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "decode Query_compressed event (type 165): query of 4294967295 bytes exceeds event_bytes_max = 1000; \
@@ -185,7 +220,11 @@ mod tests {
     #[test]
     fn damaged_blocks_are_errors() {
         let mut expander = Expander::new(1 << 20);
-        let mut check = |raw: &[u8]| expander.expand(raw, EventType::QUERY_COMPRESSED, "query", 0).unwrap_err();
+        let mut check = |raw: &[u8]| {
+            expander
+                .expand(raw, EventType::QUERY_COMPRESSED, "query", 0)
+                .unwrap_err()
+        };
         assert!(check(&[]).to_string().contains("needs 1 bytes"));
         assert!(check(&[0x91, 1]).to_string().contains("only zlib"));
         assert!(check(&[0x85, 1]).to_string().contains("length of 5"));

@@ -24,7 +24,10 @@ impl Coordinates {
 
     /// The place at `offset` of `file`.
     pub fn new(file: impl Into<Arc<str>>, offset: u64) -> Coordinates {
-        Coordinates { file: file.into(), offset }
+        Coordinates {
+            file: file.into(),
+            offset,
+        }
     }
 
     /// Whether this place comes before `other` in the binlog. File numbers compare as numbers: `.999999` is before
@@ -61,7 +64,9 @@ impl FromStr for Coordinates {
         text.rsplit_once(':')
             .filter(|(file, _)| !file.is_empty())
             .and_then(|(file, offset)| Some(Coordinates::new(file, crate::gtid::parse_number(offset)?)))
-            .ok_or_else(|| ParseCoordinatesError { text: text.to_owned() })
+            .ok_or_else(|| ParseCoordinatesError {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -74,7 +79,13 @@ mod tests {
         let place: Coordinates = "mysql-bin.000003:5000000000".parse().unwrap();
         assert_eq!(place, Coordinates::new("mysql-bin.000003", 5_000_000_000));
         assert_eq!(place.to_string(), "mysql-bin.000003:5000000000");
-        for bad in ["", "mysql-bin.000003", ":4", "mysql-bin.000003:", "mysql-bin.000003:-4"] {
+        for bad in [
+            "",
+            "mysql-bin.000003",
+            ":4",
+            "mysql-bin.000003:",
+            "mysql-bin.000003:-4",
+        ] {
             assert!(bad.parse::<Coordinates>().is_err(), "{bad:?}");
         }
     }

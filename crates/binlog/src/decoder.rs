@@ -9,8 +9,8 @@ use crate::compress::Expander;
 use crate::error::DecodeError;
 use crate::event::{Context, Event, EventBody};
 use crate::events::FormatDescription;
-use crate::table_map_cache::TableMapCache;
 use crate::header::{self, EventType, HEADER_BYTES, Header};
+use crate::table_map_cache::TableMapCache;
 
 /// Decodes events in the order of the stream.
 ///
@@ -82,7 +82,12 @@ impl Decoder {
             self.format = Some(Arc::clone(format));
             self.tables = TableMapCache::default();
         }
-        Ok(Event { header, body: decoded, raw_len, plain_len })
+        Ok(Event {
+            header,
+            body: decoded,
+            raw_len,
+            plain_len,
+        })
     }
 
     /// Cuts off header and checksum, which is verified. A Format_description has one whatever the algorithm.

@@ -95,7 +95,9 @@ pub enum DecodeError {
         event: EventType,
     },
     /// More bytes than the setting allows.
-    #[error("decode {event}: {what} of {bytes} bytes exceeds {setting} = {limit}; raise the setting if this is real")]
+    #[error(
+        "decode {event}: {what} of {bytes} bytes exceeds {setting} = {limit}; raise the setting if this is real"
+    )]
     TooLarge {
         /// The event that was being read.
         event: EventType,
@@ -127,6 +129,11 @@ impl DecodeError {
         offset: usize,
         why: impl Into<Cow<'static, str>>,
     ) -> DecodeError {
-        DecodeError::Invalid { event, field, offset, why: why.into() }
+        DecodeError::Invalid {
+            event,
+            field,
+            offset,
+            why: why.into(),
+        }
     }
 }

@@ -86,7 +86,10 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The fixed part of a body of type `kind`: the source says so; the default serves the events before it did.
     fn post_header(&self, kind: EventType, default: usize) -> usize {
-        self.format.and_then(|format| format.post_header_length(kind)).filter(|&length| length > 0).unwrap_or(default)
+        self.format
+            .and_then(|format| format.post_header_length(kind))
+            .filter(|&length| length > 0)
+            .unwrap_or(default)
     }
 }
 
@@ -131,7 +134,9 @@ impl EventBody {
             }
             EventType::HEARTBEAT => EventBody::Heartbeat(Heartbeat::decode(header, body)?),
             EventType::ANNOTATE_ROWS => EventBody::Annotate(body.clone()),
-            EventType::BINLOG_CHECKPOINT => EventBody::BinlogCheckpoint(small::decode_checkpoint(header, body)?),
+            EventType::BINLOG_CHECKPOINT => {
+                EventBody::BinlogCheckpoint(small::decode_checkpoint(header, body)?)
+            }
             EventType::INCIDENT => EventBody::Incident(Incident::decode(header, body)?),
             EventType::STOP => EventBody::Stop,
             EventType::START_ENCRYPTION => EventBody::StartEncryption(StartEncryption::decode(header, body)?),
@@ -143,14 +148,22 @@ impl EventBody {
 /// Events without meaning for a MariaDB replica pass; those that carry changes the engine does not know are refused.
 fn ignore(header: &Header, body: &Bytes) -> Result<Ignored, DecodeError> {
     let kind = header.kind;
-    let refuse = |why| Err(DecodeError::Refused { event: kind, name: kind.name(), why });
+    let refuse = |why| {
+        Err(DecodeError::Refused {
+            event: kind,
+            name: kind.name(),
+            why,
+        })
+    };
     match kind {
         EventType::START_V3
         | EventType::SLAVE
         | EventType::LOAD
         | EventType::CREATE_FILE
         | EventType::EXEC_LOAD
-        | EventType::NEW_LOAD => refuse("written by servers before 5.0.3 only; dump and load the source instead"),
+        | EventType::NEW_LOAD => {
+            refuse("written by servers before 5.0.3 only; dump and load the source instead")
+        }
         EventType::PRE_GA_WRITE_ROWS | EventType::PRE_GA_UPDATE_ROWS | EventType::PRE_GA_DELETE_ROWS => {
             refuse("written by development versions of 5.1 only; dump and load the source instead")
         }
@@ -167,8 +180,14 @@ fn ignore(header: &Header, body: &Bytes) -> Result<Ignored, DecodeError> {
         | EventType::MYSQL_PREVIOUS_GTIDS
         | EventType::MYSQL_TRANSACTION_CONTEXT
         | EventType::MYSQL_VIEW_CHANGE
-        | EventType::MYSQL_HEARTBEAT_V2 => Ok(Ignored { name: kind.name(), body: body.clone() }),
-        _ if header.is_ignorable() => Ok(Ignored { name: kind.name(), body: body.clone() }),
+        | EventType::MYSQL_HEARTBEAT_V2 => Ok(Ignored {
+            name: kind.name(),
+            body: body.clone(),
+        }),
+        _ if header.is_ignorable() => Ok(Ignored {
+            name: kind.name(),
+            body: body.clone(),
+        }),
         _ => Err(DecodeError::UnknownType { event: kind }),
     }
 }

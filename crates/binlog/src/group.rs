@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use crate::coordinates::Coordinates;
 use crate::event::{Event, EventBody};
-use crate::events::{FormatDescription, GtidEvent, GtidList, QueryEvent, RowsEvent, TableMap, UserVar, XaPrepare};
+use crate::events::{
+    FormatDescription, GtidEvent, GtidList, QueryEvent, RowsEvent, TableMap, UserVar, XaPrepare,
+};
 use crate::gtid::GtidPos;
 use crate::header::Header;
 
@@ -116,7 +118,10 @@ impl RowsItem {
     /// The table of an event of this item.
     #[must_use]
     pub fn map(&self, table_id: u64) -> Option<&Arc<TableMap>> {
-        self.maps.iter().find(|(_, map)| map.table_id == table_id).map(|(_, map)| map)
+        self.maps
+            .iter()
+            .find(|(_, map)| map.table_id == table_id)
+            .map(|(_, map)| map)
     }
 }
 
@@ -294,9 +299,10 @@ impl GroupAssembler {
                 Ok(Some(Assembled::Rotated))
             }
             EventBody::FormatDescription(format) => self.format_changed(&event.header, format).map(Some),
-            EventBody::Incident(incident) => {
-                Ok(Some(Assembled::Incident { number: incident.number, message: incident.message }))
-            }
+            EventBody::Incident(incident) => Ok(Some(Assembled::Incident {
+                number: incident.number,
+                message: incident.message,
+            })),
             EventBody::GtidList(list) if event.header.is_artificial() => {
                 self.refuse_inside_group(&event.header)?;
                 self.stream.jump(&event.header)?;
@@ -312,7 +318,11 @@ impl GroupAssembler {
         }
     }
 
-    fn format_changed(&mut self, header: &Header, format: Arc<FormatDescription>) -> Result<Assembled, GroupError> {
+    fn format_changed(
+        &mut self,
+        header: &Header,
+        format: Arc<FormatDescription>,
+    ) -> Result<Assembled, GroupError> {
         let source_restarted = format.created != 0;
         if source_restarted {
             // The source died while it wrote the group and has rolled it back.
@@ -322,7 +332,10 @@ impl GroupAssembler {
         self.stream.advance(header, false)?;
         self.safe = self.stream.coordinates();
         self.format = Some(Arc::clone(&format));
-        Ok(Assembled::FormatChanged { source_restarted, format })
+        Ok(Assembled::FormatChanged {
+            source_restarted,
+            format,
+        })
     }
 
     /// An event without meaning for groups: inside one it only moves the offset.
@@ -376,12 +389,14 @@ impl GroupAssembler {
     /// MariaDB since 10.0.2 begins every group with a GTID, so a change without one is the middle of a group.
     fn check_group_without_gtid(&self, header: &Header, body: &EventBody) -> Result<(), GroupError> {
         const WITH_GTID: (u32, u32, u32) = (10, 0, 2);
-        let needs_gtid = self
-            .format
-            .as_ref()
-            .is_some_and(|format| format.is_mariadb() && format.version().is_some_and(|version| version >= WITH_GTID));
+        let needs_gtid = self.format.as_ref().is_some_and(|format| {
+            format.is_mariadb() && format.version().is_some_and(|version| version >= WITH_GTID)
+        });
         if needs_gtid {
-            return Err(self.unexpected(header, "outside a group; reading began inside one, resume where one ends"));
+            return Err(self.unexpected(
+                header,
+                "outside a group; reading began inside one, resume where one ends",
+            ));
         }
         if partial::ends_group(body) {
             return Err(self.unexpected(header, "without a group that it could end"));
@@ -398,7 +413,15 @@ impl GroupAssembler {
 
     #[cold]
     fn unexpected(&self, header: &Header, why: &'static str) -> GroupError {
-        let group = self.partial.as_ref().map_or_else(|| self.safe.to_string(), Partial::name);
-        GroupError::Unexpected { event: header.kind, group, at: self.stream.coordinates(), why }
+        let group = self
+            .partial
+            .as_ref()
+            .map_or_else(|| self.safe.to_string(), Partial::name);
+        GroupError::Unexpected {
+            event: header.kind,
+            group,
+            at: self.stream.coordinates(),
+            why,
+        }
     }
 }

@@ -20,7 +20,11 @@ impl ParseGtidError {
     const QUOTED_CHARS_MAX: usize = 100;
 
     pub(crate) fn new(what: &'static str, text: &str, why: &'static str) -> ParseGtidError {
-        ParseGtidError { what, text: text.chars().take(Self::QUOTED_CHARS_MAX).collect(), why }
+        ParseGtidError {
+            what,
+            text: text.chars().take(Self::QUOTED_CHARS_MAX).collect(),
+            why,
+        }
     }
 }
 
@@ -76,8 +80,10 @@ impl FromStr for Gtid {
             return Err(error("a GTID is domain-server-sequence, as 0-1-42"));
         };
         Ok(Gtid {
-            domain: parse_number(domain).ok_or_else(|| error("the domain is not a number below 4294967296"))?,
-            server: parse_number(server).ok_or_else(|| error("the server id is not a number below 4294967296"))?,
+            domain: parse_number(domain)
+                .ok_or_else(|| error("the domain is not a number below 4294967296"))?,
+            server: parse_number(server)
+                .ok_or_else(|| error("the server id is not a number below 4294967296"))?,
             sequence: parse_number(sequence).ok_or_else(|| error("the sequence is not a 64-bit number"))?,
         })
     }
@@ -85,7 +91,11 @@ impl FromStr for Gtid {
 
 /// Digits only: `str::parse` would accept a sign.
 pub(crate) fn parse_number<T: FromStr>(digits: &str) -> Option<T> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())
+        .flatten()
 }
 
 /// How far a stream has come: the newest GTID of each domain, written `0-1-42,5-2-7`.
@@ -160,7 +170,11 @@ impl FromStr for GtidPos {
         for part in text.split(',') {
             let gtid: Gtid = part.parse()?;
             if position.0.insert(gtid.domain, gtid).is_some() {
-                return Err(ParseGtidError::new("GTID position", text, "a domain is named twice"));
+                return Err(ParseGtidError::new(
+                    "GTID position",
+                    text,
+                    "a domain is named twice",
+                ));
             }
         }
         Ok(position)
@@ -196,17 +210,39 @@ mod tests {
     fn gtids_read_and_print() {
         let gtid: Gtid = " 4294967295-1-18446744073709551615 ".parse().unwrap();
         assert_eq!(gtid.to_string(), "4294967295-1-18446744073709551615");
-        for bad in ["", "0-1", "0-1-2-3", "0-1-", "-1-1", "0--1", "+0-1-2", "4294967296-1-1", "0-1-x", "0-1-2 3"] {
+        for bad in [
+            "",
+            "0-1",
+            "0-1-2-3",
+            "0-1-",
+            "-1-1",
+            "0--1",
+            "+0-1-2",
+            "4294967296-1-1",
+            "0-1-x",
+            "0-1-2 3",
+        ] {
             assert!(bad.parse::<Gtid>().is_err(), "{bad:?}");
         }
         let message = "0-1".parse::<Gtid>().unwrap_err().to_string();
-        assert_eq!(message, r#"parse GTID "0-1": a GTID is domain-server-sequence, as 0-1-42"#);
+        assert_eq!(
+            message,
+            r#"parse GTID "0-1": a GTID is domain-server-sequence, as 0-1-42"#
+        );
     }
 
     #[test]
     fn ids_of_different_domains_do_not_order() {
-        let older = Gtid { domain: 0, server: 9, sequence: 4 };
-        let newer = Gtid { domain: 0, server: 1, sequence: 5 };
+        let older = Gtid {
+            domain: 0,
+            server: 9,
+            sequence: 4,
+        };
+        let newer = Gtid {
+            domain: 0,
+            server: 1,
+            sequence: 5,
+        };
         assert_eq!(newer.is_newer_than(&older), Some(true));
         assert_eq!(older.is_newer_than(&newer), Some(false));
         assert_eq!(newer.is_newer_than(&Gtid { domain: 1, ..older }), None);

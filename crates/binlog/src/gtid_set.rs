@@ -65,7 +65,9 @@ impl GtidSet {
     /// Drops everything of `gtid`'s domain and server up to and including it: the low-water mark has passed it.
     pub fn remove_through(&mut self, gtid: &Gtid) {
         let key = (gtid.domain, gtid.server);
-        let Some(ranges) = self.ranges.get_mut(&key) else { return };
+        let Some(ranges) = self.ranges.get_mut(&key) else {
+            return;
+        };
         let mut kept = match gtid.sequence.checked_add(1) {
             Some(next) => ranges.split_off(&next),
             None => BTreeMap::new(),
@@ -88,7 +90,9 @@ impl GtidSet {
         self.ranges
             .values()
             .flatten()
-            .fold(0_u64, |sum, (&first, &last)| sum.saturating_add((last - first).saturating_add(1)))
+            .fold(0_u64, |sum, (&first, &last)| {
+                sum.saturating_add((last - first).saturating_add(1))
+            })
     }
 
     /// How many ranges there are: what the set costs.
@@ -197,7 +201,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn gtid(sequence: u64) -> Gtid {
-        Gtid { domain: 0, server: 1, sequence }
+        Gtid {
+            domain: 0,
+            server: 1,
+            sequence,
+        }
     }
 
     #[test]
@@ -209,7 +217,11 @@ mod tests {
         assert!(!set.insert(gtid(6)));
         assert_eq!(set.to_string(), "0-1:1.5-7.9");
         assert_eq!((set.len(), set.range_count()), (5, 3));
-        set.insert(Gtid { domain: 3, server: 2, sequence: 7 });
+        set.insert(Gtid {
+            domain: 3,
+            server: 2,
+            sequence: 7,
+        });
         assert_eq!(set.to_string(), "0-1:1.5-7.9,3-2:7");
     }
 
@@ -227,7 +239,17 @@ mod tests {
 
     #[test]
     fn bad_text_is_refused() {
-        for bad in ["0-1", "0:1", "0-1:", "0-1:5-", "0-1:9-5", "0-1:5,,", "0-1:5..6", "x-1:5", "0-1:5-6-7"] {
+        for bad in [
+            "0-1",
+            "0:1",
+            "0-1:",
+            "0-1:5-",
+            "0-1:9-5",
+            "0-1:5,,",
+            "0-1:5..6",
+            "x-1:5",
+            "0-1:5-6-7",
+        ] {
             assert!(bad.parse::<GtidSet>().is_err(), "{bad:?}");
         }
         assert!(" ".parse::<GtidSet>().unwrap().is_empty());

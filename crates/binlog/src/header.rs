@@ -262,13 +262,18 @@ pub(crate) fn decode_whole(raw: &Bytes) -> Result<Header, DecodeError> {
         Ok(header)
     } else {
         let stated = usize::try_from(header.length).unwrap_or(usize::MAX);
-        Err(DecodeError::Length { event: header.kind, stated, actual: raw.len() })
+        Err(DecodeError::Length {
+            event: header.kind,
+            stated,
+            actual: raw.len(),
+        })
     }
 }
 
 /// Writes the final length of the event that begins at `start` into its header.
 pub(crate) fn patch_length(out: &mut [u8], start: usize) {
-    let length = u32::try_from(out.len() - start).expect("an event we encode came from one whose length fits u32");
+    let length =
+        u32::try_from(out.len() - start).expect("an event we encode came from one whose length fits u32");
     out[start + 9..start + 13].copy_from_slice(&length.to_le_bytes());
 }
 
@@ -300,8 +305,14 @@ mod tests {
         let mut longer = RAW.to_vec();
         longer.push(0);
         let error = decode_whole(&Bytes::from(longer)).unwrap_err();
-        assert_eq!(error.to_string(), "decode Query event (type 2): the header says 19 bytes, 20 came");
-        assert!(matches!(Header::decode(&RAW[..18]), Err(DecodeError::Truncated { left: 18, .. })));
+        assert_eq!(
+            error.to_string(),
+            "decode Query event (type 2): the header says 19 bytes, 20 came"
+        );
+        assert!(matches!(
+            Header::decode(&RAW[..18]),
+            Err(DecodeError::Truncated { left: 18, .. })
+        ));
     }
 
     #[test]

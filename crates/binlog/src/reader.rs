@@ -21,7 +21,11 @@ macro_rules! read_integer {
     ($name:ident, $type:ty) => {
         pub(crate) fn $name(&mut self, field: &'static str) -> Result<$type, DecodeError> {
             const SIZE: usize = size_of::<$type>();
-            match self.bytes.get(self.at..).and_then(|left| left.first_chunk::<SIZE>()) {
+            match self
+                .bytes
+                .get(self.at..)
+                .and_then(|left| left.first_chunk::<SIZE>())
+            {
                 Some(chunk) => {
                     self.at += SIZE;
                     Ok(<$type>::from_le_bytes(*chunk))
@@ -34,7 +38,12 @@ macro_rules! read_integer {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a Bytes, event: EventType, base: usize) -> Reader<'a> {
-        Reader { bytes, at: 0, event, base }
+        Reader {
+            bytes,
+            at: 0,
+            event,
+            base,
+        }
     }
 
     read_integer!(u8, u8);
@@ -162,7 +171,13 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn truncated(&self, field: &'static str, needed: usize) -> DecodeError {
-        DecodeError::Truncated { event: self.event, field, offset: self.offset(), needed, left: self.left() }
+        DecodeError::Truncated {
+            event: self.event,
+            field,
+            offset: self.offset(),
+            needed,
+            left: self.left(),
+        }
     }
 }
 
@@ -179,16 +194,41 @@ mod tests {
         assert_eq!(lenenc(&[0xfa]), Ok(250));
         assert_eq!(lenenc(&[0xfc, 1, 2]), Ok(0x201));
         assert_eq!(lenenc(&[0xfd, 1, 2, 3]), Ok(0x30201));
-        assert_eq!(lenenc(&[0xfe, 1, 0, 0, 0, 0, 0, 0, 0x80]), Ok(0x8000_0000_0000_0001));
-        assert!(matches!(lenenc(&[0xfb]), Err(DecodeError::Invalid { offset: 19, .. })));
-        assert!(matches!(lenenc(&[0xfc, 1]), Err(DecodeError::Truncated { offset: 20, needed: 2, left: 1, .. })));
+        assert_eq!(
+            lenenc(&[0xfe, 1, 0, 0, 0, 0, 0, 0, 0x80]),
+            Ok(0x8000_0000_0000_0001)
+        );
+        assert!(matches!(
+            lenenc(&[0xfb]),
+            Err(DecodeError::Invalid { offset: 19, .. })
+        ));
+        assert!(matches!(
+            lenenc(&[0xfc, 1]),
+            Err(DecodeError::Truncated {
+                offset: 20,
+                needed: 2,
+                left: 1,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn a_count_larger_than_the_event_is_an_error() {
         let raw = Bytes::from_static(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-        let error = Reader::new(&raw, EventType::QUERY, 0).lenenc_size("count").unwrap_err();
-        assert!(matches!(error, DecodeError::Truncated { needed: usize::MAX, .. }), "{error}");
+        let error = Reader::new(&raw, EventType::QUERY, 0)
+            .lenenc_size("count")
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                DecodeError::Truncated {
+                    needed: usize::MAX,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]

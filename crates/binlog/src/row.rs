@@ -54,7 +54,12 @@ impl<'a> RowImage<'a> {
     /// All columns of the table, in order.
     #[must_use]
     pub fn cells(&self) -> Cells<'a> {
-        Cells { image: *self, column: 0, present_before: 0, at: 0 }
+        Cells {
+            image: *self,
+            column: 0,
+            present_before: 0,
+            at: 0,
+        }
     }
 
     /// The column at `index`; absent beyond the last.
@@ -90,7 +95,10 @@ impl<'a> Iterator for Cells<'a> {
             return Some(Cell::Null);
         }
         // The iterator that made the image has walked it with the same extents.
-        let extent = image.layout.extent(column, kind, image.data.get(self.at..)?).ok()?;
+        let extent = image
+            .layout
+            .extent(column, kind, image.data.get(self.at..)?)
+            .ok()?;
         let start = self.at + extent.prefix;
         self.at = start + extent.length;
         image.data.get(start..self.at).map(Cell::Value)
@@ -114,16 +122,22 @@ impl Layout<'_> {
     }
 
     /// The image at the start of `data`, and what follows it.
-    fn split_image<'b>(&self, present: &'b Bitmap, data: &'b [u8]) -> Result<(RowImage<'b>, &'b [u8]), DecodeError>
+    fn split_image<'b>(
+        &self,
+        present: &'b Bitmap,
+        data: &'b [u8],
+    ) -> Result<(RowImage<'b>, &'b [u8]), DecodeError>
     where
         Self: 'b,
     {
         let null_bytes = Bitmap::bytes_for(present.count_set());
-        let (nulls, values) = data.split_at_checked(null_bytes).ok_or_else(|| DecodeError::Value {
-            column: 0,
-            kind: "row".into(),
-            why: format!("{null_bytes} bytes of NULL bits needed, {} left", data.len()).into(),
-        })?;
+        let (nulls, values) = data
+            .split_at_checked(null_bytes)
+            .ok_or_else(|| DecodeError::Value {
+                column: 0,
+                kind: "row".into(),
+                why: format!("{null_bytes} bytes of NULL bits needed, {} left", data.len()).into(),
+            })?;
         let mut at = 0;
         let mut present_before = 0;
         for (column, &kind) in self.columns.iter().enumerate() {
@@ -139,12 +153,24 @@ impl Layout<'_> {
             at += extent.prefix + extent.length;
         }
         let (data, rest) = values.split_at(at);
-        Ok((RowImage { layout: *self, present, nulls, data }, rest))
+        Ok((
+            RowImage {
+                layout: *self,
+                present,
+                nulls,
+                data,
+            },
+            rest,
+        ))
     }
 }
 
 fn value_error(column: usize, kind: ColumnType, why: value::Problem) -> DecodeError {
-    DecodeError::Value { column, kind: value::type_name(kind), why }
+    DecodeError::Value {
+        column,
+        kind: value::type_name(kind),
+        why,
+    }
 }
 
 /// Reads the rows of an event; ends after the first error.
@@ -162,7 +188,10 @@ impl<'a> RowIter<'a> {
     pub(crate) fn new(event: &'a RowsEvent, map: &'a TableMap, old_digits: Option<&'a [u8]>) -> RowIter<'a> {
         RowIter {
             event,
-            layout: Layout { columns: &map.columns, old_digits: old_digits.unwrap_or_default() },
+            layout: Layout {
+                columns: &map.columns,
+                old_digits: old_digits.unwrap_or_default(),
+            },
             left: &event.rows,
             is_unproven: old_digits.is_none() && map.has_old_temporal(),
             is_done: false,
@@ -197,10 +226,18 @@ impl<'a> RowIter<'a> {
             _ => (None, Some(first), rest),
         };
         if rest.len() == whole.len() {
-            return Err(DecodeError::Value { column: 0, kind: "row".into(), why: "a row of no bytes".into() });
+            return Err(DecodeError::Value {
+                column: 0,
+                kind: "row".into(),
+                why: "a row of no bytes".into(),
+            });
         }
         self.left = rest;
-        Ok(Row { before, after, raw: &whole[..whole.len() - rest.len()] })
+        Ok(Row {
+            before,
+            after,
+            raw: &whole[..whole.len() - rest.len()],
+        })
     }
 
     /// Without digits the size of an old temporal value is a guess: hold it against the whole event.
@@ -222,7 +259,12 @@ impl<'a> RowIter<'a> {
     }
 
     fn unknown_digits(&self, reason: &str) -> DecodeError {
-        let column = self.layout.columns.iter().position(|column| column.is_old_temporal()).unwrap_or(0);
+        let column = self
+            .layout
+            .columns
+            .iter()
+            .position(|column| column.is_old_temporal())
+            .unwrap_or(0);
         value_error(
             column,
             self.layout.columns[column],

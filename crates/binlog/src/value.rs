@@ -33,7 +33,13 @@ pub(crate) fn extent(kind: ColumnType, old_digits: u8, data: &[u8]) -> Result<Ex
         Size::Fixed(length) => (0, length),
         Size::Prefixed(prefix) => {
             let stated = data.get(..prefix).ok_or_else(|| needs(prefix, data.len()))?;
-            (prefix, stated.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte)))
+            (
+                prefix,
+                stated
+                    .iter()
+                    .rev()
+                    .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte)),
+            )
         }
     };
     match data.len().checked_sub(prefix) {
@@ -76,7 +82,9 @@ fn size(kind: ColumnType, old_digits: u8) -> Result<Size, Problem> {
             Size::Prefixed(if kind.meta > 255 { 2 } else { 1 })
         }
         ColumnType::STRING | ColumnType::ENUM | ColumnType::SET => match kind.unmixed() {
-            (ColumnType::ENUM, bytes @ 1..=2) | (ColumnType::SET, bytes @ 1..=8) if kind.code == ColumnType::STRING => {
+            (ColumnType::ENUM, bytes @ 1..=2) | (ColumnType::SET, bytes @ 1..=8)
+                if kind.code == ColumnType::STRING =>
+            {
                 Size::Fixed(usize::from(bytes))
             }
             (ColumnType::STRING, length) => Size::Prefixed(if length > 255 { 2 } else { 1 }),
@@ -99,7 +107,11 @@ fn size(kind: ColumnType, old_digits: u8) -> Result<Size, Problem> {
 
 #[cold]
 fn bad_meta(kind: ColumnType) -> Problem {
-    Cow::Owned(format!("type {} with metadata {:02x?} is not known", kind.code, kind.meta_bytes()))
+    Cow::Owned(format!(
+        "type {} with metadata {:02x?} is not known",
+        kind.code,
+        kind.meta_bytes()
+    ))
 }
 
 /// A column's value.
@@ -163,7 +175,11 @@ impl<'a> Value<'a> {
         is_unsigned: Option<bool>,
         raw: &'a [u8],
     ) -> Result<Value<'a>, crate::DecodeError> {
-        decode(kind, is_unsigned, raw).map_err(|why| crate::DecodeError::Value { column, kind: type_name(kind), why })
+        decode(kind, is_unsigned, raw).map_err(|why| crate::DecodeError::Value {
+            column,
+            kind: type_name(kind),
+            why,
+        })
     }
 }
 
@@ -171,9 +187,11 @@ fn decode(kind: ColumnType, is_unsigned: Option<bool>, raw: &[u8]) -> Result<Val
     let [first, second] = kind.meta_bytes();
     Ok(match kind.code {
         ColumnType::NULL => Value::Null,
-        ColumnType::TINY | ColumnType::SHORT | ColumnType::INT24 | ColumnType::LONG | ColumnType::LONGLONG => {
-            integer(raw, is_unsigned)?
-        }
+        ColumnType::TINY
+        | ColumnType::SHORT
+        | ColumnType::INT24
+        | ColumnType::LONG
+        | ColumnType::LONGLONG => integer(raw, is_unsigned)?,
         ColumnType::FLOAT => Value::Float(f32::from_le_bytes(exact(raw)?)),
         ColumnType::DOUBLE => Value::Double(f64::from_le_bytes(exact(raw)?)),
         ColumnType::NEWDECIMAL => Value::Decimal(decimal_text(raw, first, second)?),
@@ -186,7 +204,9 @@ fn decode(kind: ColumnType, is_unsigned: Option<bool>, raw: &[u8]) -> Result<Val
         ColumnType::TIME2 => Value::Temporal(temporal::time2_text(raw, first)?),
         ColumnType::DATETIME2 => Value::Temporal(temporal::datetime2_text(raw, first)?),
         ColumnType::TIMESTAMP2 => temporal::timestamp2(raw, first)?,
-        ColumnType::TIME | ColumnType::DATETIME | ColumnType::TIMESTAMP => temporal::old_value(kind.code, raw)?,
+        ColumnType::TIME | ColumnType::DATETIME | ColumnType::TIMESTAMP => {
+            temporal::old_value(kind.code, raw)?
+        }
         ColumnType::VARCHAR_COMPRESSED | ColumnType::BLOB_COMPRESSED => {
             Value::Bytes(expand_value(raw, COLUMN_BYTES_MAX)?)
         }
@@ -205,7 +225,9 @@ fn exact<const N: usize>(raw: &[u8]) -> Result<[u8; N], Problem> {
 
 /// Up to eight bytes; more do not occur in types that are read so.
 fn little_endian(raw: &[u8]) -> u64 {
-    raw.iter().rev().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte))
+    raw.iter()
+        .rev()
+        .fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte))
 }
 
 fn big_endian(raw: &[u8]) -> u64 {
@@ -222,5 +244,9 @@ fn integer(raw: &[u8], is_unsigned: Option<bool>) -> Result<Value<'static>, Prob
     }
     let unused = 64 - 8 * raw.len() as u32;
     let value = ((bits << unused) as i64) >> unused;
-    Ok(Value::Int { value, bytes: raw.len() as u8, is_sign_known: is_unsigned.is_some() })
+    Ok(Value::Int {
+        value,
+        bytes: raw.len() as u8,
+        is_sign_known: is_unsigned.is_some(),
+    })
 }

@@ -57,7 +57,11 @@ impl FormatDescription {
         let offset = reader.offset();
         let header_length = reader.u8("header length")?;
         if usize::from(header_length) != HEADER_BYTES {
-            return Err(reader.invalid("header length", offset, format!("{header_length}; only 19 is known")));
+            return Err(reader.invalid(
+                "header length",
+                offset,
+                format!("{header_length}; only 19 is known"),
+            ));
         }
         let server_version = text_up_to_nul(&version_field);
         if !has_checksum_field(&server_version) {
@@ -72,7 +76,12 @@ impl FormatDescription {
         let offset = reader.offset();
         let code = reader.u8("checksum algorithm")?;
         let checksum = ChecksumAlgorithm::from_code(code).ok_or_else(|| {
-            DecodeError::invalid(header.kind, "checksum algorithm", offset, format!("{code} is neither 0 nor 1"))
+            DecodeError::invalid(
+                header.kind,
+                "checksum algorithm",
+                offset,
+                format!("{code} is neither 0 nor 1"),
+            )
         })?;
         Ok(FormatDescription {
             timestamp: header.timestamp,
@@ -90,7 +99,9 @@ impl FormatDescription {
     #[must_use]
     pub fn post_header_length(&self, kind: EventType) -> Option<usize> {
         let index = usize::from(kind.0).checked_sub(1)?;
-        self.post_header_lengths.get(index).map(|&length| usize::from(length))
+        self.post_header_lengths
+            .get(index)
+            .map(|&length| usize::from(length))
     }
 
     /// Whether the source is a MariaDB server.
@@ -109,7 +120,10 @@ impl FormatDescription {
     #[must_use]
     pub fn version_number(&self) -> u32 {
         self.version().map_or(0, |(major, minor, patch)| {
-            major.saturating_mul(10_000).saturating_add(minor.saturating_mul(100)).saturating_add(patch)
+            major
+                .saturating_mul(10_000)
+                .saturating_add(minor.saturating_mul(100))
+                .saturating_add(patch)
         })
     }
 
@@ -151,7 +165,11 @@ fn text_up_to_nul(field: &[u8]) -> String {
 }
 
 fn has_checksum_field(server_version: &str) -> bool {
-    let first = if server_version.contains("MariaDB") { MARIADB_WITH_CHECKSUM } else { MYSQL_WITH_CHECKSUM };
+    let first = if server_version.contains("MariaDB") {
+        MARIADB_WITH_CHECKSUM
+    } else {
+        MYSQL_WITH_CHECKSUM
+    };
     version_numbers(server_version).is_some_and(|version| version >= first)
 }
 
@@ -169,7 +187,10 @@ mod tests {
 
     #[test]
     fn versions_read_from_the_text() {
-        assert_eq!(version_numbers("10.11.19-MariaDB-0+deb12u1-log"), Some((10, 11, 19)));
+        assert_eq!(
+            version_numbers("10.11.19-MariaDB-0+deb12u1-log"),
+            Some((10, 11, 19))
+        );
         assert_eq!(version_numbers("8.0.36"), Some((8, 0, 36)));
         assert_eq!(version_numbers("MariaDB"), None);
         assert!(has_checksum_field("10.6.1-MariaDB"));

@@ -88,7 +88,9 @@ impl GtidFlags {
             (GtidFlags::PREPARED_XA, "prepared_xa"),
             (GtidFlags::COMPLETED_XA, "completed_xa"),
         ];
-        NAMES.into_iter().filter_map(move |(bit, name)| self.has(bit).then_some(name))
+        NAMES
+            .into_iter()
+            .filter_map(move |(bit, name)| self.has(bit).then_some(name))
     }
 }
 
@@ -149,7 +151,11 @@ impl GtidEvent {
         let domain = reader.u32("domain")?;
         let flags = GtidFlags(reader.u8("flags")?);
         let mut event = GtidEvent {
-            gtid: Gtid { domain, server: header.server_id, sequence },
+            gtid: Gtid {
+                domain,
+                server: header.server_id,
+                sequence,
+            },
             flags,
             commit_id: None,
             xid: None,

@@ -40,7 +40,11 @@ impl GtidList {
         for _ in 0..count {
             let domain = reader.u32("domain")?;
             let server = reader.u32("server id")?;
-            gtids.push(Gtid { domain, server, sequence: reader.u64("sequence")? });
+            gtids.push(Gtid {
+                domain,
+                server,
+                sequence: reader.u64("sequence")?,
+            });
         }
         Ok(GtidList {
             gtids,

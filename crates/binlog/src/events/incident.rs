@@ -22,6 +22,9 @@ impl Incident {
     pub(crate) fn decode(header: &Header, body: &Bytes) -> Result<Incident, DecodeError> {
         let mut reader = Reader::new(body, header.kind, HEADER_BYTES);
         let number = reader.u16("incident number")?;
-        Ok(Incident { number, message: reader.short_text("incident message")? })
+        Ok(Incident {
+            number,
+            message: reader.short_text("incident message")?,
+        })
     }
 }

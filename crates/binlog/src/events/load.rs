@@ -25,7 +25,10 @@ pub struct LoadBlock {
 impl LoadBlock {
     pub(crate) fn decode(header: &Header, body: &Bytes) -> Result<LoadBlock, DecodeError> {
         let mut reader = Reader::new(body, header.kind, HEADER_BYTES);
-        Ok(LoadBlock { file_id: reader.u32("file id")?, data: reader.rest() })
+        Ok(LoadBlock {
+            file_id: reader.u32("file id")?,
+            data: reader.rest(),
+        })
     }
 }
 
@@ -71,15 +74,25 @@ impl ExecuteLoadQuery {
                 0 => DuplicateHandling::Error,
                 1 => DuplicateHandling::Ignore,
                 2 => DuplicateHandling::Replace,
-                code => return Err(reader.invalid("duplicate handling", offset, format!("{code} is not 0 to 2"))),
+                code => {
+                    return Err(reader.invalid("duplicate handling", offset, format!("{code} is not 0 to 2")));
+                }
             };
             Ok(())
         })?;
         query.query = reader.rest();
         if file_clause.start > file_clause.end || file_clause.end > query.query.len() {
-            let why = format!("{file_clause:?} is no part of a statement of {} bytes", query.query.len());
+            let why = format!(
+                "{file_clause:?} is no part of a statement of {} bytes",
+                query.query.len()
+            );
             return Err(reader.invalid("file clause", clause_offset, why));
         }
-        Ok(ExecuteLoadQuery { file_id, file_clause, duplicates, query })
+        Ok(ExecuteLoadQuery {
+            file_id,
+            file_clause,
+            duplicates,
+            query,
+        })
     }
 }

@@ -103,17 +103,22 @@ impl RowsEvent {
         if version == RowsVersion::V2 {
             let offset = reader.offset();
             let length = usize::from(reader.u16("extra data length")?);
-            let length = length
-                .checked_sub(2)
-                .ok_or_else(|| reader.invalid("extra data length", offset, format!("{length} is less than its own size")))?;
+            let length = length.checked_sub(2).ok_or_else(|| {
+                reader.invalid(
+                    "extra data length",
+                    offset,
+                    format!("{length} is less than its own size"),
+                )
+            })?;
             reader.slice(length, "extra data")?;
         }
         let count = decode_column_count(&mut reader)?;
         let present = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "columns present")?, count);
         let present_after = match op {
-            RowsOp::Update => {
-                Some(Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "columns present after")?, count))
-            }
+            RowsOp::Update => Some(Bitmap::new(
+                reader.bytes(Bitmap::bytes_for(count), "columns present after")?,
+                count,
+            )),
             RowsOp::Write | RowsOp::Delete => None,
         };
         let offset = reader.offset();
@@ -162,7 +167,11 @@ impl RowsEvent {
     pub fn encode_plain(&self, header: &Header, out: &mut Vec<u8>) {
         let start = out.len();
         out.reserve(HEADER_BYTES + 8 + 9 + 2 * self.present.as_bytes().len() + self.rows.len());
-        Header { kind: self.plain_kind(), ..*header }.encode(out);
+        Header {
+            kind: self.plain_kind(),
+            ..*header
+        }
+        .encode(out);
         out.extend_from_slice(&self.table_id.to_le_bytes()[..6]);
         out.extend_from_slice(&self.flags.to_le_bytes());
         encode_lenenc(self.column_count, out);
@@ -200,7 +209,13 @@ fn decode_column_count(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
     usize::try_from(count)
         .ok()
         .filter(|&count| Bitmap::bytes_for(count) <= reader.left())
-        .ok_or_else(|| reader.invalid("column count", offset, format!("{count} columns in {} bytes", reader.left())))
+        .ok_or_else(|| {
+            reader.invalid(
+                "column count",
+                offset,
+                format!("{count} columns in {} bytes", reader.left()),
+            )
+        })
 }
 
 fn encode_lenenc(value: usize, out: &mut Vec<u8>) {

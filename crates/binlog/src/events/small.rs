@@ -28,7 +28,11 @@ impl Intvar {
         match kind {
             1 => Ok(Intvar::LastInsertId(value)),
             2 => Ok(Intvar::InsertId(value)),
-            kind => Err(reader.invalid("which variable", HEADER_BYTES, format!("{kind} is neither 1 nor 2"))),
+            kind => Err(reader.invalid(
+                "which variable",
+                HEADER_BYTES,
+                format!("{kind} is neither 1 nor 2"),
+            )),
         }
     }
 }
@@ -48,7 +52,10 @@ pub struct Rand {
 impl Rand {
     pub(crate) fn decode(header: &Header, body: &Bytes) -> Result<Rand, DecodeError> {
         let mut reader = Reader::new(body, header.kind, HEADER_BYTES);
-        Ok(Rand { seed1: reader.u64("seed 1")?, seed2: reader.u64("seed 2")? })
+        Ok(Rand {
+            seed1: reader.u64("seed 1")?,
+            seed2: reader.u64("seed 2")?,
+        })
     }
 }
 

@@ -27,6 +27,10 @@ impl StartEncryption {
         let key_version = reader.u32("key version")?;
         let mut nonce = [0; 12];
         nonce.copy_from_slice(reader.slice(12, "nonce")?);
-        Ok(StartEncryption { scheme, key_version, nonce })
+        Ok(StartEncryption {
+            scheme,
+            key_version,
+            nonce,
+        })
     }
 }

@@ -125,7 +125,9 @@ impl StatusVars {
             }
             code::LC_TIME_NAMES => self.lc_time_names = Some(reader.u16("lc_time_names")?),
             code::CHARSET_DATABASE => self.charset_database = Some(reader.u16("collation_database")?),
-            code::TABLE_MAP_FOR_UPDATE => self.table_map_for_update = Some(reader.u64("table map for update")?),
+            code::TABLE_MAP_FOR_UPDATE => {
+                self.table_map_for_update = Some(reader.u64("table map for update")?)
+            }
             code::MASTER_DATA_WRITTEN => {
                 reader.u32("master data written")?;
             }
@@ -145,7 +147,13 @@ impl StatusVars {
             code::CHARACTER_SET_COLLATIONS => {
                 self.character_set_collations = Some(decode_collations(reader)?);
             }
-            code => return Err(DecodeError::UnknownStatusVariable { event: reader.event(), code, offset }),
+            code => {
+                return Err(DecodeError::UnknownStatusVariable {
+                    event: reader.event(),
+                    code,
+                    offset,
+                });
+            }
         }
         Ok(())
     }
@@ -169,15 +177,22 @@ mod tests {
     fn a_newer_sources_order_is_read() {
         // 11.x: code 131 stands between 3 and 4.
         let raw = Bytes::from_static(&[
-            0, 0, 0, 0, 1, 1, 0, 0, 0xa0, 0x45, 0, 0, 0, 0, 6, 3, b's', b't', b'd', 3, 2, 0, 1, 0, 131, 1, 33, 0, 0x53,
-            0, 4, 8, 0, 8, 0, 45, 0, 5, 3, b'U', b'T', b'C', 128, 0x20, 0xa1, 7,
+            0, 0, 0, 0, 1, 1, 0, 0, 0xa0, 0x45, 0, 0, 0, 0, 6, 3, b's', b't', b'd', 3, 2, 0, 1, 0, 131, 1,
+            33, 0, 0x53, 0, 4, 8, 0, 8, 0, 45, 0, 5, 3, b'U', b'T', b'C', 128, 0x20, 0xa1, 7,
         ]);
         let vars = StatusVars::decode(&raw).unwrap();
         assert_eq!(vars.flags2, Some(0x0100_0000));
         assert_eq!(vars.sql_mode, Some(0x45a0_0000));
         assert_eq!(vars.auto_increment, Some((2, 1)));
         assert_eq!(vars.character_set_collations, Some(vec![(33, 0x53)]));
-        assert_eq!(vars.charset, Some(Charset { client: 8, connection: 8, server: 45 }));
+        assert_eq!(
+            vars.charset,
+            Some(Charset {
+                client: 8,
+                connection: 8,
+                server: 45
+            })
+        );
         assert_eq!(vars.time_zone.as_deref(), Some(&b"UTC"[..]));
         assert_eq!(vars.microseconds, Some(500_000));
     }
@@ -185,8 +200,8 @@ mod tests {
     #[test]
     fn every_variable_is_read() {
         let raw = Bytes::from_static(&[
-            2, 3, b's', b't', b'd', 0, 7, 4, 0, 8, 63, 0, 9, 3, 0, 0, 0, 0, 0, 0, 0, 10, 9, 9, 9, 9, 11, 1, b'u', 0,
-            129, 7, 0, 0, 0, 0, 0, 0, 0, 130, 4, 5, 0, 0, 0, 0, 0, 0, 0,
+            2, 3, b's', b't', b'd', 0, 7, 4, 0, 8, 63, 0, 9, 3, 0, 0, 0, 0, 0, 0, 0, 10, 9, 9, 9, 9, 11, 1,
+            b'u', 0, 129, 7, 0, 0, 0, 0, 0, 0, 0, 130, 4, 5, 0, 0, 0, 0, 0, 0, 0,
         ]);
         let vars = StatusVars::decode(&raw).unwrap();
         assert_eq!(vars.lc_time_names, Some(4));
@@ -196,13 +211,26 @@ mod tests {
         assert_eq!(vars.xid, Some(7));
         assert_eq!((vars.gtid_flags3, vars.alter_sequence), (Some(4), Some(5)));
         let first_half = StatusVars::decode(&Bytes::from_static(&[130, 2])).unwrap();
-        assert_eq!((first_half.gtid_flags3, first_half.alter_sequence), (Some(2), None));
+        assert_eq!(
+            (first_half.gtid_flags3, first_half.alter_sequence),
+            (Some(2), None)
+        );
     }
 
     #[test]
     fn an_unknown_variable_is_named() {
         let error = StatusVars::decode(&Bytes::from_static(&[7, 0, 0, 200, 1, 2])).unwrap_err();
-        assert!(matches!(error, DecodeError::UnknownStatusVariable { code: 200, offset: 3, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                DecodeError::UnknownStatusVariable {
+                    code: 200,
+                    offset: 3,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]
@@ -210,7 +238,10 @@ mod tests {
         let raw: &[u8] = &[131, 2, 33, 0, 0x53, 0, 45, 0, 0x2d, 0];
         for length in 1..raw.len() {
             let cut = Bytes::copy_from_slice(&raw[..length]);
-            assert!(matches!(StatusVars::decode(&cut), Err(DecodeError::Truncated { .. })), "{length}");
+            assert!(
+                matches!(StatusVars::decode(&cut), Err(DecodeError::Truncated { .. })),
+                "{length}"
+            );
         }
     }
 }

@@ -86,7 +86,9 @@ impl ColumnType {
     fn metadata_bytes(code: u8) -> Option<usize> {
         match code {
             Self::TINY | Self::SHORT | Self::LONG | Self::INT24 | Self::LONGLONG | Self::NULL => Some(0),
-            Self::TIMESTAMP | Self::DATE | Self::TIME | Self::DATETIME | Self::YEAR | Self::NEWDATE => Some(0),
+            Self::TIMESTAMP | Self::DATE | Self::TIME | Self::DATETIME | Self::YEAR | Self::NEWDATE => {
+                Some(0)
+            }
             Self::FLOAT | Self::DOUBLE | Self::TIMESTAMP2 | Self::DATETIME2 | Self::TIME2 => Some(1),
             Self::TINY_BLOB | Self::MEDIUM_BLOB | Self::LONG_BLOB | Self::BLOB => Some(1),
             Self::BLOB_COMPRESSED | Self::MYSQL_JSON | Self::GEOMETRY => Some(1),
@@ -171,7 +173,17 @@ impl TableMap {
         let columns = decode_columns(&mut reader, codes)?;
         let nullable = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "nullable columns")?, count);
         let optional = reader.rest();
-        Ok(TableMap { table_id, flags, db, table, columns, nullable, optional, body: body.clone(), db_at })
+        Ok(TableMap {
+            table_id,
+            flags,
+            db,
+            table,
+            columns,
+            nullable,
+            optional,
+            body: body.clone(),
+            db_at,
+        })
     }
 
     /// Appends the whole event, without checksum, for a table of the same name in database `db`.
@@ -211,13 +223,21 @@ impl TableMap {
     /// `database.table`, for messages.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{}.{}", String::from_utf8_lossy(&self.db), String::from_utf8_lossy(&self.table))
+        format!(
+            "{}.{}",
+            String::from_utf8_lossy(&self.db),
+            String::from_utf8_lossy(&self.table)
+        )
     }
 }
 
 /// Reads a table id: six bytes, or four from servers with a post-header of six.
 pub(crate) fn decode_table_id(reader: &mut Reader<'_>, post_header: usize) -> Result<u64, DecodeError> {
-    if post_header == 6 { reader.u32("table id").map(u64::from) } else { reader.u48("table id") }
+    if post_header == 6 {
+        reader.u32("table id").map(u64::from)
+    } else {
+        reader.u48("table id")
+    }
 }
 
 fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnType]>, DecodeError> {
@@ -227,7 +247,8 @@ fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnTy
     let mut columns = Vec::with_capacity(codes.len());
     for (index, &code) in codes.iter().enumerate() {
         let Some(size) = ColumnType::metadata_bytes(code) else {
-            let why = format!("column {index} has the unknown type {code}; the source is newer than this engine");
+            let why =
+                format!("column {index} has the unknown type {code}; the source is newer than this engine");
             return Err(reader.invalid("column types", offset, why));
         };
         let Some((own, rest)) = meta.split_at_checked(size) else {
@@ -235,13 +256,20 @@ fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnTy
             return Err(reader.invalid("metadata", offset, why));
         };
         meta = rest;
-        let value = own.iter().rev().fold(0_u16, |sum, &byte| sum << 8 | u16::from(byte));
+        let value = own
+            .iter()
+            .rev()
+            .fold(0_u16, |sum, &byte| sum << 8 | u16::from(byte));
         columns.push(ColumnType { code, meta: value });
     }
     if meta.is_empty() {
         Ok(columns.into_boxed_slice())
     } else {
-        Err(reader.invalid("metadata", offset, format!("{} bytes belong to no column", meta.len())))
+        Err(reader.invalid(
+            "metadata",
+            offset,
+            format!("{} bytes belong to no column", meta.len()),
+        ))
     }
 }
 
@@ -252,7 +280,11 @@ mod tests {
     #[test]
     fn string_metadata_unmixes() {
         let string = |first: u8, second: u8| {
-            ColumnType { code: ColumnType::STRING, meta: u16::from_le_bytes([first, second]) }.unmixed()
+            ColumnType {
+                code: ColumnType::STRING,
+                meta: u16::from_le_bytes([first, second]),
+            }
+            .unmixed()
         };
         assert_eq!(string(0xfe, 0x0a), (ColumnType::STRING, 10));
         assert_eq!(string(0xee, 0x90), (ColumnType::STRING, 400));

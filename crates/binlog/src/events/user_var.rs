@@ -60,7 +60,12 @@ impl UserVar {
         let offset = reader.offset();
         let value = reader.bytes(length, "value")?;
         let wrong = |what: &str| {
-            DecodeError::invalid(header.kind, "value", offset, format!("{length} bytes are no {what}"))
+            DecodeError::invalid(
+                header.kind,
+                "value",
+                offset,
+                format!("{length} bytes are no {what}"),
+            )
         };
         let value = match kind {
             UserVar::TYPE_STRING => UserVarValue::String { collation, value },
@@ -70,7 +75,11 @@ impl UserVar {
             }
             UserVar::TYPE_INT => {
                 let bytes = value.as_ref().try_into().map_err(|_| wrong("integer"))?;
-                let flags = if reader.is_at_end() { 0 } else { reader.u8("flags")? };
+                let flags = if reader.is_at_end() {
+                    0
+                } else {
+                    reader.u8("flags")?
+                };
                 if flags & UserVar::FLAG_UNSIGNED == 0 {
                     UserVarValue::Int(i64::from_le_bytes(bytes))
                 } else {
@@ -78,14 +87,23 @@ impl UserVar {
                 }
             }
             UserVar::TYPE_DECIMAL => {
-                let (&[precision, scale], digits) = value.split_first_chunk::<2>().ok_or_else(|| wrong("decimal"))?;
-                let text = crate::value::decimal_text(digits, precision, scale).map_err(|why| {
-                    DecodeError::invalid(header.kind, "value", offset, why)
-                })?;
+                let (&[precision, scale], digits) =
+                    value.split_first_chunk::<2>().ok_or_else(|| wrong("decimal"))?;
+                let text = crate::value::decimal_text(digits, precision, scale)
+                    .map_err(|why| DecodeError::invalid(header.kind, "value", offset, why))?;
                 UserVarValue::Decimal(text)
             }
-            kind => return Err(reader.invalid("type", type_offset, format!("{kind} is no type of a user variable"))),
+            kind => {
+                return Err(reader.invalid(
+                    "type",
+                    type_offset,
+                    format!("{kind} is no type of a user variable"),
+                ));
+            }
         };
-        Ok(UserVar { name, value: Some(value) })
+        Ok(UserVar {
+            name,
+            value: Some(value),
+        })
     }
 }

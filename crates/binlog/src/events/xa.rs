@@ -36,7 +36,11 @@ impl XaId {
         }
         let gtrid = reader.bytes(gtrid_length, "XA gtrid")?;
         let bqual = reader.bytes(bqual_length, "XA bqual")?;
-        Ok(XaId { format_id, gtrid, bqual })
+        Ok(XaId {
+            format_id,
+            gtrid,
+            bqual,
+        })
     }
 }
 
@@ -73,6 +77,9 @@ impl XaPrepare {
         let format_id = reader.u32("XA format id")?;
         let gtrid_length = reader.u32("XA gtrid length")? as usize;
         let bqual_length = reader.u32("XA bqual length")? as usize;
-        Ok(XaPrepare { one_phase, xid: XaId::decode(&mut reader, format_id, gtrid_length, bqual_length)? })
+        Ok(XaPrepare {
+            one_phase,
+            xid: XaId::decode(&mut reader, format_id, gtrid_length, bqual_length)?,
+        })
     }
 }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::coordinates::Coordinates;
 use crate::event::EventBody;
-use crate::events::{ExecuteLoadQuery, GtidEvent, Intvar, LoadBlock, QueryEvent, RowsEvent, TableMap, UserVar};
-use crate::group::{
-    EventGroup, GroupEnd, GroupError, GroupItem, LoadDataItem, RowsItem, StatementItem,
+use crate::events::{
+    ExecuteLoadQuery, GtidEvent, Intvar, LoadBlock, QueryEvent, RowsEvent, TableMap, UserVar,
 };
+use crate::group::{EventGroup, GroupEnd, GroupError, GroupItem, LoadDataItem, RowsItem, StatementItem};
 use crate::header::Header;
 
 /// What an event did to the group.
@@ -58,7 +58,10 @@ struct LoadFile {
 pub(super) fn ends_group(body: &EventBody) -> bool {
     match body {
         EventBody::Xid(_) | EventBody::XaPrepare(_) => true,
-        EventBody::Query(query) => matches!(frame_word(&query.query), Some(FrameWord::Commit | FrameWord::Rollback)),
+        EventBody::Query(query) => matches!(
+            frame_word(&query.query),
+            Some(FrameWord::Commit | FrameWord::Rollback)
+        ),
         _ => false,
     }
 }
@@ -86,13 +89,20 @@ fn frame_word(text: &[u8]) -> Option<FrameWord> {
 impl Partial {
     pub(super) fn with_gtid(gtid: GtidEvent, header: &Header, start: Coordinates, bytes: usize) -> Partial {
         let is_standalone = gtid.flags.is_standalone();
-        Partial { gtid: Some(gtid), bytes, ..Partial::new(is_standalone, header, start) }
+        Partial {
+            gtid: Some(gtid),
+            bytes,
+            ..Partial::new(is_standalone, header, start)
+        }
     }
 
     /// A group of a source without GTIDs: from BEGIN to the end, or one statement alone.
     pub(super) fn without_gtid(header: &Header, first: &EventBody, start: Coordinates) -> Partial {
         let begins = match first {
-            EventBody::Query(query) => matches!(frame_word(&query.query), Some(FrameWord::Begin | FrameWord::XaStart)),
+            EventBody::Query(query) => matches!(
+                frame_word(&query.query),
+                Some(FrameWord::Begin | FrameWord::XaStart)
+            ),
             _ => false,
         };
         Partial::new(!begins, header, start)
@@ -128,7 +138,11 @@ impl Partial {
         if self.bytes <= limit {
             return Ok(());
         }
-        Err(GroupError::TooLarge { group: self.name(), bytes: self.bytes, limit })
+        Err(GroupError::TooLarge {
+            group: self.name(),
+            bytes: self.bytes,
+            limit,
+        })
     }
 
     pub(super) fn into_group(self, end: Coordinates, end_kind: GroupEnd) -> EventGroup {
@@ -185,7 +199,12 @@ impl Partial {
         }
         self.close_rows();
         self.annotate = None;
-        let Prefix { insert_id, last_insert_id, rand, user_vars } = std::mem::take(&mut self.prefix);
+        let Prefix {
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        } = std::mem::take(&mut self.prefix);
         self.items.push(GroupItem::Statement(StatementItem {
             header,
             query,
@@ -200,7 +219,11 @@ impl Partial {
     fn push_map(&mut self, header: Header, map: Arc<TableMap>) -> Result<(), GroupError> {
         let annotate = self.annotate.take();
         let group = self.gtid.as_ref().map(|gtid| gtid.gtid);
-        let rows = self.rows.get_or_insert_with(|| RowsItem { maps: Vec::new(), events: Vec::new(), annotate });
+        let rows = self.rows.get_or_insert_with(|| RowsItem {
+            maps: Vec::new(),
+            events: Vec::new(),
+            annotate,
+        });
         match rows.map(map.table_id) {
             None => rows.maps.push((header, map)),
             Some(known) if Arc::ptr_eq(known, &map) || known.body == map.body => {}
@@ -222,7 +245,12 @@ impl Partial {
             let table_id = rows.table_id;
             match &mut self.rows {
                 Some(open) if open.map(table_id).is_some() => open.events.push((header, rows)),
-                _ => return Err(GroupError::MissingTableMap { group: self.name(), table_id }),
+                _ => {
+                    return Err(GroupError::MissingTableMap {
+                        group: self.name(),
+                        table_id,
+                    });
+                }
             }
         }
         if !is_end {
@@ -245,22 +273,35 @@ impl Partial {
     fn begin_file(&mut self, header: &Header, block: LoadBlock) {
         let LoadBlock { file_id, data } = block;
         let server_id = header.server_id;
-        self.files.retain(|file| (file.server_id, file.file_id) != (server_id, file_id));
-        self.files.push(LoadFile { server_id, file_id, blocks: vec![data] });
+        self.files
+            .retain(|file| (file.server_id, file.file_id) != (server_id, file_id));
+        self.files.push(LoadFile {
+            server_id,
+            file_id,
+            blocks: vec![data],
+        });
     }
 
     fn find_file(&self, header: &Header, file_id: u32) -> Result<usize, GroupError> {
         self.files
             .iter()
             .position(|file| (file.server_id, file.file_id) == (header.server_id, file_id))
-            .ok_or_else(|| GroupError::MissingLoadFile { group: self.name(), file_id })
+            .ok_or_else(|| GroupError::MissingLoadFile {
+                group: self.name(),
+                file_id,
+            })
     }
 
     fn push_load(&mut self, header: Header, load: ExecuteLoadQuery) -> Result<Pushed, GroupError> {
         let index = self.find_file(&header, load.file_id)?;
         let file = self.files.swap_remove(index);
         self.close_rows();
-        let Prefix { insert_id, last_insert_id, rand, user_vars } = std::mem::take(&mut self.prefix);
+        let Prefix {
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        } = std::mem::take(&mut self.prefix);
         self.items.push(GroupItem::LoadData(LoadDataItem {
             header,
             blocks: file.blocks,
@@ -277,7 +318,11 @@ impl Partial {
     }
 
     fn statement_ended(&mut self) -> Pushed {
-        if self.is_standalone { Pushed::Ended(GroupEnd::Standalone) } else { Pushed::Open }
+        if self.is_standalone {
+            Pushed::Ended(GroupEnd::Standalone)
+        } else {
+            Pushed::Open
+        }
     }
 
     fn end(&mut self, end_kind: GroupEnd) -> Pushed {

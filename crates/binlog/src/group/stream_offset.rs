@@ -16,11 +16,17 @@ pub(super) struct StreamOffset {
 
 impl StreamOffset {
     pub(super) fn new(start: &Coordinates) -> StreamOffset {
-        StreamOffset { file: Arc::clone(&start.file), end: start.offset }
+        StreamOffset {
+            file: Arc::clone(&start.file),
+            end: start.offset,
+        }
     }
 
     pub(super) fn coordinates(&self) -> Coordinates {
-        Coordinates { file: Arc::clone(&self.file), offset: self.end }
+        Coordinates {
+            file: Arc::clone(&self.file),
+            offset: self.end,
+        }
     }
 
     /// Goes to another file. Its offset has 64 bits.
@@ -75,7 +81,10 @@ impl StreamOffset {
             return None;
         }
         let offset = self.end.checked_sub(u64::from(header.length))?;
-        Some(Coordinates { file: Arc::clone(&self.file), offset })
+        Some(Coordinates {
+            file: Arc::clone(&self.file),
+            offset,
+        })
     }
 }
 
@@ -85,7 +94,14 @@ mod tests {
     use crate::header::EventType;
 
     fn event(end_offset: u32, length: u32) -> Header {
-        Header { timestamp: 1, kind: EventType::QUERY, server_id: 1, length, end_offset, flags: 0 }
+        Header {
+            timestamp: 1,
+            kind: EventType::QUERY,
+            server_id: 1,
+            length,
+            end_offset,
+            flags: 0,
+        }
     }
 
     fn at(offset: u64) -> StreamOffset {
@@ -100,7 +116,15 @@ mod tests {
         assert_eq!(stream.coordinates().offset, 296);
         stream.advance(&event(0, 40), false).unwrap();
         assert_eq!(stream.coordinates().offset, 296);
-        stream.advance(&Header { flags: Header::FLAG_ARTIFICIAL, ..event(999, 40) }, true).unwrap();
+        stream
+            .advance(
+                &Header {
+                    flags: Header::FLAG_ARTIFICIAL,
+                    ..event(999, 40)
+                },
+                true,
+            )
+            .unwrap();
         assert_eq!(stream.coordinates().offset, 296);
         stream.advance(&event(400, 40), true).unwrap();
         assert_eq!(stream.begin_of(&event(400, 40)).unwrap().offset, 360);
@@ -130,7 +154,10 @@ mod tests {
     #[test]
     fn a_rotate_has_the_whole_offset() {
         let mut stream = at(5000);
-        stream.rotate(&Rotate { offset: 1 << 33, file: bytes::Bytes::from_static(b"b.000002") });
+        stream.rotate(&Rotate {
+            offset: 1 << 33,
+            file: bytes::Bytes::from_static(b"b.000002"),
+        });
         assert_eq!(stream.coordinates(), Coordinates::new("b.000002", 1 << 33));
     }
 }

@@ -24,7 +24,9 @@ fn check(precision: u8, scale: u8) -> Result<(), Problem> {
     if (1..=PRECISION_MAX).contains(&precision) && scale <= SCALE_MAX && scale <= precision {
         Ok(())
     } else {
-        Err(Cow::Owned(format!("DECIMAL({precision},{scale}) is outside the server's limits")))
+        Err(Cow::Owned(format!(
+            "DECIMAL({precision},{scale}) is outside the server's limits"
+        )))
     }
 }
 
@@ -88,14 +90,21 @@ mod tests {
         assert_eq!(decimal_text(&positive, 14, 4).unwrap(), "1234567890.1234");
         let negative = [0x7e, 0xf2, 0x04, 0xc7, 0x2d, 0xfb, 0x2d];
         assert_eq!(decimal_text(&negative, 14, 4).unwrap(), "-1234567890.1234");
-        assert_eq!(decimal_text(&[0x80, 0x00, 0x05], 4, 2).unwrap_err(), "needs 2 bytes, 3 left");
+        assert_eq!(
+            decimal_text(&[0x80, 0x00, 0x05], 4, 2).unwrap_err(),
+            "needs 2 bytes, 3 left"
+        );
         assert_eq!(decimal_text(&[0x80, 0x05], 4, 2).unwrap(), "0.05");
         assert_eq!(decimal_text(&[0x85], 1, 0).unwrap(), "5");
     }
 
     #[test]
     fn digits_that_do_not_fit_are_an_error() {
-        assert!(decimal_text(&[0x80, 0xff], 4, 2).unwrap_err().contains("255 in a group of 2"));
+        assert!(
+            decimal_text(&[0x80, 0xff], 4, 2)
+                .unwrap_err()
+                .contains("255 in a group of 2")
+        );
         assert!(decimal_text(&[], 0, 0).is_err());
         assert!(size(66, 0).is_err() && size(10, 11).is_err() && size(65, 39).is_err());
         assert_eq!(size(65, 30).unwrap(), 30);

@@ -11,7 +11,11 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Null => f.write_str("NULL"),
-            Value::Int { value, bytes, is_sign_known } => {
+            Value::Int {
+                value,
+                bytes,
+                is_sign_known,
+            } => {
                 write!(f, "{value}")?;
                 if *value < 0 && !is_sign_known {
                     let unused = 64 - 8 * u32::from(*bytes).min(8);
@@ -25,7 +29,11 @@ impl fmt::Display for Value<'_> {
             Value::Decimal(text) => f.write_str(text),
             Value::Year(year) => write!(f, "{year:04}"),
             Value::Temporal(text) => write!(f, "'{text}'"),
-            Value::Timestamp { seconds, microseconds, digits } => {
+            Value::Timestamp {
+                seconds,
+                microseconds,
+                digits,
+            } => {
                 write!(f, "{seconds}")?;
                 if *digits > 0 {
                     let width = usize::from(*digits).min(6);
@@ -104,16 +112,22 @@ pub(crate) fn type_name(kind: ColumnType) -> Cow<'static, str> {
         ColumnType::DATETIME2 => return digits("DATETIME"),
         ColumnType::TIME2 => return digits("TIME"),
         ColumnType::NEWDECIMAL => return Cow::Owned(format!("DECIMAL({first},{second})")),
-        ColumnType::BIT => return Cow::Owned(format!("BIT({})", usize::from(second) * 8 + usize::from(first))),
-        ColumnType::VARCHAR | ColumnType::VAR_STRING => return Cow::Owned(format!("VARCHAR({} bytes)", kind.meta)),
+        ColumnType::BIT => {
+            return Cow::Owned(format!("BIT({})", usize::from(second) * 8 + usize::from(first)));
+        }
+        ColumnType::VARCHAR | ColumnType::VAR_STRING => {
+            return Cow::Owned(format!("VARCHAR({} bytes)", kind.meta));
+        }
         ColumnType::VARCHAR_COMPRESSED => "VARCHAR COMPRESSED",
         ColumnType::BLOB_COMPRESSED => "BLOB COMPRESSED",
-        ColumnType::BLOB | ColumnType::TINY_BLOB | ColumnType::MEDIUM_BLOB | ColumnType::LONG_BLOB => match first {
-            1 => "TINYBLOB",
-            2 => "BLOB",
-            3 => "MEDIUMBLOB",
-            _ => "LONGBLOB",
-        },
+        ColumnType::BLOB | ColumnType::TINY_BLOB | ColumnType::MEDIUM_BLOB | ColumnType::LONG_BLOB => {
+            match first {
+                1 => "TINYBLOB",
+                2 => "BLOB",
+                3 => "MEDIUMBLOB",
+                _ => "LONGBLOB",
+            }
+        }
         ColumnType::MYSQL_JSON => "JSON (MySQL)",
         ColumnType::GEOMETRY => "GEOMETRY",
         ColumnType::STRING | ColumnType::ENUM | ColumnType::SET => match kind.unmixed() {
@@ -132,19 +146,50 @@ mod tests {
     #[test]
     fn text() {
         let text = |value: Value<'_>| value.to_string();
-        assert_eq!(text(Value::Int { value: -1, bytes: 4, is_sign_known: false }), "-1 (4294967295)");
-        assert_eq!(text(Value::Int { value: -1, bytes: 8, is_sign_known: false }), "-1 (18446744073709551615)");
-        assert_eq!(text(Value::Int { value: -1, bytes: 4, is_sign_known: true }), "-1");
+        assert_eq!(
+            text(Value::Int {
+                value: -1,
+                bytes: 4,
+                is_sign_known: false
+            }),
+            "-1 (4294967295)"
+        );
+        assert_eq!(
+            text(Value::Int {
+                value: -1,
+                bytes: 8,
+                is_sign_known: false
+            }),
+            "-1 (18446744073709551615)"
+        );
+        assert_eq!(
+            text(Value::Int {
+                value: -1,
+                bytes: 4,
+                is_sign_known: true
+            }),
+            "-1"
+        );
         assert_eq!(text(Value::Bytes(b"it's\n\\".as_slice().into())), r"'it\'s\n\\'");
         assert_eq!(text(Value::Bytes([0xff, 0].as_slice().into())), "x'ff00'");
-        assert_eq!(text(Value::Timestamp { seconds: 5, microseconds: 60_000, digits: 3 }), "5.060");
+        assert_eq!(
+            text(Value::Timestamp {
+                seconds: 5,
+                microseconds: 60_000,
+                digits: 3
+            }),
+            "5.060"
+        );
         assert_eq!(text(Value::Bits(&[1, 2])), "b'0000000100000010'");
     }
 
     #[test]
     fn type_names() {
         let name = |code, meta| type_name(ColumnType { code, meta }).into_owned();
-        assert_eq!(name(ColumnType::NEWDECIMAL, u16::from_le_bytes([10, 2])), "DECIMAL(10,2)");
+        assert_eq!(
+            name(ColumnType::NEWDECIMAL, u16::from_le_bytes([10, 2])),
+            "DECIMAL(10,2)"
+        );
         assert_eq!(name(ColumnType::BIT, u16::from_le_bytes([3, 1])), "BIT(11)");
         assert_eq!(name(ColumnType::STRING, u16::from_le_bytes([0xf7, 1])), "ENUM");
         assert_eq!(name(ColumnType::DATETIME2, 3), "DATETIME(3)");

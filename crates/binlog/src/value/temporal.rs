@@ -67,14 +67,23 @@ pub(super) fn time2_text(raw: &[u8], digits: u8) -> Result<String, Problem> {
     if packed < 0 {
         text.push('-');
     }
-    let _ = write!(text, "{:02}:{:02}:{:02}", seconds >> 12, seconds >> 6 & 0x3f, seconds & 0x3f);
+    let _ = write!(
+        text,
+        "{:02}:{:02}:{:02}",
+        seconds >> 12,
+        seconds >> 6 & 0x3f,
+        seconds & 0x3f
+    );
     push_fraction(&mut text, micros, digits);
     Ok(text)
 }
 
 pub(super) fn datetime2_text(raw: &[u8], digits: u8) -> Result<String, Problem> {
     let fraction = fraction_bytes(digits)?;
-    let Some((packed, tail)) = raw.split_first_chunk::<5>().filter(|(_, tail)| tail.len() == fraction) else {
+    let Some((packed, tail)) = raw
+        .split_first_chunk::<5>()
+        .filter(|(_, tail)| tail.len() == fraction)
+    else {
         return Err(needs(5 + fraction, raw.len()));
     };
     let packed = big_endian(packed) ^ 0x80_0000_0000;
@@ -93,7 +102,10 @@ pub(super) fn datetime2_text(raw: &[u8], digits: u8) -> Result<String, Problem> 
 
 pub(super) fn timestamp2(raw: &[u8], digits: u8) -> Result<Value<'static>, Problem> {
     let fraction = fraction_bytes(digits)?;
-    let Some((seconds, tail)) = raw.split_first_chunk::<4>().filter(|(_, tail)| tail.len() == fraction) else {
+    let Some((seconds, tail)) = raw
+        .split_first_chunk::<4>()
+        .filter(|(_, tail)| tail.len() == fraction)
+    else {
         return Err(needs(4 + fraction, raw.len()));
     };
     Ok(Value::Timestamp {
@@ -118,7 +130,9 @@ pub(super) fn old_value(code: u8, raw: &[u8]) -> Result<Value<'static>, Problem>
             let sign = if signed < 0 { "-" } else { "" };
             let number = signed.unsigned_abs();
             let (hours, minutes, seconds) = (number / 10_000, number / 100 % 100, number % 100);
-            Ok(Value::Temporal(format!("{sign}{hours:02}:{minutes:02}:{seconds:02}")))
+            Ok(Value::Temporal(format!(
+                "{sign}{hours:02}:{minutes:02}:{seconds:02}"
+            )))
         }
         (ColumnType::DATETIME, 8) => {
             let number = little_endian(raw);
@@ -133,7 +147,9 @@ pub(super) fn old_value(code: u8, raw: &[u8]) -> Result<Value<'static>, Problem>
                 time % 100
             )))
         }
-        _ => Err(Cow::Borrowed("a value with fractional digits in the format before 10.1 has no text here")),
+        _ => Err(Cow::Borrowed(
+            "a value with fractional digits in the format before 10.1 has no text here",
+        )),
     }
 }
 
@@ -163,10 +179,17 @@ mod tests {
     #[test]
     fn captured_values() {
         assert_eq!(date_text([0x5d, 0xd0, 0x0f]), "2024-02-29");
-        assert_eq!(datetime2_text(&[0x99, 0xb2, 0xba, 0xc8, 0xb8], 0).unwrap(), "2024-02-29 12:34:56");
+        assert_eq!(
+            datetime2_text(&[0x99, 0xb2, 0xba, 0xc8, 0xb8], 0).unwrap(),
+            "2024-02-29 12:34:56"
+        );
         assert_eq!(
             timestamp2(&[0x65, 0xe0, 0x79, 0xf0, 0x4e], 2).unwrap(),
-            Value::Timestamp { seconds: 0x65e0_79f0, microseconds: 780_000, digits: 2 }
+            Value::Timestamp {
+                seconds: 0x65e0_79f0,
+                microseconds: 780_000,
+                digits: 2
+            }
         );
     }
 
@@ -185,12 +208,27 @@ mod tests {
             Value::Temporal(text) => text,
             other => format!("{other:?}"),
         };
-        assert_eq!(text(ColumnType::TIME, &(-123_456_i32).to_le_bytes()[..3]), "-12:34:56");
-        assert_eq!(text(ColumnType::DATETIME, &20_240_229_123_456_u64.to_le_bytes()), "2024-02-29 12:34:56");
+        assert_eq!(
+            text(ColumnType::TIME, &(-123_456_i32).to_le_bytes()[..3]),
+            "-12:34:56"
+        );
+        assert_eq!(
+            text(ColumnType::DATETIME, &20_240_229_123_456_u64.to_le_bytes()),
+            "2024-02-29 12:34:56"
+        );
         assert!(old_value(ColumnType::TIME, &[1, 2, 3, 4]).is_err());
-        let datetime = ColumnType { code: ColumnType::DATETIME, meta: 0 };
-        assert!(is_plausible_old_temporal(datetime, &20_240_229_123_456_u64.to_le_bytes()));
-        assert!(!is_plausible_old_temporal(datetime, &20_241_329_123_456_u64.to_le_bytes()));
+        let datetime = ColumnType {
+            code: ColumnType::DATETIME,
+            meta: 0,
+        };
+        assert!(is_plausible_old_temporal(
+            datetime,
+            &20_240_229_123_456_u64.to_le_bytes()
+        ));
+        assert!(!is_plausible_old_temporal(
+            datetime,
+            &20_241_329_123_456_u64.to_le_bytes()
+        ));
     }
 
     #[test]
