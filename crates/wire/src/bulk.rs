@@ -80,9 +80,16 @@ impl Param {
 /// # Errors
 /// [`Error::Unencodable`] when there are no rows, a row has another number of values than `types`, or a value is not of its
 /// parameter's type. `out` may then hold a part of the payload.
-pub fn encode(out: &mut Vec<u8>, statement_id: u32, types: &[ParamType], rows: &[Vec<Param>]) -> Result<(), Error> {
+pub fn encode(
+    out: &mut Vec<u8>,
+    statement_id: u32,
+    types: &[ParamType],
+    rows: &[Vec<Param>],
+) -> Result<(), Error> {
     if rows.is_empty() || types.is_empty() {
-        return Err(unencodable("it needs at least one row and one parameter".to_owned()));
+        return Err(unencodable(
+            "it needs at least one row and one parameter".to_owned(),
+        ));
     }
     out.push(command::STMT_BULK_EXECUTE);
     out.extend_from_slice(&statement_id.to_le_bytes());
@@ -92,7 +99,11 @@ pub fn encode(out: &mut Vec<u8>, statement_id: u32, types: &[ParamType], rows: &
     }
     for (index, row) in rows.iter().enumerate() {
         if row.len() != types.len() {
-            let detail = format!("row {index} has {} values for {} parameters", row.len(), types.len());
+            let detail = format!(
+                "row {index} has {} values for {} parameters",
+                row.len(),
+                types.len()
+            );
             return Err(unencodable(detail));
         }
         for (parameter, (kind, value)) in types.iter().zip(row).enumerate() {
@@ -117,7 +128,8 @@ pub fn encode(out: &mut Vec<u8>, statement_id: u32, types: &[ParamType], rows: &
                         Param::Double(_) => "a double",
                         _ => "bytes",
                     };
-                    let detail = format!("row {index}, parameter {parameter}: {kind_of_value} for type {kind:?}");
+                    let detail =
+                        format!("row {index}, parameter {parameter}: {kind_of_value} for type {kind:?}");
                     return Err(unencodable(detail));
                 }
             }
@@ -137,7 +149,10 @@ mod tests {
     #[test]
     fn the_packet_has_the_documented_layout() {
         let types = [ParamType::LongLong { unsigned: true }, ParamType::VarString];
-        let rows = [vec![Param::Uint(7), Param::Bytes(b"ab".to_vec())], vec![Param::Null, Param::Default]];
+        let rows = [
+            vec![Param::Uint(7), Param::Bytes(b"ab".to_vec())],
+            vec![Param::Null, Param::Default],
+        ];
         let mut out = Vec::new();
         encode(&mut out, 9, &types, &rows).unwrap();
         let expected = [
@@ -156,7 +171,10 @@ mod tests {
         for (rows, expected) in [
             (vec![], "at least one row"),
             (vec![vec![Param::Int(1)], vec![]], "row 1 has 0 values"),
-            (vec![vec![Param::Bytes(b"hidden".to_vec())]], "row 0, parameter 0: bytes for type LongLong"),
+            (
+                vec![vec![Param::Bytes(b"hidden".to_vec())]],
+                "row 0, parameter 0: bytes for type LongLong",
+            ),
             (vec![vec![Param::Uint(1)]], "an unsigned integer"),
         ] {
             let error = encode(&mut Vec::new(), 1, &types, &rows).unwrap_err().to_string();

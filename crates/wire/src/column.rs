@@ -71,7 +71,14 @@ impl Column {
 
     /// Appends the column definition's payload; the original table is written as the table.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for text in ["def", &self.schema, &self.table, &self.table, &self.name, &self.name_original] {
+        for text in [
+            "def",
+            &self.schema,
+            &self.table,
+            &self.table,
+            &self.name,
+            &self.name_original,
+        ] {
             put_lenenc_bytes(out, text.as_bytes());
         }
         out.push(FIXED_BYTES as u8);
@@ -101,8 +108,23 @@ mod tests {
     #[test]
     fn a_column_is_read() {
         let column = Column::decode(BYTES).unwrap();
-        assert_eq!((column.schema.as_str(), column.table.as_str(), column.name.as_str()), ("shop", "a", "id"));
-        assert_eq!((column.collation, column.length_max, column.column_type, column.flags), (63, 11, 3, 0x5003));
+        assert_eq!(
+            (
+                column.schema.as_str(),
+                column.table.as_str(),
+                column.name.as_str()
+            ),
+            ("shop", "a", "id")
+        );
+        assert_eq!(
+            (
+                column.collation,
+                column.length_max,
+                column.column_type,
+                column.flags
+            ),
+            (63, 11, 3, 0x5003)
+        );
         let mut encoded = Vec::new();
         column.encode(&mut encoded);
         assert_eq!(Column::decode(&encoded), Ok(column));

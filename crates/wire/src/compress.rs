@@ -29,13 +29,19 @@ const GROW_BYTES: usize = 64 * 1024;
 pub struct FrameReader {
     buffer: BytesMut,
     chunk_bytes: usize,
+    sequence: u8,
     zlib: Decompress,
 }
 
 impl FrameReader {
     /// A reader without bytes; `chunk_bytes` is how much room it offers for one read at least.
     pub fn new(chunk_bytes: usize) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), chunk_bytes, zlib: Decompress::new(true) }
+        FrameReader {
+            buffer: BytesMut::new(),
+            chunk_bytes,
+            sequence: 0,
+            zlib: Decompress::new(true),
+        }
     }
 
     /// The buffer to append received bytes to, with room for more of them.
@@ -51,6 +57,12 @@ impl FrameReader {
         self.buffer.len()
     }
 
+    /// The sequence number of the frame decoded last. In the middle of a command (LOAD DATA LOCAL) the client's frames go on
+    /// from the server's.
+    pub fn sequence(&self) -> u8 {
+        self.sequence
+    }
+
     /// Changes how much room one read gets.
     pub fn set_chunk_bytes(&mut self, chunk_bytes: usize) {
         self.chunk_bytes = chunk_bytes;
@@ -61,12 +73,14 @@ impl FrameReader {
     /// # Errors
     /// [`Error::Invalid`] when the content is not zlib data of the length the header says. The stream cannot be read on.
     pub fn decode_next(&mut self, out: &mut BytesMut) -> Result<bool, Error> {
-        let Some(&[a, b, c, _sequence, d, e, f]) = self.buffer.first_chunk::<HEADER_BYTES>() else {
+        let Some(&[a, b, c, sequence, d, e, f]) = self.buffer.first_chunk::<HEADER_BYTES>() else {
             return Ok(false);
         };
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
         let plain_length = u32::from_le_bytes([d, e, f, 0]) as usize;
-        let Some(content) = self.buffer.get(HEADER_BYTES..HEADER_BYTES + length) else { return Ok(false) };
+        let Some(content) = self.buffer.get(HEADER_BYTES..HEADER_BYTES + length) else {
+            return Ok(false);
+        };
         if plain_length == 0 {
             out.extend_from_slice(content);
         } else {
@@ -74,12 +88,18 @@ impl FrameReader {
             inflate(&mut self.zlib, content, plain_length, out)?;
         }
         self.buffer.advance(HEADER_BYTES + length);
+        self.sequence = sequence;
         Ok(true)
     }
 }
 
 /// Appends `plain_length` bytes, decompressed from `content`, to `out`.
-fn inflate(zlib: &mut Decompress, content: &[u8], plain_length: usize, out: &mut BytesMut) -> Result<(), Error> {
+fn inflate(
+    zlib: &mut Decompress,
+    content: &[u8],
+    plain_length: usize,
+    out: &mut BytesMut,
+) -> Result<(), Error> {
     let broken = |detail: String| Error::invalid("compressed frame", detail);
     let start = out.len();
     loop {
@@ -98,10 +118,13 @@ fn inflate(zlib: &mut Decompress, content: &[u8], plain_length: usize, out: &mut
                 return Ok(());
             }
             Status::StreamEnd => {
-                return Err(broken(format!("it holds {written} bytes, its header says {plain_length}")));
+                return Err(broken(format!(
+                    "it holds {written} bytes, its header says {plain_length}"
+                )));
             }
             Status::Ok | Status::BufError if (zlib.total_in(), zlib.total_out()) == before => {
-                let detail = format!("its zlib data does not end after {plain_length} bytes, {written} were found");
+                let detail =
+                    format!("its zlib data does not end after {plain_length} bytes, {written} were found");
                 return Err(broken(detail));
             }
             Status::Ok | Status::BufError => {}
@@ -124,7 +147,9 @@ impl Default for FrameWriter {
 impl FrameWriter {
     /// A writer that prefers speed: it shares its processor with the applier, and level 1 already saves most of SQL text.
     pub fn new() -> FrameWriter {
-        FrameWriter { zlib: Compress::new(Compression::fast(), true) }
+        FrameWriter {
+            zlib: Compress::new(Compression::fast(), true),
+        }
     }
 
     /// Appends the packets of one command as frames, numbered from `first_sequence`. Returns the number after the last one.
@@ -161,7 +186,9 @@ impl FrameWriter {
         // No room for more than the plain bytes: what does not fit is not worth sending.
         let start = out.len();
         out.resize(start + plain.len(), 0);
-        let status = self.zlib.compress(plain, &mut out[start..], FlushCompress::Finish);
+        let status = self
+            .zlib
+            .compress(plain, &mut out[start..], FlushCompress::Finish);
         out.truncate(start + self.zlib.total_out() as usize);
         matches!(status, Ok(Status::StreamEnd))
     }
@@ -214,7 +241,10 @@ mod tests {
     #[test]
     fn content_that_is_no_zlib_data_is_an_error() {
         for content in [&b""[..], b"x", b"\x78\x9c", &[0xFF; 100]] {
-            assert!(matches!(decode(&frame(100, content)), Err(Error::Invalid { .. })), "{content:?}");
+            assert!(
+                matches!(decode(&frame(100, content)), Err(Error::Invalid { .. })),
+                "{content:?}"
+            );
         }
     }
 

@@ -62,11 +62,17 @@ pub enum Error {
 impl Error {
     /// A value that the protocol does not allow.
     pub(crate) fn invalid(what: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error::Invalid { what, detail: detail.into() }
+        Error::Invalid {
+            what,
+            detail: detail.into(),
+        }
     }
 
     /// A request that has no form on the wire.
     pub(crate) fn unencodable(what: &'static str, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error::Unencodable { what, detail: detail.into() }
+        Error::Unencodable {
+            what,
+            detail: detail.into(),
+        }
     }
 }

@@ -50,7 +50,8 @@ impl Greeting {
         let mut reader = Reader::new("greeting", payload);
         let version = reader.u8("protocol version")?;
         if version != PROTOCOL_VERSION {
-            let detail = format!("the protocol version is {version}, expected 10: not a MariaDB or MySQL server?");
+            let detail =
+                format!("the protocol version is {version}, expected 10: not a MariaDB or MySQL server?");
             return Err(Error::invalid("greeting", detail));
         }
         let version_text = reader.null_terminated("server version")?;
@@ -70,7 +71,9 @@ impl Greeting {
         }
         if capabilities & capabilities::SECURE_CONNECTION != 0 {
             // The length counts both parts and the closing zero byte.
-            let tail = nonce_length.saturating_sub(NONCE_HEAD_BYTES + 1).max(NONCE_TAIL_BYTES_MIN);
+            let tail = nonce_length
+                .saturating_sub(NONCE_HEAD_BYTES + 1)
+                .max(NONCE_TAIL_BYTES_MIN);
             nonce.extend_from_slice(reader.bytes("nonce, second part", tail)?);
             if reader.left() > 0 {
                 reader.bytes("end of the nonce", 1)?;
@@ -79,7 +82,12 @@ impl Greeting {
         let auth_plugin = match capabilities & capabilities::PLUGIN_AUTH {
             0 => Vec::new(),
             // Some old servers forget the closing zero byte.
-            _ => reader.rest().split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+            _ => reader
+                .rest()
+                .split(|byte| *byte == 0)
+                .next()
+                .unwrap_or_default()
+                .to_vec(),
         };
         let version_text = String::from_utf8_lossy(version_text).into_owned();
         Ok(Greeting {
@@ -103,7 +111,10 @@ impl Greeting {
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let tail = self.nonce.get(NONCE_HEAD_BYTES..).unwrap_or_default();
         if tail.len() < NONCE_TAIL_BYTES_MIN || self.nonce.len() > 246 {
-            return Err(Error::unencodable("greeting", format!("the nonce has {} bytes", self.nonce.len())));
+            return Err(Error::unencodable(
+                "greeting",
+                format!("the nonce has {} bytes", self.nonce.len()),
+            ));
         }
         if self.version_text.contains('\0') || self.auth_plugin.contains(&0) {
             return Err(Error::unencodable("greeting", "a text holds a zero byte"));
@@ -135,7 +146,10 @@ impl Greeting {
 
     /// Major, minor and patch number; a part that is missing or not a number is 0.
     pub fn version(&self) -> (u16, u16, u16) {
-        let mut parts = self.version_text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        let mut parts = self
+            .version_text
+            .split(|c: char| !c.is_ascii_digit())
+            .map(|part| part.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
         (next(), next(), next())
     }
@@ -178,7 +192,10 @@ impl HandshakeResponse<'_> {
         let has = |bit: u64| self.capabilities & bit != 0;
         for (name, value) in [("user name", self.user), ("database name", self.database)] {
             if value.contains(&0) {
-                return Err(Error::unencodable("handshake response", format!("the {name} holds a zero byte")));
+                return Err(Error::unencodable(
+                    "handshake response",
+                    format!("the {name} holds a zero byte"),
+                ));
             }
         }
         let mut out = Zeroizing::new(Vec::with_capacity(256));
@@ -189,7 +206,10 @@ impl HandshakeResponse<'_> {
             put_lenenc_bytes(&mut out, self.auth_response);
         } else {
             let Ok(length) = u8::try_from(self.auth_response.len()) else {
-                return Err(Error::unencodable("handshake response", "the authentication data has more than 255 bytes"));
+                return Err(Error::unencodable(
+                    "handshake response",
+                    "the authentication data has more than 255 bytes",
+                ));
             };
             out.push(length);
             out.extend_from_slice(self.auth_response);
@@ -251,7 +271,10 @@ mod tests {
         assert_eq!(greeting.nonce, b"abcdefghijklmnopqrst");
         assert_eq!(greeting.auth_plugin, b"mysql_native_password");
         assert!(greeting.is_mariadb());
-        assert_ne!(greeting.capabilities & capabilities::MARIADB_STMT_BULK_OPERATIONS, 0);
+        assert_ne!(
+            greeting.capabilities & capabilities::MARIADB_STMT_BULK_OPERATIONS,
+            0
+        );
     }
 
     #[test]
@@ -267,7 +290,10 @@ mod tests {
         let bytes = greeting_bytes();
         let plugin = bytes.windows(6).position(|window| window == b"mysql_").unwrap();
         for length in 0..plugin - 1 {
-            assert!(matches!(Greeting::decode(&bytes[..length]), Err(Error::Truncated { .. })), "length {length}");
+            assert!(
+                matches!(Greeting::decode(&bytes[..length]), Err(Error::Truncated { .. })),
+                "length {length}"
+            );
         }
     }
 
@@ -290,8 +316,12 @@ mod tests {
     #[test]
     fn versions_without_three_numbers_do_not_fail() {
         let mut greeting = Greeting::decode(&greeting_bytes()).unwrap();
-        for (text, expected) in [("", (0, 0, 0)), ("11.8", (11, 8, 0)), ("x.y.z", (0, 0, 0)), ("8.4.1-log", (8, 4, 1))]
-        {
+        for (text, expected) in [
+            ("", (0, 0, 0)),
+            ("11.8", (11, 8, 0)),
+            ("x.y.z", (0, 0, 0)),
+            ("8.4.1-log", (8, 4, 1)),
+        ] {
             greeting.version_text = text.to_owned();
             assert_eq!(greeting.version(), expected, "{text}");
         }
@@ -327,6 +357,9 @@ mod tests {
 
     #[test]
     fn a_user_with_a_zero_byte_is_refused() {
-        assert!(matches!(response(b"re\0pl").encode(), Err(Error::Unencodable { .. })));
+        assert!(matches!(
+            response(b"re\0pl").encode(),
+            Err(Error::Unencodable { .. })
+        ));
     }
 }

@@ -80,7 +80,11 @@ enum State {
     /// A whole packet lies at the start of the buffer, its payload has this many bytes.
     Inline(usize),
     /// The bytes of a longer payload are being gathered.
-    Gathering { payload: BytesMut, fragment_left: usize, is_last: bool },
+    Gathering {
+        payload: BytesMut,
+        fragment_left: usize,
+        is_last: bool,
+    },
     /// A longer payload is whole.
     Gathered(Bytes),
 }
@@ -117,6 +121,11 @@ impl PacketReader {
         self.sequence
     }
 
+    /// Goes on counting from `sequence`, when the stream moves to another socket (TLS).
+    pub fn set_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
+    }
+
     /// Changes how much room one read gets.
     pub fn set_chunk_bytes(&mut self, chunk_bytes: usize) {
         self.chunk_bytes = chunk_bytes;
@@ -131,7 +140,9 @@ impl PacketReader {
             match &mut self.state {
                 State::Inline(_) | State::Gathered(_) => return Ok(true),
                 State::Header => {
-                    let Some(&header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(false) };
+                    let Some(&header) = self.buffer.first_chunk::<HEADER_BYTES>() else {
+                        return Ok(false);
+                    };
                     let length = self.checked_length(header, 0)?;
                     if length > INLINE_BYTES_MAX {
                         self.start_gathering(header[3], length);
@@ -154,9 +165,10 @@ impl PacketReader {
     /// The payload that is ready; empty when there is none.
     pub fn payload(&self) -> &[u8] {
         match &self.state {
-            State::Inline(length) => {
-                self.buffer.get(HEADER_BYTES..HEADER_BYTES + length).unwrap_or_default()
-            }
+            State::Inline(length) => self
+                .buffer
+                .get(HEADER_BYTES..HEADER_BYTES + length)
+                .unwrap_or_default(),
             State::Gathered(payload) => payload,
             State::Header | State::Gathering { .. } => &[],
         }
@@ -194,7 +206,11 @@ impl PacketReader {
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
         if length > self.payload_bytes_max.saturating_sub(already) {
             let size = already as u64 + length as u64;
-            return Err(Error::TooLarge { what: "packet", size, limit: self.payload_bytes_max as u64 });
+            return Err(Error::TooLarge {
+                what: "packet",
+                size,
+                limit: self.payload_bytes_max as u64,
+            });
         }
         Ok(length)
     }
@@ -211,7 +227,14 @@ impl PacketReader {
 
     /// Moves what has arrived of a longer payload. Returns whether there is more to do without new bytes.
     fn gather(&mut self) -> Result<bool, Error> {
-        let State::Gathering { payload, fragment_left, is_last } = &mut self.state else { return Ok(true) };
+        let State::Gathering {
+            payload,
+            fragment_left,
+            is_last,
+        } = &mut self.state
+        else {
+            return Ok(true);
+        };
         let count = (*fragment_left).min(self.buffer.len());
         payload.extend_from_slice(&self.buffer[..count]);
         self.buffer.advance(count);
@@ -224,11 +247,18 @@ impl PacketReader {
             return Ok(true);
         }
         let already = payload.len();
-        let Some(&header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(false) };
+        let Some(&header) = self.buffer.first_chunk::<HEADER_BYTES>() else {
+            return Ok(false);
+        };
         let length = self.checked_length(header, already)?;
         self.buffer.advance(HEADER_BYTES);
         self.sequence = header[3];
-        if let State::Gathering { fragment_left, is_last, .. } = &mut self.state {
+        if let State::Gathering {
+            fragment_left,
+            is_last,
+            ..
+        } = &mut self.state
+        {
             *fragment_left = length;
             *is_last = length < FRAGMENT_BYTES_MAX;
         }

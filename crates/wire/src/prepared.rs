@@ -25,7 +25,10 @@ impl PreparedInfo {
         let mut reader = Reader::new("answer to a prepare", payload);
         let first = reader.u8("first byte")?;
         if first != OK {
-            return Err(Error::invalid("answer to a prepare", format!("the first byte is {first:#04x}, expected 0x00")));
+            return Err(Error::invalid(
+                "answer to a prepare",
+                format!("the first byte is {first:#04x}, expected 0x00"),
+            ));
         }
         Ok(PreparedInfo {
             statement_id: reader.u32("statement id")?,
@@ -49,7 +52,14 @@ mod tests {
     fn the_answer_to_a_prepare_is_read() {
         let bytes = b"\x00\x01\x00\x00\x00\x02\x00\x03\x00\x00\x00\x00";
         let info = PreparedInfo::decode(bytes).unwrap();
-        assert_eq!(info, PreparedInfo { statement_id: 1, column_count: 2, parameter_count: 3 });
+        assert_eq!(
+            info,
+            PreparedInfo {
+                statement_id: 1,
+                column_count: 2,
+                parameter_count: 3
+            }
+        );
         for length in 0..9 {
             assert!(PreparedInfo::decode(&bytes[..length]).is_err(), "length {length}");
         }

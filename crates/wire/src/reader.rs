@@ -18,7 +18,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Starts at the first byte of `bytes`, which holds one `what`.
     pub fn new(what: &'static str, bytes: &'a [u8]) -> Reader<'a> {
-        Reader { what, bytes, offset: 0 }
+        Reader {
+            what,
+            bytes,
+            offset: 0,
+        }
     }
 
     /// How many bytes were read.
@@ -41,7 +45,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Truncated`] when fewer are left.
     pub fn bytes(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], Error> {
-        let found = self.offset.checked_add(count).and_then(|end| self.bytes.get(self.offset..end));
+        let found = self
+            .offset
+            .checked_add(count)
+            .and_then(|end| self.bytes.get(self.offset..end));
         let found = found.ok_or_else(|| self.truncated(field, self.offset, count as u64))?;
         self.offset += count;
         Ok(found)
@@ -57,7 +64,9 @@ impl<'a> Reader<'a> {
     /// Reads a fixed number of bytes as an array.
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
         let rest = self.bytes.get(self.offset..).unwrap_or_default();
-        let found = *rest.first_chunk::<N>().ok_or_else(|| self.truncated(field, self.offset, N as u64))?;
+        let found = *rest
+            .first_chunk::<N>()
+            .ok_or_else(|| self.truncated(field, self.offset, N as u64))?;
         self.offset += N;
         Ok(found)
     }
@@ -113,7 +122,10 @@ impl<'a> Reader<'a> {
             0xFD => Ok(self.u24(field)?.into()),
             0xFE => self.u64(field),
             first @ (LENENC_NULL | 0xFF) => {
-                let detail = format!("{field} at offset {} starts a length with {first:#04x}", self.offset - 1);
+                let detail = format!(
+                    "{field} at offset {} starts a length with {first:#04x}",
+                    self.offset - 1
+                );
                 Err(Error::invalid(self.what, detail))
             }
             small => Ok(small.into()),
@@ -150,7 +162,13 @@ impl<'a> Reader<'a> {
     }
 
     fn truncated(&self, field: &'static str, offset: usize, needed: u64) -> Error {
-        Error::Truncated { what: self.what, field, offset, needed, left: self.bytes.len().saturating_sub(offset) }
+        Error::Truncated {
+            what: self.what,
+            field,
+            offset,
+            needed,
+            left: self.bytes.len().saturating_sub(offset),
+        }
     }
 }
 
@@ -185,7 +203,13 @@ mod tests {
         let error = Reader::new("row", &bytes).lenenc_bytes("cell 1").unwrap_err();
         assert_eq!(
             error,
-            Error::Truncated { what: "row", field: "cell 1", offset: 0, needed: u64::MAX, left: 10 }
+            Error::Truncated {
+                what: "row",
+                field: "cell 1",
+                offset: 0,
+                needed: u64::MAX,
+                left: 10
+            }
         );
     }
 
@@ -193,7 +217,10 @@ mod tests {
     fn a_string_without_its_zero_byte_is_truncated() {
         let mut reader = Reader::new("greeting", b"ab\0cd");
         assert_eq!(reader.null_terminated("first"), Ok(&b"ab"[..]));
-        assert!(matches!(reader.null_terminated("second"), Err(Error::Truncated { offset: 3, .. })));
+        assert!(matches!(
+            reader.null_terminated("second"),
+            Err(Error::Truncated { offset: 3, .. })
+        ));
         assert_eq!(reader.rest(), b"cd");
     }
 }

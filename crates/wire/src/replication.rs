@@ -43,9 +43,16 @@ impl RegisterReplica {
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut out = vec![command::REGISTER_SLAVE];
         out.extend_from_slice(&self.server_id.to_le_bytes());
-        for (name, text) in [("host", &self.host), ("user", &self.user), ("password", &self.password)] {
+        for (name, text) in [
+            ("host", &self.host),
+            ("user", &self.user),
+            ("password", &self.password),
+        ] {
             let length = u8::try_from(text.len()).map_err(|_| {
-                Error::unencodable("replica registration", format!("its {name} has more than 255 bytes"))
+                Error::unencodable(
+                    "replica registration",
+                    format!("its {name} has more than 255 bytes"),
+                )
             })?;
             out.push(length);
             out.extend_from_slice(text.as_bytes());
@@ -117,16 +124,25 @@ impl DumpFrame {
                     return Err(Error::invalid("dump packet", detail));
                 }
                 let ack_wanted = reader.u8("semi-sync flag")? & ACK_WANTED != 0;
-                Ok(DumpFrame::Event { start: reader.offset(), ack_wanted })
+                Ok(DumpFrame::Event {
+                    start: reader.offset(),
+                    ack_wanted,
+                })
             }
-            OK => Ok(DumpFrame::Event { start: reader.offset(), ack_wanted: false }),
+            OK => Ok(DumpFrame::Event {
+                start: reader.offset(),
+                ack_wanted: false,
+            }),
             ERR => Ok(match ErrPacket::decode(payload)? {
                 ErrPacket::Error(error) => DumpFrame::Error(error),
                 ErrPacket::Progress => DumpFrame::Progress,
             }),
             // An OK packet in EOF's clothes when both sides have DEPRECATE_EOF: its length is not fixed.
             EOF => Ok(DumpFrame::EndOfStream),
-            other => Err(Error::invalid("dump packet", format!("the status byte is {other:#04x}"))),
+            other => Err(Error::invalid(
+                "dump packet",
+                format!("the status byte is {other:#04x}"),
+            )),
         }
     }
 }
@@ -146,19 +162,34 @@ mod tests {
     /// Captured from a native 10.11.19 replica.
     #[test]
     fn the_registration_is_the_native_one() {
-        let request = RegisterReplica { server_id: 202, port: 34001, ..RegisterReplica::default() };
+        let request = RegisterReplica {
+            server_id: 202,
+            port: 34001,
+            ..RegisterReplica::default()
+        };
         let expected = [0x15, 0xCA, 0, 0, 0, 0, 0, 0, 0xD1, 0x84, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(request.encode().unwrap(), expected);
-        let request = RegisterReplica { host: "x".repeat(256), ..request };
+        let request = RegisterReplica {
+            host: "x".repeat(256),
+            ..request
+        };
         assert!(request.encode().unwrap_err().to_string().contains("host"));
     }
 
     /// Captured from a native 10.11.19 replica.
     #[test]
     fn the_dump_request_is_the_native_one() {
-        let request = DumpRequest { offset: 4, flags: DUMP_ANNOTATE_ROWS, server_id: 202, file: Vec::new() };
+        let request = DumpRequest {
+            offset: 4,
+            flags: DUMP_ANNOTATE_ROWS,
+            server_id: 202,
+            file: Vec::new(),
+        };
         assert_eq!(request.encode(), [0x12, 4, 0, 0, 0, 2, 0, 0xCA, 0, 0, 0]);
-        let request = DumpRequest { file: b"bin.000001".to_vec(), ..request };
+        let request = DumpRequest {
+            file: b"bin.000001".to_vec(),
+            ..request
+        };
         assert!(request.encode().ends_with(b"bin.000001"));
     }
 
@@ -175,16 +206,27 @@ mod tests {
         assert_eq!(DumpFrame::decode(b"\x00\xef\x01event", false), event(1, false));
         assert_eq!(DumpFrame::decode(b"\x00\xef\x01event", true), event(3, true));
         assert_eq!(DumpFrame::decode(b"\x00\xef\x00event", true), event(3, false));
-        assert_eq!(DumpFrame::decode(b"\xfe\x00\x00\x02\x00", false), Ok(DumpFrame::EndOfStream));
-        assert_eq!(DumpFrame::decode(b"\xff\xff\xff\x01\x01", false), Ok(DumpFrame::Progress));
+        assert_eq!(
+            DumpFrame::decode(b"\xfe\x00\x00\x02\x00", false),
+            Ok(DumpFrame::EndOfStream)
+        );
+        assert_eq!(
+            DumpFrame::decode(b"\xff\xff\xff\x01\x01", false),
+            Ok(DumpFrame::Progress)
+        );
         let error = DumpFrame::decode(b"\xff\xd4\x04#HY000Could not find", false);
         assert!(matches!(error, Ok(DumpFrame::Error(error)) if error.code == 1236));
     }
 
     #[test]
     fn what_is_none_of_them_is_an_error() {
-        for (payload, semi_sync) in [(&b""[..], false), (b"\x01", false), (b"\x00", true), (b"\x00\xef", true), (b"\x00\xee\x00", true)]
-        {
+        for (payload, semi_sync) in [
+            (&b""[..], false),
+            (b"\x01", false),
+            (b"\x00", true),
+            (b"\x00\xef", true),
+            (b"\x00\xee\x00", true),
+        ] {
             assert!(DumpFrame::decode(payload, semi_sync).is_err(), "{payload:?}");
         }
     }

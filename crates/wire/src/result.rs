@@ -49,7 +49,9 @@ pub struct ResultSet {
 impl ResultSet {
     /// The index of the column with this name, letter case ignored, as in `SHOW` statements across server versions.
     pub fn column_index(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+        self.columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
     /// The first cell of the first row as text; `None` when there is no row, or the cell is NULL.
@@ -117,7 +119,13 @@ impl ReplyDecoder {
     /// Starts a reply.
     pub fn new(format: ReplyFormat) -> ReplyDecoder {
         let (current, reply) = (ResultSet::default(), Reply::default());
-        ReplyDecoder { format, state: State::Start, bytes: 0, current, reply }
+        ReplyDecoder {
+            format,
+            state: State::Start,
+            bytes: 0,
+            current,
+            reply,
+        }
     }
 
     /// The reply, as far as it came.
@@ -197,7 +205,11 @@ impl ReplyDecoder {
             _ => {
                 let left = Reader::new("result set", payload).lenenc_int("column count")?;
                 if left > COLUMNS_MAX {
-                    return Err(Error::TooLarge { what: "result set (columns)", size: left, limit: COLUMNS_MAX });
+                    return Err(Error::TooLarge {
+                        what: "result set (columns)",
+                        size: left,
+                        limit: COLUMNS_MAX,
+                    });
                 }
                 self.state = State::Columns { left: left as usize };
             }
@@ -219,7 +231,9 @@ impl ReplyDecoder {
             return Ok(());
         }
         let column_count = self.current.columns.len();
-        self.count(size_of::<Row>() + packets.payload().len() + column_count * size_of::<Option<[u32; 2]>>())?;
+        self.count(
+            size_of::<Row>() + packets.payload().len() + column_count * size_of::<Option<[u32; 2]>>(),
+        )?;
         self.current.rows.push(Row::decode(packets.take(), column_count)?);
         Ok(())
     }
@@ -237,7 +251,11 @@ impl ReplyDecoder {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > self.format.reply_bytes_max {
             let (size, limit) = (self.bytes as u64, self.format.reply_bytes_max as u64);
-            return Err(Error::TooLarge { what: "reply", size, limit });
+            return Err(Error::TooLarge {
+                what: "reply",
+                size,
+                limit,
+            });
         }
         Ok(())
     }

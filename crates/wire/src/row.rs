@@ -33,7 +33,11 @@ impl Row {
     /// row has more than 4 GiB.
     pub fn decode(payload: Bytes, column_count: usize) -> Result<Row, Error> {
         if u32::try_from(payload.len()).is_err() {
-            return Err(Error::TooLarge { what: "row", size: payload.len() as u64, limit: u32::MAX.into() });
+            return Err(Error::TooLarge {
+                what: "row",
+                size: payload.len() as u64,
+                limit: u32::MAX.into(),
+            });
         }
         let mut reader = Reader::new("row", &payload);
         // A row has at least one byte per column.
@@ -46,13 +50,19 @@ impl Row {
             }
             let cell = reader.lenenc_bytes("cell")?;
             let start = reader.offset() - cell.len();
-            cells.push(Some(Cell { start: start as u32, length: cell.len() as u32 }));
+            cells.push(Some(Cell {
+                start: start as u32,
+                length: cell.len() as u32,
+            }));
         }
         if reader.left() > 0 {
             let detail = format!("{} bytes are left after {column_count} cells", reader.left());
             return Err(Error::invalid("row", detail));
         }
-        Ok(Row { payload, cells: cells.into_boxed_slice() })
+        Ok(Row {
+            payload,
+            cells: cells.into_boxed_slice(),
+        })
     }
 
     /// The bytes of cell `index`; `None` for NULL, and for a cell that the row does not have.
@@ -63,7 +73,8 @@ impl Row {
 
     /// Cell `index` as text, with what is not UTF-8 replaced; `None` as for [`Row::get`].
     pub fn text(&self, index: usize) -> Option<String> {
-        self.get(index).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        self.get(index)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// How many cells the row has.
@@ -116,7 +127,10 @@ mod tests {
     #[test]
     fn a_row_with_another_number_of_cells_is_an_error() {
         let bytes = Bytes::from_static(b"\x01a\x01b");
-        assert!(matches!(Row::decode(bytes.clone(), 1), Err(Error::Invalid { .. })));
+        assert!(matches!(
+            Row::decode(bytes.clone(), 1),
+            Err(Error::Invalid { .. })
+        ));
         assert!(matches!(Row::decode(bytes, 3), Err(Error::Truncated { .. })));
     }
 

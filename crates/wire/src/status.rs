@@ -59,7 +59,10 @@ impl OkInfo {
         let mut reader = Reader::new("OK packet", payload);
         let first = reader.u8("first byte")?;
         if first != OK && first != EOF {
-            return Err(Error::invalid("OK packet", format!("the first byte is {first:#04x}, expected 0x00 or 0xfe")));
+            return Err(Error::invalid(
+                "OK packet",
+                format!("the first byte is {first:#04x}, expected 0x00 or 0xfe"),
+            ));
         }
         Ok(OkInfo {
             affected_rows: reader.lenenc_int("affected rows")?,
@@ -77,11 +80,18 @@ impl OkInfo {
         let mut reader = Reader::new("EOF packet", payload);
         let first = reader.u8("first byte")?;
         if first != EOF {
-            return Err(Error::invalid("EOF packet", format!("the first byte is {first:#04x}, expected 0xfe")));
+            return Err(Error::invalid(
+                "EOF packet",
+                format!("the first byte is {first:#04x}, expected 0xfe"),
+            ));
         }
         let warnings = reader.u16("warnings")?;
         let status = reader.u16("status")?;
-        Ok(OkInfo { status, warnings, ..OkInfo::default() })
+        Ok(OkInfo {
+            status,
+            warnings,
+            ..OkInfo::default()
+        })
     }
 
     /// Appends an OK packet's payload; `first` is [`OK`], or [`EOF`] to end a result set.
@@ -119,7 +129,13 @@ pub struct ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.code, String::from_utf8_lossy(&self.sqlstate), self.message)
+        write!(
+            f,
+            "{} ({}): {}",
+            self.code,
+            String::from_utf8_lossy(&self.sqlstate),
+            self.message
+        )
     }
 }
 
@@ -141,7 +157,10 @@ impl ErrPacket {
         let mut reader = Reader::new("ERR packet", payload);
         let first = reader.u8("first byte")?;
         if first != ERR {
-            return Err(Error::invalid("ERR packet", format!("the first byte is {first:#04x}, expected 0xff")));
+            return Err(Error::invalid(
+                "ERR packet",
+                format!("the first byte is {first:#04x}, expected 0xff"),
+            ));
         }
         let code = reader.u16("code")?;
         if code == PROGRESS_CODE {
@@ -155,7 +174,11 @@ impl ErrPacket {
             sqlstate.copy_from_slice(reader.bytes("state", 5)?);
         }
         let message = String::from_utf8_lossy(reader.rest()).into_owned();
-        Ok(ErrPacket::Error(ServerError { code, sqlstate, message }))
+        Ok(ErrPacket::Error(ServerError {
+            code,
+            sqlstate,
+            message,
+        }))
     }
 }
 
@@ -180,7 +203,15 @@ mod tests {
     #[test]
     fn an_ok_packet_is_read_without_its_text() {
         let ok = OkInfo::decode(OK_BYTES).unwrap();
-        assert_eq!(ok, OkInfo { affected_rows: 2, last_insert_id: 5, status: STATUS_AUTOCOMMIT, warnings: 0 });
+        assert_eq!(
+            ok,
+            OkInfo {
+                affected_rows: 2,
+                last_insert_id: 5,
+                status: STATUS_AUTOCOMMIT,
+                warnings: 0
+            }
+        );
         assert!(!ok.has_more_results() && !ok.is_in_transaction());
     }
 
@@ -197,8 +228,13 @@ mod tests {
     #[test]
     fn an_error_packet_has_code_state_and_text() {
         let decoded = ErrPacket::decode(b"\xff\x26\x04#23000Duplicate entry '1' for key 'PRIMARY'").unwrap();
-        let ErrPacket::Error(error) = decoded else { panic!("not an error: {decoded:?}") };
-        assert_eq!(error.to_string(), "1062 (23000): Duplicate entry '1' for key 'PRIMARY'");
+        let ErrPacket::Error(error) = decoded else {
+            panic!("not an error: {decoded:?}")
+        };
+        assert_eq!(
+            error.to_string(),
+            "1062 (23000): Duplicate entry '1' for key 'PRIMARY'"
+        );
         let mut encoded = Vec::new();
         error.encode(&mut encoded);
         assert_eq!(ErrPacket::decode(&encoded), Ok(ErrPacket::Error(error)));
@@ -207,15 +243,23 @@ mod tests {
     #[test]
     fn an_error_before_the_login_has_no_state() {
         let decoded = ErrPacket::decode(b"\xff\x10\x04Too many connections").unwrap();
-        let ErrPacket::Error(error) = decoded else { panic!("not an error: {decoded:?}") };
-        assert_eq!((error.code, &error.sqlstate, error.message.as_str()), (1040, b"HY000", "Too many connections"));
+        let ErrPacket::Error(error) = decoded else {
+            panic!("not an error: {decoded:?}")
+        };
+        assert_eq!(
+            (error.code, &error.sqlstate, error.message.as_str()),
+            (1040, b"HY000", "Too many connections")
+        );
     }
 
     #[test]
     fn truncated_error_packets_never_pass_as_errors_with_a_wrong_code() {
         for length in [0, 1, 2, 4, 7, 8] {
             let cut = &b"\xff\x26\x04#23000Dup"[..length];
-            assert!(matches!(ErrPacket::decode(cut), Err(Error::Truncated { .. })), "length {length}");
+            assert!(
+                matches!(ErrPacket::decode(cut), Err(Error::Truncated { .. })),
+                "length {length}"
+            );
         }
     }
 

@@ -33,9 +33,14 @@ impl Login {
             pem if self.asked_for_key => {
                 self.asked_for_key = false;
                 let masked = mask(password, nonce_of(&self.nonce, SHORT_NONCE_BYTES)?);
-                Ok(Step::Send(Zeroizing::new(PublicKey::from_pem(pem)?.encrypt(&masked)?)))
+                Ok(Step::Send(Zeroizing::new(
+                    PublicKey::from_pem(pem)?.encrypt(&masked)?,
+                )))
             }
-            _ => Err(Error::invalid("authentication answer", "unknown data for caching_sha2_password")),
+            _ => Err(Error::invalid(
+                "authentication answer",
+                "unknown data for caching_sha2_password",
+            )),
         }
     }
 }

@@ -58,7 +58,9 @@ pub enum Plugin {
 impl Plugin {
     /// The plugin with this name on the wire.
     pub fn from_name(name: &[u8]) -> Option<Plugin> {
-        [Plugin::Native, Plugin::Ed25519, Plugin::CachingSha2].into_iter().find(|plugin| plugin.name() == name)
+        [Plugin::Native, Plugin::Ed25519, Plugin::CachingSha2]
+            .into_iter()
+            .find(|plugin| plugin.name() == name)
     }
 
     /// The name on the wire.
@@ -73,12 +75,12 @@ impl Plugin {
     /// The first answer to a nonce.
     fn respond(self, nonce: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let answer = match self {
-            Plugin::Native => {
-                scramble_native(nonce_of(nonce, SHORT_NONCE_BYTES)?, password).map(Vec::from).unwrap_or_default()
-            }
-            Plugin::CachingSha2 => {
-                scramble_sha256(nonce_of(nonce, SHORT_NONCE_BYTES)?, password).map(Vec::from).unwrap_or_default()
-            }
+            Plugin::Native => scramble_native(nonce_of(nonce, SHORT_NONCE_BYTES)?, password)
+                .map(Vec::from)
+                .unwrap_or_default(),
+            Plugin::CachingSha2 => scramble_sha256(nonce_of(nonce, SHORT_NONCE_BYTES)?, password)
+                .map(Vec::from)
+                .unwrap_or_default(),
             Plugin::Ed25519 => {
                 create_response_for_ed25519(password, nonce_of(nonce, ED25519_NONCE_BYTES)?).to_vec()
             }
@@ -131,7 +133,14 @@ impl Login {
             None | Some(Plugin::Ed25519) => Plugin::Native,
             Some(plugin) => plugin,
         };
-        Login { plugin, nonce: nonce.to_vec(), channel, packets: 0, switches: 0, asked_for_key: false }
+        Login {
+            plugin,
+            nonce: nonce.to_vec(),
+            channel,
+            packets: 0,
+            switches: 0,
+            asked_for_key: false,
+        }
     }
 
     /// The plugin in use, for the handshake response.
@@ -156,7 +165,11 @@ impl Login {
         self.packets += 1;
         if self.packets > PACKETS_MAX {
             let (size, limit) = (self.packets.into(), PACKETS_MAX.into());
-            return Err(Error::TooLarge { what: "authentication exchange (packets)", size, limit });
+            return Err(Error::TooLarge {
+                what: "authentication exchange (packets)",
+                size,
+                limit,
+            });
         }
         match payload.first() {
             Some(&OK) => Ok(Step::Done(OkInfo::decode(payload)?)),
@@ -170,7 +183,10 @@ impl Login {
             }
             first => {
                 let first = first.map_or("nothing".to_owned(), |byte| format!("{byte:#04x}"));
-                Err(Error::invalid("authentication answer", format!("it starts with {first}")))
+                Err(Error::invalid(
+                    "authentication answer",
+                    format!("it starts with {first}"),
+                ))
             }
         }
     }
@@ -179,7 +195,11 @@ impl Login {
         self.switches += 1;
         if self.switches > SWITCHES_MAX {
             let (size, limit) = (self.switches.into(), SWITCHES_MAX.into());
-            return Err(Error::TooLarge { what: "authentication exchange (plugin switches)", size, limit });
+            return Err(Error::TooLarge {
+                what: "authentication exchange (plugin switches)",
+                size,
+                limit,
+            });
         }
         let mut reader = Reader::new("authentication switch", payload);
         reader.u8("first byte")?;
@@ -200,10 +220,15 @@ fn unsupported(plugin: &[u8]) -> Error {
         b"mysql_clear_password" | b"dialog" => {
             "passwords are not sent to whoever asks for them; use an account with mysql_native_password or ed25519"
         }
-        b"auth_gssapi_client" | b"parsec" => "not supported; use an account with mysql_native_password or ed25519",
+        b"auth_gssapi_client" | b"parsec" => {
+            "not supported; use an account with mysql_native_password or ed25519"
+        }
         _ => "this plugin is not known; use an account with mysql_native_password or ed25519",
     };
-    Error::UnsupportedAuth { plugin: String::from_utf8_lossy(plugin).into_owned(), detail }
+    Error::UnsupportedAuth {
+        plugin: String::from_utf8_lossy(plugin).into_owned(),
+        detail,
+    }
 }
 
 #[cfg(test)]
@@ -230,51 +255,80 @@ mod tests {
     fn a_server_may_switch_several_times_but_not_for_ever() {
         let mut login = login();
         for _ in 0..SWITCHES_MAX / 2 {
-            let step = login.receive(&switch_to(b"client_ed25519", &[7; 32]), b"secret").unwrap();
+            let step = login
+                .receive(&switch_to(b"client_ed25519", &[7; 32]), b"secret")
+                .unwrap();
             assert!(matches!(step, Step::Send(signature) if signature.len() == 64));
-            let step = login.receive(&switch_to(b"mysql_native_password", NONCE), b"secret").unwrap();
+            let step = login
+                .receive(&switch_to(b"mysql_native_password", NONCE), b"secret")
+                .unwrap();
             assert!(matches!(step, Step::Send(scramble) if scramble.len() == 20));
         }
-        let error = login.receive(&switch_to(b"client_ed25519", &[7; 32]), b"secret").unwrap_err();
+        let error = login
+            .receive(&switch_to(b"client_ed25519", &[7; 32]), b"secret")
+            .unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
 
     #[test]
     fn plugins_that_ask_for_the_password_in_clear_are_refused() {
-        for plugin in [&b"mysql_clear_password"[..], b"dialog", b"mysql_old_password", b"nonsense"] {
+        for plugin in [
+            &b"mysql_clear_password"[..],
+            b"dialog",
+            b"mysql_old_password",
+            b"nonsense",
+        ] {
             let error = login().receive(&switch_to(plugin, b""), b"secret").unwrap_err();
             assert!(matches!(error, Error::UnsupportedAuth { .. }), "{error}");
             assert!(!error.to_string().contains("secret"));
         }
-        assert!(matches!(login().receive(&[0xFE], b"secret"), Err(Error::UnsupportedAuth { .. })));
+        assert!(matches!(
+            login().receive(&[0xFE], b"secret"),
+            Err(Error::UnsupportedAuth { .. })
+        ));
     }
 
     #[test]
     fn a_switch_with_a_short_nonce_is_an_error() {
-        for (plugin, length) in [(&b"client_ed25519"[..], 30), (b"mysql_native_password", 18), (b"caching_sha2_password", 18)]
-        {
-            let error = login().receive(&switch_to(plugin, &vec![1; length]), b"secret").unwrap_err();
+        for (plugin, length) in [
+            (&b"client_ed25519"[..], 30),
+            (b"mysql_native_password", 18),
+            (b"caching_sha2_password", 18),
+        ] {
+            let error = login()
+                .receive(&switch_to(plugin, &vec![1; length]), b"secret")
+                .unwrap_err();
             assert!(matches!(error, Error::Truncated { .. }), "{error}");
         }
     }
 
     #[test]
     fn more_data_for_a_plugin_that_wants_none_is_an_error() {
-        assert!(matches!(login().receive(&[1, 2, 3], b"secret"), Err(Error::Invalid { .. })));
-        assert!(matches!(login().receive(&[], b"secret"), Err(Error::Invalid { .. })));
+        assert!(matches!(
+            login().receive(&[1, 2, 3], b"secret"),
+            Err(Error::Invalid { .. })
+        ));
+        assert!(matches!(
+            login().receive(&[], b"secret"),
+            Err(Error::Invalid { .. })
+        ));
     }
 
     #[test]
     fn endless_packets_end() {
         let mut login = login();
         let progress = b"\xff\xff\xff";
-        let ends = (0..=PACKETS_MAX).any(|_| matches!(login.receive(progress, b""), Err(Error::TooLarge { .. })));
+        let ends =
+            (0..=PACKETS_MAX).any(|_| matches!(login.receive(progress, b""), Err(Error::TooLarge { .. })));
         assert!(ends);
     }
 
     #[test]
     fn the_servers_decision_ends_the_login() {
-        assert!(matches!(login().receive(b"\x00\x00\x00\x02\x00\x00\x00", b"x"), Ok(Step::Done(_))));
+        assert!(matches!(
+            login().receive(b"\x00\x00\x00\x02\x00\x00\x00", b"x"),
+            Ok(Step::Done(_))
+        ));
         let refused = login().receive(b"\xff\x15\x04#28000Access denied", b"x").unwrap();
         assert!(matches!(refused, Step::Refused(error) if error.code == 1045));
     }

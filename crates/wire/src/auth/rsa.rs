@@ -55,13 +55,22 @@ impl PublicKey {
         let (modulus, exponent) = (without_sign(modulus), without_sign(exponent));
         // The arithmetic takes the size in bytes from the size in bits, and needs the top bit for that.
         if !MODULUS_BYTES.contains(&modulus.len()) || modulus.first().is_none_or(|top| top & 0x80 == 0) {
-            return Err(Error::invalid(WHAT, format!("its modulus has {} bytes", modulus.len())));
+            return Err(Error::invalid(
+                WHAT,
+                format!("its modulus has {} bytes", modulus.len()),
+            ));
         }
         if exponent.is_empty() || exponent.len() > EXPONENT_BYTES_MAX {
-            return Err(Error::invalid(WHAT, format!("its exponent has {} bytes", exponent.len())));
+            return Err(Error::invalid(
+                WHAT,
+                format!("its exponent has {} bytes", exponent.len()),
+            ));
         }
         let key = rsa::PublicKey::new(BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
-        Ok(PublicKey { key, modulus_bytes: modulus.len() })
+        Ok(PublicKey {
+            key,
+            modulus_bytes: modulus.len(),
+        })
     }
 
     /// Encrypts `message`, padded by OAEP with SHA-1.
@@ -72,9 +81,15 @@ impl PublicKey {
         let limit = self.modulus_bytes - PADDING_BYTES;
         if message.len() > limit {
             let (size, limit) = (message.len() as u64, limit as u64);
-            return Err(Error::TooLarge { what: "password to encrypt with the server's key", size, limit });
+            return Err(Error::TooLarge {
+                what: "password to encrypt with the server's key",
+                size,
+                limit,
+            });
         }
-        Ok(self.key.encrypt_block(message, rsa::Pkcs1OaepPadding::new(rsa::GetRandom)))
+        Ok(self
+            .key
+            .encrypt_block(message, rsa::Pkcs1OaepPadding::new(rsa::GetRandom)))
     }
 }
 
@@ -85,24 +100,43 @@ fn decode_pem(pem: &[u8]) -> Result<Vec<u8>, Error> {
         _ => return Err(Error::invalid(WHAT, "it is not PEM text")),
     };
     let mut lines = text.lines().map(str::trim);
-    let begins = |line: &str| matches!(line, "-----BEGIN PUBLIC KEY-----" | "-----BEGIN RSA PUBLIC KEY-----");
+    let begins = |line: &str| {
+        matches!(
+            line,
+            "-----BEGIN PUBLIC KEY-----" | "-----BEGIN RSA PUBLIC KEY-----"
+        )
+    };
     if !lines.any(begins) {
         return Err(Error::invalid(WHAT, "it is not PEM text with a public key"));
     }
     let body: String = lines.take_while(|line| !line.starts_with("-----")).collect();
-    STANDARD.decode(body).map_err(|error| Error::invalid(WHAT, format!("its base64 is broken: {error}")))
+    STANDARD
+        .decode(body)
+        .map_err(|error| Error::invalid(WHAT, format!("its base64 is broken: {error}")))
 }
 
 /// Takes one DER element with the given tag. Returns its content, and what follows.
 fn take(der: &[u8], tag: u8) -> Result<(&[u8], &[u8]), Error> {
-    let broken = || Error::invalid(WHAT, format!("its DER has no element {tag:#04x} where one belongs"));
+    let broken = || {
+        Error::invalid(
+            WHAT,
+            format!("its DER has no element {tag:#04x} where one belongs"),
+        )
+    };
     let (&found, rest) = der.split_first().ok_or_else(broken)?;
     let (&first, rest) = rest.split_first().ok_or_else(broken)?;
     let (length, rest) = match first {
         0..=0x7F => (usize::from(first), rest),
         0x81 | 0x82 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7F)).ok_or_else(broken)?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+            let (bytes, rest) = rest
+                .split_at_checked(usize::from(first & 0x7F))
+                .ok_or_else(broken)?;
+            (
+                bytes
+                    .iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+                rest,
+            )
         }
         // Longer than 64 KiB, or of unknown length: no key.
         _ => return Err(broken()),
@@ -179,7 +213,9 @@ a2bd7cf39aed59451a9bd79db10e2b25ec159f93af8340eeb78558a377a666a5707468c5977529e5
 
     fn decrypt(key: &PublicKey, encrypted: &[u8]) -> Vec<u8> {
         let exponent = BigUint::parse_bytes(PRIVATE_EXPONENT.as_bytes(), 16).unwrap();
-        let padded = BigUint::from_bytes_be(encrypted).modpow(&exponent, key.key.modulus()).to_bytes_be();
+        let padded = BigUint::from_bytes_be(encrypted)
+            .modpow(&exponent, key.key.modulus())
+            .to_bytes_be();
         // The first byte of the padded block is zero and falls away in the number.
         assert_eq!(padded.len(), 255);
         remove_padding(&padded)
@@ -200,7 +236,11 @@ a2bd7cf39aed59451a9bd79db10e2b25ec159f93af8340eeb78558a377a666a5707468c5977529e5
         assert!(key.encrypt(&[1; 214]).is_ok());
         assert_eq!(
             key.encrypt(&[1; 215]),
-            Err(Error::TooLarge { what: "password to encrypt with the server's key", size: 215, limit: 214 })
+            Err(Error::TooLarge {
+                what: "password to encrypt with the server's key",
+                size: 215,
+                limit: 214
+            })
         );
     }
 
@@ -219,10 +259,16 @@ a2bd7cf39aed59451a9bd79db10e2b25ec159f93af8340eeb78558a377a666a5707468c5977529e5
     fn damaged_keys_do_not_panic() {
         let der = decode_pem(PUBLIC_KEY_PEM.as_bytes()).unwrap();
         let wrap = |der: &[u8]| {
-            format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(der))
+            format!(
+                "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----",
+                STANDARD.encode(der)
+            )
         };
         for length in 0..der.len() {
-            assert!(PublicKey::from_pem(wrap(&der[..length]).as_bytes()).is_err(), "length {length}");
+            assert!(
+                PublicKey::from_pem(wrap(&der[..length]).as_bytes()).is_err(),
+                "length {length}"
+            );
         }
         for index in 0..40 {
             for value in [0, 1, 0x30, 0x7F, 0x80, 0x82, 0xFF] {

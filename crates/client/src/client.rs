@@ -1,0 +1,294 @@
+//! A connection that runs commands: one at a time, or many in a row with their replies read later.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tributary_wire::command;
+use tributary_wire::result::{ReplyDecoder, ReplyFormat, Rows, Step};
+use tributary_wire::{capabilities as cap, result};
+
+use crate::connection::{Connection, Sequence};
+use crate::{
+    ConnectOptions, Error, OkInfo, RegisterReplica, Reply, ResultSet, ServerInfo, StatementResult, login,
+};
+
+/// How long a parting word may take.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One connection to a server.
+///
+/// `CLIENT_MULTI_STATEMENTS` is on, `CLIENT_FOUND_ROWS` is off: an UPDATE reports the rows it changed.
+///
+/// A future of this type that is dropped before it is done breaks the connection (see [`Error::Broken`]); dropping the client
+/// closes the socket at once, and the server rolls back what is open.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) connection: Connection,
+    pub(crate) server: ServerInfo,
+    /// How to read the reply to each command in flight, oldest first.
+    pub(crate) due: VecDeque<Rows>,
+    is_broken: bool,
+}
+
+impl Client {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], [`Error::Tls`], [`Error::Auth`] or [`Error::Server`] when that is refused, [`Error::Timeout`] when
+    /// it takes longer than `connect_timeout`.
+    pub async fn connect(options: &ConnectOptions) -> Result<Client, Error> {
+        let (connection, server) = login::connect(options).await?;
+        Ok(Client {
+            connection,
+            server,
+            due: VecDeque::new(),
+            is_broken: false,
+        })
+    }
+
+    /// What the server said about itself.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// Whether the connection is lost for good.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Changes the longest silence while an answer is waited for, from the next call on.
+    pub fn set_reply_timeout(&mut self, reply_timeout: Duration) {
+        self.connection.set_reply_timeout(reply_timeout);
+    }
+
+    /// Runs one statement and returns its rows. A statement without rows gives an empty set; of several results
+    /// (`CALL`), the first one with rows is returned.
+    ///
+    /// # Errors
+    /// [`Error::Server`] when the statement fails, [`Error::Misuse`] when replies are due; all others break the connection.
+    pub async fn query(&mut self, sql: &[u8]) -> Result<ResultSet, Error> {
+        let reply = self.command(&[&[command::QUERY], sql], Rows::Keep).await?;
+        let mut last = OkInfo::default();
+        for result in reply.results {
+            match result {
+                StatementResult::Rows(rows) => return Ok(rows),
+                StatementResult::Ok(ok) => last = ok,
+            }
+        }
+        Ok(ResultSet {
+            end: last,
+            ..ResultSet::default()
+        })
+    }
+
+    /// Runs one statement, passing over its rows. Returns what its last result reports.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn execute(&mut self, sql: &[u8]) -> Result<OkInfo, Error> {
+        let reply = self.command(&[&[command::QUERY], sql], Rows::Discard).await?;
+        Ok(last_ok(reply))
+    }
+
+    /// Asks whether the server is alive.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        self.command(&[&[command::PING]], Rows::Discard).await.map(drop)
+    }
+
+    /// Brings the session back to its state after the login: rolls back, drops temporary tables, forgets variables and
+    /// prepared statements.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn reset_session(&mut self) -> Result<(), Error> {
+        self.command(&[&[command::RESET_CONNECTION]], Rows::Discard)
+            .await
+            .map(drop)
+    }
+
+    /// Makes this replica visible in the source's `SHOW SLAVE HOSTS`.
+    ///
+    /// # Errors
+    /// As [`Client::query`]; [`Error::Protocol`] when a text is too long, which leaves the connection as it was.
+    pub async fn register_replica(&mut self, replica: &RegisterReplica) -> Result<(), Error> {
+        let payload = replica.encode().map_err(Error::wire("register as a replica"))?;
+        self.command(&[&payload], Rows::Discard).await.map(drop)
+    }
+
+    /// Says goodbye and closes the connection. Never waits for long, never fails.
+    pub async fn quit(mut self) {
+        if !self.is_broken {
+            self.connection.queue(Sequence::Start, &[&[command::QUIT]]);
+            self.connection.set_reply_timeout(QUIT_TIMEOUT);
+            // The server closes without an answer; if it is gone already, so much the better.
+            if self.connection.flush().await.is_ok() {
+                let _ = tokio::time::timeout(QUIT_TIMEOUT, self.connection.shut_down()).await;
+            }
+        }
+    }
+
+    /// Queues one packet of statements, given in parts, without sending it. The parts are copied once, into the write buffer.
+    ///
+    /// Later packets run even when an earlier one fails; within a packet the server stops at the first failure. Do not queue
+    /// `LOAD DATA LOCAL` before other packets: the server would take them for the file, so that breaks the connection.
+    pub fn queue_query(&mut self, parts: &[&[u8]]) {
+        self.queue(&[&[command::QUERY]], parts);
+    }
+
+    fn queue(&mut self, head: &[&[u8]], parts: &[&[u8]]) {
+        // The common shapes need no list of their own.
+        match parts {
+            [only] => self.connection.queue(Sequence::Start, &[head[0], only]),
+            parts => {
+                let all: Vec<&[u8]> = head.iter().chain(parts).copied().collect();
+                self.connection.queue(Sequence::Start, &all);
+            }
+        }
+        self.due.push_back(Rows::Keep);
+    }
+
+    /// Bytes queued and not sent yet.
+    pub fn queued_bytes(&self) -> usize {
+        self.connection.queued_bytes()
+    }
+
+    /// How many replies are still to be read: one per queued packet, sent or not.
+    pub fn replies_due(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Sends everything that is queued. It keeps reading while it writes, so that a server that is blocked on its replies
+    /// cannot block us.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] or [`Error::TooLarge`], which break the connection. When the socket fails, the replies that arrived
+    /// can still be read; the failure is reported after them.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        let flushed = self.connection.flush().await;
+        self.end(flushed)
+    }
+
+    /// Reads the reply to the oldest packet that has none yet.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] when no reply is due, or packets were not flushed; all others break the connection. An error of the
+    /// server is in the reply.
+    pub async fn read_reply(&mut self) -> Result<Reply, Error> {
+        if self.connection.queued_bytes() > 0 && !self.is_broken {
+            return Err(Error::Misuse(
+                "queued packets were not flushed before reading replies",
+            ));
+        }
+        if self.due.is_empty() && !self.is_broken {
+            return Err(Error::Misuse("there is no reply to read"));
+        }
+        self.begin()?;
+        let reply = self.reply().await;
+        self.end(reply)
+    }
+
+    /// Runs one command and returns its reply, which has no error in it.
+    pub(crate) async fn command(&mut self, parts: &[&[u8]], rows: Rows) -> Result<Reply, Error> {
+        self.idle()?;
+        self.begin()?;
+        let reply = self.send_and_read(parts, rows).await;
+        let reply = self.end(reply)?;
+        match reply.error {
+            Some(error) => Err(Error::Server(error)),
+            None => Ok(reply),
+        }
+    }
+
+    async fn send_and_read(&mut self, parts: &[&[u8]], rows: Rows) -> Result<Reply, Error> {
+        self.connection.queue(Sequence::Start, parts);
+        self.due.push_back(rows);
+        self.connection.flush().await?;
+        self.reply().await
+    }
+
+    /// Reads one reply; refuses to give out files.
+    pub(crate) async fn reply(&mut self) -> Result<Reply, Error> {
+        let mut refused = None;
+        let mut decoder = self.start_reply();
+        loop {
+            match self.step(&mut decoder).await? {
+                Step::More => {}
+                Step::Done => break,
+                Step::LocalInfile(file) => {
+                    self.refuse_file(&file).await?;
+                    refused = Some(String::from_utf8_lossy(&file).into_owned());
+                }
+            }
+        }
+        match refused {
+            Some(file) => Err(Error::LocalInfileRefused { file }),
+            None => Ok(decoder.into_reply()),
+        }
+    }
+
+    /// A decoder for the oldest reply that is due.
+    pub(crate) fn start_reply(&mut self) -> ReplyDecoder {
+        let rows = self.due.pop_front().unwrap_or(Rows::Discard);
+        let reply_bytes_max = self.connection.reply_bytes_max();
+        let deprecate_eof = self.server.has(cap::DEPRECATE_EOF);
+        ReplyDecoder::new(ReplyFormat {
+            deprecate_eof,
+            rows,
+            reply_bytes_max,
+        })
+    }
+
+    /// Waits for the reply's next packet and takes it, and all that arrived with it.
+    pub(crate) async fn step(&mut self, decoder: &mut ReplyDecoder) -> Result<result::Step, Error> {
+        let what = "read a reply";
+        self.connection.ready(what).await?;
+        loop {
+            let packets = self.connection.packets();
+            let step = decoder.step(packets).map_err(Error::wire(what))?;
+            if step != Step::More || !packets.is_ready().map_err(Error::wire(what))? {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// Checks that nothing is queued or due.
+    pub(crate) fn idle(&self) -> Result<(), Error> {
+        if !self.is_broken && (!self.due.is_empty() || self.connection.queued_bytes() > 0) {
+            return Err(Error::Misuse(
+                "replies to queued packets must be read before another command is run",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Starts something that breaks the connection unless it [ends](Client::end) well: the future may be dropped in between.
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.is_broken = true;
+        Ok(())
+    }
+
+    /// Ends what was begun. Only errors that leave the stream of replies in step keep the connection.
+    pub(crate) fn end<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+        self.is_broken = !matches!(
+            outcome,
+            Ok(_) | Err(Error::Server(_) | Error::LocalInfileRefused { .. } | Error::Misuse(_))
+        );
+        outcome
+    }
+}
+
+/// What the last result of a reply reports.
+pub(crate) fn last_ok(mut reply: Reply) -> OkInfo {
+    match reply.results.pop() {
+        Some(StatementResult::Ok(ok)) => ok,
+        Some(StatementResult::Rows(rows)) => rows.end,
+        None => OkInfo::default(),
+    }
+}

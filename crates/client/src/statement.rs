@@ -1,0 +1,147 @@
+//! Prepared statements and bulk execute.
+
+use tributary_wire::prepared::{PreparedInfo, encode_close};
+use tributary_wire::result::Rows;
+use tributary_wire::status::{ERR, ErrPacket};
+use tributary_wire::{bulk, capabilities as cap, command};
+
+use crate::client::last_ok;
+use crate::connection::Sequence;
+use crate::{Client, Error, OkInfo, Param, ParamType};
+
+/// A statement prepared on one connection, and of use on that one only.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Prepared {
+    info: PreparedInfo,
+    connection_id: u32,
+}
+
+impl Prepared {
+    /// How many parameters (`?`) the statement has.
+    pub fn parameter_count(&self) -> usize {
+        self.info.parameter_count.into()
+    }
+
+    /// How many columns its result has; 0 when it returns no rows.
+    pub fn column_count(&self) -> usize {
+        self.info.column_count.into()
+    }
+}
+
+impl Client {
+    /// Prepares a statement.
+    ///
+    /// # Errors
+    /// As [`Client::query`]. Compound statements cannot be prepared.
+    pub async fn prepare(&mut self, sql: &[u8]) -> Result<Prepared, Error> {
+        self.idle()?;
+        self.begin()?;
+        let prepared = self.send_prepare(sql).await;
+        self.end(prepared)
+    }
+
+    async fn send_prepare(&mut self, sql: &[u8]) -> Result<Prepared, Error> {
+        let what = "prepare a statement";
+        self.connection
+            .queue(Sequence::Start, &[&[command::STMT_PREPARE], sql]);
+        self.connection.flush().await?;
+        let info = loop {
+            self.connection.ready(what).await?;
+            let payload = self.connection.packets().payload();
+            if payload.first() != Some(&ERR) {
+                break PreparedInfo::decode(payload).map_err(Error::wire(what))?;
+            }
+            let error = ErrPacket::decode(payload).map_err(Error::wire(what))?;
+            self.connection.packets().consume();
+            if let ErrPacket::Error(error) = error {
+                return Err(Error::Server(error));
+            }
+        };
+        self.connection.packets().consume();
+        // The definitions of parameters, then of columns; each list that is not empty may be closed by an EOF packet.
+        let closing = usize::from(!self.server.has(cap::DEPRECATE_EOF));
+        for count in [info.parameter_count, info.column_count] {
+            let packets = if count == 0 {
+                0
+            } else {
+                usize::from(count) + closing
+            };
+            for _ in 0..packets {
+                self.connection.ready(what).await?;
+                self.connection.packets().consume();
+            }
+        }
+        Ok(Prepared {
+            info,
+            connection_id: self.server.connection_id,
+        })
+    }
+
+    /// Runs a prepared statement once per row of parameters, in one round trip.
+    ///
+    /// Seen on 10.11: an INSERT that fails leaves nothing in a transactional table and the rows before the failing one in others;
+    /// UPDATE and DELETE run row by row, and those before the failing one stay within the transaction.
+    ///
+    /// # Errors
+    /// As [`Client::query`]; [`Error::Protocol`] when the rows do not fit the types, which leaves the connection as it was.
+    pub async fn execute_bulk(
+        &mut self,
+        statement: &Prepared,
+        types: &[ParamType],
+        rows: &[Vec<Param>],
+    ) -> Result<OkInfo, Error> {
+        self.idle()?;
+        self.queue_bulk(statement, types, rows)?;
+        self.flush().await?;
+        let reply = self.read_reply().await?;
+        match reply.error {
+            Some(error) => Err(Error::Server(error)),
+            None => Ok(last_ok(reply)),
+        }
+    }
+
+    /// Queues a bulk execute, as [`Client::queue_query`] does with statements. Rows that it returns are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when the rows do not fit the types, [`Error::Misuse`] when the statement is not of this connection or
+    /// the server has no bulk execute. Nothing is queued then.
+    pub fn queue_bulk(
+        &mut self,
+        statement: &Prepared,
+        types: &[ParamType],
+        rows: &[Vec<Param>],
+    ) -> Result<(), Error> {
+        if statement.connection_id != self.server.connection_id {
+            return Err(Error::Misuse("the statement was prepared on another connection"));
+        }
+        if !self.server.has(cap::MARIADB_STMT_BULK_OPERATIONS) {
+            return Err(Error::Misuse(
+                "the server has no bulk execute; it needs MariaDB 10.2 or later",
+            ));
+        }
+        if statement.parameter_count() != types.len() {
+            return Err(Error::Misuse(
+                "the statement has another number of parameters than types were given",
+            ));
+        }
+        let mut payload = Vec::new();
+        bulk::encode(&mut payload, statement.info.statement_id, types, rows)
+            .map_err(Error::wire("queue a bulk execute"))?;
+        self.connection.queue(Sequence::Start, &[&payload]);
+        self.due.push_back(Rows::Discard);
+        Ok(())
+    }
+
+    /// Frees a prepared statement on the server.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] or [`Error::Io`] when it cannot be sent, which breaks the connection.
+    pub async fn close_prepared(&mut self, statement: Prepared) -> Result<(), Error> {
+        if statement.connection_id != self.server.connection_id {
+            return Err(Error::Misuse("the statement was prepared on another connection"));
+        }
+        self.connection
+            .queue(Sequence::Start, &[&encode_close(statement.info.statement_id)]);
+        self.flush().await
+    }
+}
