@@ -46,6 +46,10 @@ impl Decoder {
         self.expander.bytes_max = bytes;
     }
 
+    pub(crate) fn event_bytes_max(&self) -> usize {
+        self.expander.bytes_max
+    }
+
     /// The last Format_description seen.
     #[must_use]
     pub fn format(&self) -> Option<&FormatDescription> {

@@ -3,7 +3,7 @@
 //! [`Decoder`] turns the bytes of one event into an [`Event`]: it verifies length and checksum, expands compressed
 //! parts, and shares the input's buffer for all that is not expanded. [`GroupAssembler`] turns events into
 //! [`EventGroup`]s, the unit that is filtered, ordered, applied and retried, and knows the coordinates from which reading
-//! may resume.
+//! may resume. [`file::BinlogFile`] reads the events of a file; [`Renderer`] prints them as text or JSON.
 //!
 //! The crate knows no sockets, tasks or clocks. Its input is hostile: no byte sequence makes it panic, index past a
 //! check, or allocate more than the settings allow.
@@ -31,11 +31,13 @@ mod decoder;
 mod error;
 mod event;
 pub mod events;
+pub mod file;
 mod group;
 mod gtid;
 mod gtid_set;
 mod header;
 mod reader;
+mod render;
 mod row;
 mod table_map_cache;
 mod value;
@@ -54,5 +56,6 @@ pub use group::{
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;
 pub use header::{EventType, HEADER_BYTES, Header};
+pub use render::{Renderer, render_text, to_json};
 pub use row::{Cell, Cells, Row, RowImage, RowIter};
 pub use value::Value;

@@ -12,7 +12,7 @@ mod render;
 mod temporal;
 
 pub(crate) use decimal::decimal_text;
-pub(crate) use render::type_name;
+pub(crate) use render::{type_name, write_bytes};
 pub(crate) use temporal::is_plausible_old_temporal;
 
 /// What is wrong with a value's bytes.

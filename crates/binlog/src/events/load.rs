@@ -75,7 +75,11 @@ impl ExecuteLoadQuery {
                 1 => DuplicateHandling::Ignore,
                 2 => DuplicateHandling::Replace,
                 code => {
-                    return Err(reader.invalid("duplicate handling", offset, format!("{code} is not 0 to 2")));
+                    return Err(reader.invalid(
+                        "duplicate handling",
+                        offset,
+                        format!("{code} is not 0 to 2"),
+                    ));
                 }
             };
             Ok(())

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::bitmap::Bitmap;
 use crate::compress::Expander;
 use crate::error::DecodeError;
-use crate::events::table_map::{TableMap, decode_table_id};
+use crate::events::table_map::{TableMap, decode_column_count, decode_table_id};
 use crate::header::{EventType, HEADER_BYTES, Header, patch_length};
 use crate::reader::Reader;
 use crate::row::RowIter;
@@ -200,22 +200,6 @@ impl RowsEvent {
     pub fn row_images_with<'a>(&'a self, map: &'a TableMap, old_digits: &'a [u8]) -> RowIter<'a> {
         RowIter::new(self, map, Some(old_digits))
     }
-}
-
-/// The column count stands before bitmaps of that many bits, which must be there.
-fn decode_column_count(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
-    let offset = reader.offset();
-    let count = reader.lenenc("column count")?;
-    usize::try_from(count)
-        .ok()
-        .filter(|&count| Bitmap::bytes_for(count) <= reader.left())
-        .ok_or_else(|| {
-            reader.invalid(
-                "column count",
-                offset,
-                format!("{count} columns in {} bytes", reader.left()),
-            )
-        })
 }
 
 fn encode_lenenc(value: usize, out: &mut Vec<u8>) {

@@ -168,7 +168,7 @@ impl TableMap {
         reader.nul("database")?;
         let table = reader.short_text("table")?;
         reader.nul("table")?;
-        let count = reader.lenenc_size("column count")?;
+        let count = decode_column_count(&mut reader)?;
         let codes = reader.slice(count, "column types")?;
         let columns = decode_columns(&mut reader, codes)?;
         let nullable = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "nullable columns")?, count);
@@ -237,6 +237,22 @@ pub(crate) fn decode_table_id(reader: &mut Reader<'_>, post_header: usize) -> Re
         reader.u32("table id").map(u64::from)
     } else {
         reader.u48("table id")
+    }
+}
+
+/// The server's own limit, `MAX_FIELDS`.
+const COLUMNS_MAX: u64 = 4096;
+
+/// Reads how many columns the table has.
+pub(crate) fn decode_column_count(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
+    let offset = reader.offset();
+    match reader.lenenc("column count")? {
+        count @ 0..=COLUMNS_MAX => Ok(count as usize),
+        count => Err(reader.invalid(
+            "column count",
+            offset,
+            format!("{count}; a table has at most {COLUMNS_MAX}"),
+        )),
     }
 }
 
