@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tributary_wire::command;
 use tributary_wire::result::{ReplyDecoder, ReplyFormat, Rows, Step};
-use tributary_wire::{capabilities as cap, result};
+use tributary_wire::status::ERR;
+use tributary_wire::{capabilities as cap, command};
 
-use crate::connection::{Connection, Sequence};
+use crate::connection::{COMMAND_SEQUENCE, Connection};
 use crate::{
     ConnectOptions, Error, OkInfo, RegisterReplica, Reply, ResultSet, ServerInfo, StatementResult, login,
 };
+
+/// What was being done when a reply could not be read.
+const READING: &str = "read a reply";
 
 /// How long a parting word may take.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,9 +28,17 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Client {
     pub(crate) connection: Connection,
     pub(crate) server: ServerInfo,
-    /// How to read the reply to each command in flight, oldest first.
-    pub(crate) due: VecDeque<Rows>,
+    /// The replies to commands queued or sent, oldest first.
+    pub(crate) due: VecDeque<DueReply>,
     is_broken: bool,
+}
+
+/// A reply that is still to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DueReply {
+    rows: Rows,
+    /// The number of its first packet: the one after the command's last.
+    reply_sequence: u8,
 }
 
 impl Client {
@@ -121,7 +132,7 @@ impl Client {
     /// Says goodbye and closes the connection. Never waits for long, never fails.
     pub async fn quit(mut self) {
         if !self.is_broken {
-            self.connection.queue(Sequence::Start, &[&[command::QUIT]]);
+            self.connection.queue(COMMAND_SEQUENCE, [&[command::QUIT][..]]);
             self.connection.set_reply_timeout(QUIT_TIMEOUT);
             // The server closes without an answer; if it is gone already, so much the better.
             if self.connection.flush().await.is_ok() {
@@ -135,19 +146,20 @@ impl Client {
     /// Later packets run even when an earlier one fails; within a packet the server stops at the first failure. Do not queue
     /// `LOAD DATA LOCAL` before other packets: the server would take them for the file, so that breaks the connection.
     pub fn queue_query(&mut self, parts: &[&[u8]]) {
-        self.queue(&[&[command::QUERY]], parts);
+        self.queue(
+            [&[command::QUERY][..]].into_iter().chain(parts.iter().copied()),
+            Rows::Keep,
+        );
     }
 
-    fn queue(&mut self, head: &[&[u8]], parts: &[&[u8]]) {
-        // The common shapes need no list of their own.
-        match parts {
-            [only] => self.connection.queue(Sequence::Start, &[head[0], only]),
-            parts => {
-                let all: Vec<&[u8]> = head.iter().chain(parts).copied().collect();
-                self.connection.queue(Sequence::Start, &all);
-            }
-        }
-        self.due.push_back(Rows::Keep);
+    /// Queues one command whose reply is due.
+    pub(crate) fn queue<'a>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+        rows: Rows,
+    ) {
+        let reply_sequence = self.connection.queue(COMMAND_SEQUENCE, parts);
+        self.due.push_back(DueReply { rows, reply_sequence });
     }
 
     /// Bytes queued and not sent yet.
@@ -187,15 +199,29 @@ impl Client {
             return Err(Error::Misuse("there is no reply to read"));
         }
         self.begin()?;
-        let reply = self.reply().await;
+        let reply = self.reply(None).await;
         self.end(reply)
     }
 
     /// Runs one command and returns its reply, which has no error in it.
     pub(crate) async fn command(&mut self, parts: &[&[u8]], rows: Rows) -> Result<Reply, Error> {
+        self.command_with_file(parts, rows, None).await
+    }
+
+    /// As [`Client::command`]; the server may ask for one file.
+    pub(crate) async fn command_with_file(
+        &mut self,
+        parts: &[&[u8]],
+        rows: Rows,
+        file: Option<&[u8]>,
+    ) -> Result<Reply, Error> {
         self.idle()?;
         self.begin()?;
-        let reply = self.send_and_read(parts, rows).await;
+        self.queue(parts.iter().copied(), rows);
+        let reply = match self.connection.flush().await {
+            Ok(()) => self.reply(file).await,
+            Err(error) => Err(error),
+        };
         let reply = self.end(reply)?;
         match reply.error {
             Some(error) => Err(Error::Server(error)),
@@ -203,25 +229,21 @@ impl Client {
         }
     }
 
-    async fn send_and_read(&mut self, parts: &[&[u8]], rows: Rows) -> Result<Reply, Error> {
-        self.connection.queue(Sequence::Start, parts);
-        self.due.push_back(rows);
-        self.connection.flush().await?;
-        self.reply().await
-    }
-
-    /// Reads one reply; refuses to give out files.
-    pub(crate) async fn reply(&mut self) -> Result<Reply, Error> {
+    /// Reads one reply. The first request for a file gets `file`, if there is one; all others are refused.
+    pub(crate) async fn reply(&mut self, mut file: Option<&[u8]>) -> Result<Reply, Error> {
         let mut refused = None;
-        let mut decoder = self.start_reply();
+        let mut decoder = self.start_reply().await?;
         loop {
             match self.step(&mut decoder).await? {
                 Step::More => {}
                 Step::Done => break,
-                Step::LocalInfile(file) => {
-                    self.refuse_file(&file).await?;
-                    refused = Some(String::from_utf8_lossy(&file).into_owned());
-                }
+                Step::LocalInfile(name) => match file.take() {
+                    Some(file) => self.send_file(file).await?,
+                    None => {
+                        self.refuse_file(&name).await?;
+                        refused = Some(String::from_utf8_lossy(&name).into_owned());
+                    }
+                },
             }
         }
         match refused {
@@ -230,26 +252,49 @@ impl Client {
         }
     }
 
-    /// A decoder for the oldest reply that is due.
-    pub(crate) fn start_reply(&mut self) -> ReplyDecoder {
-        let rows = self.due.pop_front().unwrap_or(Rows::Discard);
+    /// Waits for the oldest reply that is due, and checks that it is that one.
+    ///
+    /// 10.11 forgets to announce results that follow a `BINLOG` in the same packet. Without this check they would be taken for the
+    /// replies to the next packets.
+    pub(crate) async fn start_reply(&mut self) -> Result<ReplyDecoder, Error> {
+        let due = self
+            .due
+            .pop_front()
+            .ok_or(Error::Misuse("there is no reply to read"))?;
+        self.connection.ready(READING).await?;
+        let packets = self.connection.packets();
+        // Errors of the connection as a whole (killed, shut down) have numbers of their own.
+        if packets.sequence() != due.reply_sequence && packets.payload().first() != Some(&ERR) {
+            let detail = format!(
+                "its first packet has number {}, expected {}: results that were not announced follow the last reply",
+                packets.sequence(),
+                due.reply_sequence
+            );
+            let source = tributary_wire::Error::Invalid {
+                what: "reply",
+                detail: detail.into(),
+            };
+            return Err(Error::Protocol {
+                what: READING,
+                source,
+            });
+        }
         let reply_bytes_max = self.connection.reply_bytes_max();
         let deprecate_eof = self.server.has(cap::DEPRECATE_EOF);
-        ReplyDecoder::new(ReplyFormat {
+        Ok(ReplyDecoder::new(ReplyFormat {
             deprecate_eof,
-            rows,
+            rows: due.rows,
             reply_bytes_max,
-        })
+        }))
     }
 
     /// Waits for the reply's next packet and takes it, and all that arrived with it.
-    pub(crate) async fn step(&mut self, decoder: &mut ReplyDecoder) -> Result<result::Step, Error> {
-        let what = "read a reply";
-        self.connection.ready(what).await?;
+    pub(crate) async fn step(&mut self, decoder: &mut ReplyDecoder) -> Result<Step, Error> {
+        self.connection.ready(READING).await?;
         loop {
             let packets = self.connection.packets();
-            let step = decoder.step(packets).map_err(Error::wire(what))?;
-            if step != Step::More || !packets.is_ready().map_err(Error::wire(what))? {
+            let step = decoder.step(packets).map_err(Error::wire(READING))?;
+            if step != Step::More || !packets.is_ready().map_err(Error::wire(READING))? {
                 return Ok(step);
             }
         }

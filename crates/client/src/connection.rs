@@ -49,14 +49,8 @@ struct Compression {
     plain: Vec<u8>,
 }
 
-/// Where the numbers of a command's packets start.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Sequence {
-    /// A new command.
-    Start,
-    /// An answer to what the server sent last.
-    Continue,
-}
+/// The number of a command's first packet.
+pub(crate) const COMMAND_SEQUENCE: u8 = 0;
 
 impl Connection {
     pub(crate) fn new(transport: Transport, options: &ConnectOptions) -> Connection {
@@ -75,10 +69,6 @@ impl Connection {
 
     pub(crate) fn set_reply_timeout(&mut self, reply_timeout: Duration) {
         self.reply_timeout = reply_timeout;
-    }
-
-    pub(crate) fn reply_timeout(&self) -> Duration {
-        self.reply_timeout
     }
 
     pub(crate) fn reply_bytes_max(&self) -> usize {
@@ -123,50 +113,30 @@ impl Connection {
         self.transport
     }
 
-    /// Queues one payload, given in parts.
-    pub(crate) fn queue(&mut self, sequence: Sequence, parts: &[&[u8]]) {
-        let packet_sequence = self.packet_sequence(sequence);
+    /// Queues one payload, given in parts, numbered from `first`. Returns the number after it: the server's answer starts there,
+    /// and so does what else is sent before an answer.
+    pub(crate) fn queue<'a>(
+        &mut self,
+        first: u8,
+        parts: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+    ) -> u8 {
         match &mut self.compression {
-            None => {
-                packet::encode(&mut self.out, packet_sequence, parts);
-            }
-            Some(compression) => {
-                compression.plain.clear();
-                packet::encode(&mut compression.plain, packet_sequence, parts);
-                compression.wrap(&mut self.out, sequence);
+            None => packet::encode(&mut self.out, first, parts),
+            Some(Compression { writer, plain, .. }) => {
+                plain.clear();
+                packet::encode(plain, first, parts);
+                writer.encode(&mut self.out, first, plain)
             }
         }
     }
 
-    /// Queues payloads that belong to one exchange, numbered on from each other.
-    pub(crate) fn queue_payloads<'a>(&mut self, first: u8, payloads: impl Iterator<Item = &'a [u8]>) -> u8 {
-        let mut next = first;
-        for payload in payloads {
-            match &mut self.compression {
-                None => next = packet::encode(&mut self.out, next, &[payload]),
-                Some(compression) => {
-                    compression.plain.clear();
-                    packet::encode(&mut compression.plain, next, &[payload]);
-                    next = compression.writer.encode(&mut self.out, next, &compression.plain);
-                }
-            }
-        }
-        next
-    }
-
-    /// The number that follows the server's last one.
+    /// The number that follows the server's last one; of frames, when the connection is compressed.
     pub(crate) fn next_sequence(&self) -> u8 {
-        match &self.compression {
-            None => self.packets.sequence().wrapping_add(1),
-            Some(compression) => compression.reader.sequence().wrapping_add(1),
-        }
-    }
-
-    fn packet_sequence(&self, sequence: Sequence) -> u8 {
-        match sequence {
-            Sequence::Start => 0,
-            Sequence::Continue => self.packets.sequence().wrapping_add(1),
-        }
+        let last = match &self.compression {
+            None => self.packets.sequence(),
+            Some(compression) => compression.reader.sequence(),
+        };
+        last.wrapping_add(1)
     }
 
     /// Waits until a payload is ready in [`packets`](Connection::packets). Loses nothing when dropped.
@@ -248,7 +218,7 @@ impl Connection {
 
     /// Sends one payload that may hold a password, and wipes it from the buffers.
     pub(crate) async fn send_secret(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.queue(Sequence::Continue, &[payload]);
+        self.queue(self.next_sequence(), [payload]);
         let sent = self.flush().await;
         self.out.zeroize();
         self.sent = 0;
@@ -329,17 +299,6 @@ impl Connection {
             },
             None => error,
         }
-    }
-}
-
-impl Compression {
-    /// Turns the packets in `plain` into frames.
-    fn wrap(&mut self, out: &mut Vec<u8>, sequence: Sequence) {
-        let first = match sequence {
-            Sequence::Start => 0,
-            Sequence::Continue => self.reader.sequence().wrapping_add(1),
-        };
-        self.writer.encode(out, first, &self.plain);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tributary_wire::replication::{DumpFrame, encode_semi_sync_ack};
 
-use crate::connection::{Connection, Sequence};
+use crate::connection::{COMMAND_SEQUENCE, Connection};
 use crate::{Client, DumpRequest, Error};
 
 /// What was being done when the stream failed.
@@ -18,7 +18,7 @@ const READING: &str = "read the binlog stream";
 pub struct DumpStream {
     connection: Connection,
     is_semi_sync: bool,
-    /// Why the stream cannot be read any more.
+    /// Whether the stream has ended, well or not.
     is_ended: bool,
 }
 
@@ -59,7 +59,7 @@ impl Client {
     async fn start_dump(mut self, request: &DumpRequest, is_semi_sync: bool) -> Result<DumpStream, Error> {
         self.idle()?;
         self.begin()?;
-        self.connection.queue(Sequence::Start, &[&request.encode()]);
+        self.connection.queue(COMMAND_SEQUENCE, [&request.encode()[..]]);
         self.connection.flush().await?;
         self.connection.expect_dump();
         Ok(DumpStream {
@@ -118,7 +118,7 @@ impl DumpStream {
             return Err(Error::Broken);
         }
         self.connection
-            .queue(Sequence::Start, &[&encode_semi_sync_ack(file, end_offset)]);
+            .queue(COMMAND_SEQUENCE, [&encode_semi_sync_ack(file, end_offset)[..]]);
         self.connection.flush().await
     }
 

@@ -1,11 +1,10 @@
 //! `LOAD DATA LOCAL INFILE`, answered from memory.
 
 use tributary_wire::command;
-use tributary_wire::result::{Rows, Step};
+use tributary_wire::result::Rows;
 
 use crate::client::last_ok;
-use crate::connection::Sequence;
-use crate::{Client, Error, OkInfo, Reply};
+use crate::{Client, Error, OkInfo};
 
 /// Bytes of the file per packet: far below any `max_allowed_packet`.
 const PACKET_BYTES: usize = 64 * 1024;
@@ -19,52 +18,23 @@ impl Client {
     /// # Errors
     /// As [`Client::query`]; [`Error::LocalInfileRefused`] when the server asks for a second file.
     pub async fn load_local(&mut self, sql: &[u8], data: &[u8]) -> Result<OkInfo, Error> {
-        self.idle()?;
-        self.begin()?;
-        let reply = self.load(sql, data).await;
-        let reply = self.end(reply)?;
-        match reply.error {
-            Some(error) => Err(Error::Server(error)),
-            None => Ok(last_ok(reply)),
-        }
+        let reply = self
+            .command_with_file(&[&[command::QUERY], sql], Rows::Discard, Some(data))
+            .await?;
+        Ok(last_ok(reply))
     }
 
-    async fn load(&mut self, sql: &[u8], data: &[u8]) -> Result<Reply, Error> {
-        self.connection.queue(Sequence::Start, &[&[command::QUERY], sql]);
-        self.due.push_back(Rows::Discard);
-        self.connection.flush().await?;
-        let mut data = Some(data);
-        let mut refused = None;
-        let mut decoder = self.start_reply();
-        loop {
-            match self.step(&mut decoder).await? {
-                Step::More => {}
-                Step::Done => break,
-                Step::LocalInfile(file) => match data.take() {
-                    Some(data) => self.send_file(data).await?,
-                    None => {
-                        self.refuse_file(&file).await?;
-                        refused = Some(String::from_utf8_lossy(&file).into_owned());
-                    }
-                },
-            }
-        }
-        match refused {
-            Some(file) => Err(Error::LocalInfileRefused { file }),
-            None => Ok(decoder.into_reply()),
-        }
-    }
-
-    async fn send_file(&mut self, data: &[u8]) -> Result<(), Error> {
+    /// Answers a request for a file with these bytes.
+    pub(crate) async fn send_file(&mut self, data: &[u8]) -> Result<(), Error> {
         let mut sequence = self.connection.next_sequence();
         for batch in data.chunks(BATCH_BYTES) {
-            sequence = self
-                .connection
-                .queue_payloads(sequence, batch.chunks(PACKET_BYTES));
+            for payload in batch.chunks(PACKET_BYTES) {
+                sequence = self.connection.queue(sequence, [payload]);
+            }
             self.connection.flush().await?;
         }
         // An empty packet ends the file.
-        self.connection.queue_payloads(sequence, std::iter::once(&[][..]));
+        self.connection.queue(sequence, []);
         self.connection.flush().await
     }
 
@@ -85,8 +55,7 @@ impl Client {
                 source,
             });
         }
-        let sequence = self.connection.next_sequence();
-        self.connection.queue_payloads(sequence, std::iter::once(&[][..]));
+        self.connection.queue(self.connection.next_sequence(), []);
         self.connection.flush().await
     }
 }

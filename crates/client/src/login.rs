@@ -6,7 +6,7 @@ use tributary_wire::capabilities as cap;
 use tributary_wire::handshake::{Greeting, HandshakeResponse};
 use tributary_wire::status::{ERR, ErrPacket};
 
-use crate::connection::{Connection, Sequence};
+use crate::connection::Connection;
 use crate::server::ServerInfo;
 use crate::tls;
 use crate::transport::{Socket, Transport};
@@ -129,7 +129,7 @@ async fn start_tls(
     options: &ConnectOptions,
 ) -> Result<Connection, Error> {
     let request = response(capabilities, options).encode_tls_request();
-    connection.queue(Sequence::Continue, &[&request]);
+    connection.queue(connection.next_sequence(), [&request[..]]);
     connection.flush().await?;
     let sequence = connection.packets().sequence().wrapping_add(1);
     if connection.packets().buffered_bytes() > 0 {

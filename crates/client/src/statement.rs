@@ -6,7 +6,7 @@ use tributary_wire::status::{ERR, ErrPacket};
 use tributary_wire::{bulk, capabilities as cap, command};
 
 use crate::client::last_ok;
-use crate::connection::Sequence;
+use crate::connection::COMMAND_SEQUENCE;
 use crate::{Client, Error, OkInfo, Param, ParamType};
 
 /// A statement prepared on one connection, and of use on that one only.
@@ -43,7 +43,7 @@ impl Client {
     async fn send_prepare(&mut self, sql: &[u8]) -> Result<Prepared, Error> {
         let what = "prepare a statement";
         self.connection
-            .queue(Sequence::Start, &[&[command::STMT_PREPARE], sql]);
+            .queue(COMMAND_SEQUENCE, [&[command::STMT_PREPARE], sql]);
         self.connection.flush().await?;
         let info = loop {
             self.connection.ready(what).await?;
@@ -127,8 +127,7 @@ impl Client {
         let mut payload = Vec::new();
         bulk::encode(&mut payload, statement.info.statement_id, types, rows)
             .map_err(Error::wire("queue a bulk execute"))?;
-        self.connection.queue(Sequence::Start, &[&payload]);
-        self.due.push_back(Rows::Discard);
+        self.queue([&payload[..]], Rows::Discard);
         Ok(())
     }
 
@@ -141,7 +140,7 @@ impl Client {
             return Err(Error::Misuse("the statement was prepared on another connection"));
         }
         self.connection
-            .queue(Sequence::Start, &[&encode_close(statement.info.statement_id)]);
+            .queue(COMMAND_SEQUENCE, [&encode_close(statement.info.statement_id)[..]]);
         self.flush().await
     }
 }

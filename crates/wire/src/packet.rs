@@ -25,13 +25,17 @@ const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// What is reserved at first for a payload that is gathered.
 const GATHER_START_BYTES: usize = 2 * INLINE_BYTES_MAX;
 
-/// Appends one payload, given in parts, as packets. Returns the sequence number after the last one.
+/// Appends one payload, given in parts, as packets numbered from `first_sequence`. Returns the number after the last one.
 ///
 /// The parts are copied once, to their place in `out`.
-pub fn encode(out: &mut Vec<u8>, first_sequence: u8, parts: &[&[u8]]) -> u8 {
-    let mut left: usize = parts.iter().map(|part| part.len()).sum();
+pub fn encode<'a>(
+    out: &mut Vec<u8>,
+    first_sequence: u8,
+    parts: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+) -> u8 {
+    let mut parts = parts.into_iter();
+    let mut left: usize = parts.clone().map(<[u8]>::len).sum();
     out.reserve(left + (left / FRAGMENT_BYTES_MAX + 1) * HEADER_BYTES);
-    let mut parts = parts.iter().copied();
     let mut part: &[u8] = &[];
     let mut sequence = first_sequence;
     loop {
