@@ -16,6 +16,7 @@
 
 mod account;
 mod compare;
+pub mod engine;
 pub mod process;
 mod random;
 pub mod relay;
@@ -28,6 +29,7 @@ mod watchdog;
 
 pub use account::{Account, create_applier_user, create_replication_user};
 pub use compare::{Comparison, TableReport, compare, open_all_tables};
+pub use engine::Engine;
 pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};
 pub use traffic::{Traffic, TrafficPlan, TrafficReport};

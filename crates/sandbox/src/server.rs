@@ -319,7 +319,7 @@ impl Server {
     fn command(&self) -> Command {
         let directory = self.directory.path();
         let mut command = Command::new(&self.mariadbd);
-        // The data directory stays the second argument as it is written here: the watchdog looks for it.
+        // The watchdog knows the process by its directory among these arguments.
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.data_dir.display()));

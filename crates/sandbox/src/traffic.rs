@@ -88,6 +88,7 @@ struct Shared {
     socket: PathBuf,
     started: Instant,
     stopping: AtomicBool,
+    ended: AtomicBool,
     begun: AtomicU64,
     statements: AtomicU64,
     rows: AtomicU64,
@@ -108,6 +109,7 @@ impl Traffic {
             socket: source.socket().to_owned(),
             started: Instant::now(),
             stopping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             statements: AtomicU64::new(0),
             rows: AtomicU64::new(0),
@@ -117,8 +119,12 @@ impl Traffic {
         });
         let mut clients = JoinSet::new();
         for number in 0..shared.plan.clients {
-            let client = Client::new(number, shared.clone());
-            clients.spawn(client.run());
+            let (client, shared) = (Client::new(number, shared.clone()), shared.clone());
+            clients.spawn(async move {
+                let result = client.run().await;
+                shared.ended.store(true, Ordering::Relaxed);
+                result
+            });
         }
         Ok(Traffic { shared, clients })
     }
@@ -132,6 +138,11 @@ impl Traffic {
             given_up: read(&self.shared.given_up),
             reconnects: read(&self.shared.reconnects),
         }
+    }
+
+    /// Whether a client has ended: by the plan's limits, or because it failed, which [`Traffic::stop`] tells.
+    pub fn has_ended(&self) -> bool {
+        self.shared.ended.load(Ordering::Relaxed)
     }
 
     /// Lets every client finish its step and ends.

@@ -1,6 +1,11 @@
 //! A sandbox server starts, answers, restarts, dies and leaves nothing behind.
 #![allow(clippy::unwrap_used, missing_docs)] // a test fails by panicking
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use tributary_sandbox::{Server, ServerOptions};
 
 #[tokio::test]
@@ -33,6 +38,69 @@ async fn a_server_starts_answers_restarts_and_leaves_nothing() {
 
     let (pid, directory) = (server.pid(), server.data_dir().parent().unwrap().to_owned());
     drop(server);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
     assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn options_that_no_server_takes_are_explained() {
+    let error = Server::start(ServerOptions::plain(1).arg("--no-such-option=1"))
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("unknown variable 'no-such-option=1'"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn statements_fail_with_their_text() {
+    let server = Server::start(ServerOptions::plain(1)).await.unwrap();
+    let error = server
+        .run("CREATE DATABASE d; SELECT 1; CREATE DATABASE d; CREATE DATABASE e")
+        .await
+        .unwrap_err();
+    assert!(format!("{error:#}").contains("database exists"), "{error:#}");
+    assert!(
+        server.run("USE e").await.is_err(),
+        "statements after the failing one have not run"
+    );
+    assert!(server.value("SELECT NULL").await.is_err());
+    assert!(server.value("SELECT 1 FROM DUAL WHERE FALSE").await.is_err());
+    let mut server = server;
+    assert!(server.start_again().await.is_err(), "it is running");
+}
+
+/// Starts a process that owns a server, kills the process with SIGKILL, and looks for what it left.
+#[test]
+fn a_killed_owner_leaves_nothing() {
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_tributary-sandbox-server"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(owner.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut value = |key: &str| {
+        lines
+            .find_map(|line| line.strip_prefix(key).map(str::to_owned))
+            .unwrap()
+    };
+    let process = format!("/proc/{}", value("process "));
+    let data = value("data ");
+    let directory = Path::new(&data).parent().unwrap();
+    assert!(Path::new(&process).exists() && directory.exists());
+
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Path::new(&process).exists() || directory.exists() {
+        assert!(
+            Instant::now() < deadline,
+            "{process} or {} is still there",
+            directory.display()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn heartbeat(script: &mut Script) -> Step {
             script.random.below(9)
         ),
     ];
-    match script.random.below(4) {
+    match script.random.below(5) {
         0 => step.push(format!(
             "INSERT INTO sip_packets (call_id, method, packet) VALUES ('{agent}', 'INVITE', REPEAT('x', 300))"
         )),
@@ -27,9 +27,14 @@ pub(super) fn heartbeat(script: &mut Script) -> Step {
             format!("INSERT INTO live_sip_channels VALUES ('SIP/{agent}', '10.0.0.{client}', 'g', '100')"),
             format!("DELETE FROM live_sip_channels WHERE channel='SIP/{agent}'"),
         ]),
-        2 => step.push(format!(
-            "DELETE FROM asterisk.live_channels WHERE channel='SIP/{agent}'"
-        )),
+        2 => step.extend([
+            format!("INSERT INTO live_channels VALUES ('SIP/{agent}', '10.0.0.{client}', '', '100')"),
+            format!("DELETE FROM asterisk.live_channels WHERE channel='SIP/{agent}' LIMIT 1"),
+        ]),
+        3 => step.extend([
+            format!("REPLACE INTO parked_channels VALUES ('SIP/{agent}', '10.0.0.{client}', 'park', NOW())"),
+            "DELETE FROM `asterisk`.parked_channels ORDER BY parked_time LIMIT 1".to_owned(),
+        ]),
         _ => step.push(format!(
             "INSERT INTO cid_channels_recent VALUES ('{agent}', 'x', NOW(), 'SIP/{agent}')"
         )),

@@ -1,0 +1,42 @@
+# One command each; CI runs `make test`.
+
+CARGO ?= cargo
+SHELL := /bin/sh
+
+.PHONY: help demo test lint unit bench fuzz-smoke tools
+
+help:
+	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
+	@echo "make test        format, lints, dependencies, all tests, real servers included"
+	@echo "make bench       catch-up of Tributary and of the native replica on the same binlogs (BENCH_SCALE=1)"
+	@echo "make fuzz-smoke  every fuzz target for a short while (needs a nightly toolchain; FUZZ_SECONDS=10)"
+
+demo: tools
+	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
+	$(CARGO) run --quiet --release --locked -p tributary-sandbox --bin tributary-demo
+
+test: tools lint unit
+
+lint:
+	$(CARGO) fmt --all --check
+	scripts/check-dependencies.sh
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# nextest leaves out the examples in documentation; cargo test has them.
+unit:
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -ex; $(CARGO) nextest run --locked --workspace --no-fail-fast; $(CARGO) test --locked --workspace --doc --quiet; \
+	else \
+		set -ex; $(CARGO) test --locked --workspace --no-fail-fast; \
+	fi
+
+bench: tools
+	$(CARGO) build --release --locked -p tributary-cli
+	$(CARGO) run --quiet --release --locked -p tributary-benches
+
+FUZZ_SECONDS ?= 10
+fuzz-smoke:
+	scripts/fuzz-smoke.sh $(FUZZ_SECONDS)
+
+tools:
+	@scripts/install-tools.sh

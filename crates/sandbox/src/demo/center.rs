@@ -1,0 +1,124 @@
+//! One call centre: a source with its traffic, and its databases on the target.
+
+use anyhow::{Context, ensure};
+use tributary_sandbox::engine::{Coordinates, EngineStatus};
+use tributary_sandbox::{
+    Account, Comparison, Server, ServerOptions, Traffic, TrafficPlan, TrafficReport, compare,
+    create_replication_user, open_all_tables, schema,
+};
+
+pub(crate) struct Center {
+    /// The connection's name.
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) source: Server,
+    pub(crate) account: Account,
+    /// Where the connection starts: before the first database exists, so all of them travel as events.
+    pub(crate) start: Coordinates,
+    traffic: Option<Traffic>,
+    /// What the traffic did, once it has ended.
+    report: Option<TrafficReport>,
+}
+
+/// One connection's comparison: a table's database and what was found in it.
+pub(crate) struct Compared {
+    pub(crate) connection: String,
+    pub(crate) databases: Vec<(&'static str, Comparison)>,
+}
+
+impl Center {
+    pub(crate) async fn start(number: u32) -> anyhow::Result<Center> {
+        let source = Server::start(ServerOptions::source(number)).await?;
+        let account = create_replication_user(&source).await?;
+        let start = master_status(&source).await?;
+        Ok(Center {
+            name: format!("master{number}"),
+            number,
+            source,
+            account,
+            start,
+            traffic: None,
+            report: None,
+        })
+    }
+
+    pub(crate) async fn fill_and_start_traffic(&mut self, rate: u32) -> anyhow::Result<()> {
+        let seed = u64::from(self.number);
+        schema::create(&self.source, seed).await?;
+        let plan = TrafficPlan {
+            statements_per_second_max: Some(rate),
+            ..TrafficPlan::new(seed)
+        };
+        self.traffic = Some(Traffic::start(&self.source, plan)?);
+        Ok(())
+    }
+
+    /// Statements run on the source so far.
+    pub(crate) fn statements(&self) -> u64 {
+        self.traffic
+            .as_ref()
+            .map_or(0, |traffic| traffic.report().statements)
+    }
+
+    /// Whether a client has ended, which before its time it does on errors only.
+    pub(crate) fn traffic_has_ended(&self) -> bool {
+        self.traffic.as_ref().is_some_and(Traffic::has_ended)
+    }
+
+    /// Ends the traffic. Tables in memory are opened, so a restarted source logs that it has emptied them.
+    pub(crate) async fn end_traffic(&mut self) -> anyhow::Result<TrafficReport> {
+        let report = self.traffic.take().context("there is no traffic")?.stop().await?;
+        ensure!(report.statements > 0, "not one statement was run");
+        self.report = Some(report);
+        for database in [schema::DATABASE, schema::TOOLS_DATABASE] {
+            open_all_tables(&self.source, database).await?;
+        }
+        Ok(report)
+    }
+
+    /// The end of the source's binary log.
+    pub(crate) async fn end_of_log(&self) -> anyhow::Result<Coordinates> {
+        master_status(&self.source).await
+    }
+
+    /// How far this connection has come; nowhere without a status.
+    pub(crate) fn executed(&self, status: Option<&EngineStatus>) -> Coordinates {
+        let connections = status.map_or(&[][..], |status| &status.connections);
+        let own = connections.iter().find(|connection| connection.name == self.name);
+        own.map(|connection| connection.executed.clone())
+            .unwrap_or_default()
+    }
+
+    /// A database's name on the target.
+    pub(crate) fn renamed(&self, database: &str) -> String {
+        format!("{}_{database}", self.name)
+    }
+
+    pub(crate) async fn compare(&self, target: &Server) -> anyhow::Result<Compared> {
+        let mut databases = Vec::new();
+        for database in [schema::DATABASE, schema::TOOLS_DATABASE] {
+            let renamed = self.renamed(database);
+            let found = compare(&self.source, database, target, &renamed, &schema::IGNORED_TABLES).await?;
+            databases.push((database, found));
+        }
+        Ok(Compared {
+            connection: self.name.clone(),
+            databases,
+        })
+    }
+}
+
+async fn master_status(source: &Server) -> anyhow::Result<Coordinates> {
+    let rows = source.rows("SHOW MASTER STATUS").await?;
+    let row = rows.first().context("SHOW MASTER STATUS gave no row")?;
+    let column = |index: usize| {
+        row.get(index)
+            .cloned()
+            .flatten()
+            .context("SHOW MASTER STATUS lacks a column")
+    };
+    Ok(Coordinates {
+        file: column(0)?,
+        offset: column(1)?.parse().context("the binary log's offset")?,
+    })
+}

@@ -1,0 +1,300 @@
+//! `make demo`: three call centres with live traffic flow into one target through Tributary, which is stopped and
+//! started again on the way, as is one of the sources. At the end every row of every table is compared.
+//!
+//! Ends with exit code 0 only if everything is equal.
+
+mod center;
+mod files;
+mod report;
+mod settings;
+mod view;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tokio::signal::unix::{SignalKind, signal};
+use tributary_sandbox::engine::EngineStatus;
+use tributary_sandbox::{Engine, Server, ServerOptions, TrafficReport, create_applier_user};
+
+use center::Center;
+use files::Files;
+use report::{Applied, Figures};
+use settings::Settings;
+use view::View;
+
+/// How many sources there are, named `master1` and so on.
+const SOURCE_COUNT: u32 = 3;
+/// The source that is restarted on the way, counted from 0.
+const RESTARTED_SOURCE: usize = 1;
+/// How often the engine is asked for its status.
+const STATUS_INTERVAL: Duration = Duration::from_millis(300);
+/// How long a fresh engine may take until it answers.
+const ENGINE_START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Draining goes on as long as it gets on; standing still for this long ends it.
+const DRAIN_STANDSTILL: Duration = Duration::from_secs(60);
+
+/// What the engine may do on the target: everything, as the account of a replica; see docs/configuration.md for less.
+const APPLIER_GRANTS: [&str; 1] = ["ALL PRIVILEGES ON *.*"];
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("demo: start the async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run_until_interrupted()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demo; a signal ends it early, with every server removed by the values dropped on the way.
+async fn run_until_interrupted() -> anyhow::Result<bool> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("watch for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
+    let settings = Settings::from_environment()?;
+    let keep = settings.keep;
+    let (mut demo, is_equal) = tokio::select! {
+        result = run(settings) => result?,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    };
+    if keep {
+        report::print_how_to_connect(&demo.settings.program, &demo.files, &demo.target, &demo.centers);
+        tokio::select! {
+            result = demo.watch_engine() => result?,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    demo.engine.stop().await?;
+    Ok(is_equal)
+}
+
+/// The demo up to its result: whether everything is equal.
+async fn run(settings: Settings) -> anyhow::Result<(Demo, bool)> {
+    let mut demo = Demo::start(settings).await?;
+    demo.traffic().await?;
+    let traffic = demo.end_traffic().await?;
+    demo.drain().await?;
+    let is_equal = demo.compare(traffic).await?;
+    Ok((demo, is_equal))
+}
+
+/// Everything that runs. Dropped in this order: the engine before the servers it works with.
+struct Demo {
+    engine: Engine,
+    applied: Applied,
+    view: View,
+    centers: Vec<Center>,
+    target: Server,
+    files: Files,
+    settings: Settings,
+    began: Instant,
+    target_cpu_before: f64,
+}
+
+impl Demo {
+    async fn start(settings: Settings) -> anyhow::Result<Demo> {
+        let view = View::new();
+        view.say("starting three sources and a target");
+        let target = Server::start(ServerOptions::target())
+            .await
+            .context("start the target")?;
+        let account = create_applier_user(&target, &APPLIER_GRANTS).await?;
+        let mut centers = Vec::new();
+        for number in 1..=SOURCE_COUNT {
+            centers.push(
+                Center::start(number)
+                    .await
+                    .with_context(|| format!("start source {number}"))?,
+            );
+        }
+        let files = Files::write(&target, &account, &centers)?;
+        view.say(&format!(
+            "starting tributary with {}",
+            files.option_file().display()
+        ));
+        let target_cpu_before = target.cpu_seconds();
+        let began = Instant::now();
+        let engine = Engine::start(&settings.program, &files.option_file())?;
+        let mut demo = Demo {
+            engine,
+            applied: Applied::default(),
+            view,
+            centers,
+            target,
+            files,
+            settings,
+            began,
+            target_cpu_before,
+        };
+        demo.wait_for_engine().await?;
+        Ok(demo)
+    }
+
+    /// Live traffic, with the engine stopped and started at one third and a source restarted at two thirds of it.
+    async fn traffic(&mut self) -> anyhow::Result<()> {
+        let length = Duration::from_secs(self.settings.seconds);
+        for center in &mut self.centers {
+            center.fill_and_start_traffic(self.settings.rate).await?;
+        }
+        let start = Instant::now();
+        self.view.start_phase("traffic", length);
+        self.watch_until(start + length / 3).await?;
+        self.restart_engine().await?;
+        self.watch_until(start + length * 2 / 3).await?;
+        self.restart_source().await?;
+        self.watch_until(start + length).await
+    }
+
+    async fn end_traffic(&mut self) -> anyhow::Result<Vec<TrafficReport>> {
+        let mut reports = Vec::new();
+        for center in &mut self.centers {
+            reports.push(
+                center
+                    .end_traffic()
+                    .await
+                    .with_context(|| format!("traffic of {}", center.name))?,
+            );
+        }
+        Ok(reports)
+    }
+
+    /// Waits until everything the sources have logged is on the target.
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        let mut ends = Vec::new();
+        for center in &self.centers {
+            ends.push(center.end_of_log().await?);
+        }
+        self.view.start_phase("drain", Duration::ZERO);
+        let mut last_progress = (Instant::now(), Vec::new());
+        loop {
+            let status = self.look().await?;
+            let executed: Vec<_> = self
+                .centers
+                .iter()
+                .map(|center| center.executed(status.as_ref()))
+                .collect();
+            if executed
+                .iter()
+                .zip(&ends)
+                .all(|(executed, end)| executed.has_reached(end))
+            {
+                self.applied.drained = Some(self.began.elapsed());
+                return Ok(());
+            }
+            if executed != last_progress.1 {
+                last_progress = (Instant::now(), executed);
+            }
+            ensure!(
+                last_progress.0.elapsed() < DRAIN_STANDSTILL,
+                "draining stands still: executed {:?}, wanted {ends:?}; tributary's log ends with:\n{}",
+                last_progress.1,
+                self.engine.log_end()
+            );
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+    }
+
+    /// Compares, and prints what was found.
+    async fn compare(&mut self, traffic: Vec<TrafficReport>) -> anyhow::Result<bool> {
+        // Figures first: comparing works the target, too.
+        let figures = Figures {
+            traffic,
+            applied: self.applied.clone(),
+            engine_cpu_seconds: self.engine.cpu_seconds(),
+            target_cpu_seconds: self.target.cpu_seconds() - self.target_cpu_before,
+            engine_peak_rss_bytes: self.engine.peak_rss_bytes(),
+        };
+        self.view.end();
+        let mut comparisons = Vec::new();
+        for center in &self.centers {
+            comparisons.push(center.compare(&self.target).await?);
+        }
+        Ok(report::print(&comparisons, &figures))
+    }
+
+    /// Returns only when the engine ends by itself.
+    async fn watch_engine(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.engine.ensure_running()?;
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+    }
+
+    async fn watch_until(&mut self, deadline: Instant) -> anyhow::Result<()> {
+        while Instant::now() < deadline {
+            self.look().await?;
+            if self.centers.iter().any(Center::traffic_has_ended) {
+                self.end_traffic().await?;
+                bail!("the traffic ended before its time");
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            tokio::time::sleep(STATUS_INTERVAL.min(left)).await;
+        }
+        Ok(())
+    }
+
+    async fn restart_engine(&mut self) -> anyhow::Result<()> {
+        self.look().await?;
+        self.view.say("restarting tributary (SIGTERM)");
+        self.engine.stop().await?;
+        self.applied.engine_restarted();
+        self.engine.start_again()?;
+        self.wait_for_engine().await
+    }
+
+    async fn restart_source(&mut self) -> anyhow::Result<()> {
+        let center = &mut self.centers[RESTARTED_SOURCE];
+        self.view
+            .say(&format!("restarting the source of {}", center.name));
+        center.source.shutdown().await;
+        center.source.start_again().await
+    }
+
+    async fn wait_for_engine(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + ENGINE_START_TIMEOUT;
+        while self.look().await?.is_none() {
+            ensure!(
+                Instant::now() < deadline,
+                "tributary gives no status after {ENGINE_START_TIMEOUT:?}; its log ends with:\n{}",
+                self.engine.log_end()
+            );
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Takes one status, shows it, and fails on a connection that has stopped.
+    async fn look(&mut self) -> anyhow::Result<Option<EngineStatus>> {
+        let status = self.engine.status().await?;
+        if let Some(status) = &status {
+            self.applied.update(status);
+            let written: u64 = self.centers.iter().map(Center::statements).sum();
+            self.view.show(status, &self.applied, written);
+            if let Some(connection) = status
+                .connections
+                .iter()
+                .find(|connection| connection.has_stopped())
+            {
+                let error = connection.last_error.clone().unwrap_or_default();
+                bail!(
+                    "{} has stopped: error {}: {}; tributary's log ends with:\n{}",
+                    connection.name,
+                    error.number,
+                    error.message,
+                    self.engine.log_end()
+                );
+            }
+        }
+        Ok(status)
+    }
+}

@@ -1,0 +1,70 @@
+//! What the environment sets.
+
+use std::env;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+
+/// Length of the traffic without `DEMO_SECONDS`.
+const SECONDS_DEFAULT: u64 = 30;
+/// Statements per second and source without `DEMO_RATE`: a busy centre, on a machine shared with all four servers.
+const RATE_DEFAULT: u32 = 600;
+
+pub(crate) struct Settings {
+    /// `DEMO_SECONDS`: how long traffic flows.
+    pub(crate) seconds: u64,
+    /// `DEMO_RATE`: statements per second on each source.
+    pub(crate) rate: u32,
+    /// `DEMO_KEEP=1`: everything stays up at the end, until Ctrl-C.
+    pub(crate) keep: bool,
+    /// `TRIBUTARY_BIN`, or the program beside this one.
+    pub(crate) program: PathBuf,
+}
+
+impl Settings {
+    pub(crate) fn from_environment() -> anyhow::Result<Settings> {
+        let settings = Settings {
+            seconds: number("DEMO_SECONDS", SECONDS_DEFAULT)?,
+            rate: number("DEMO_RATE", RATE_DEFAULT)?,
+            keep: match env::var("DEMO_KEEP").as_deref() {
+                Ok("1") => true,
+                Ok("0" | "") | Err(_) => false,
+                Ok(other) => bail!("DEMO_KEEP is '{other}', allowed are 0 and 1"),
+            },
+            program: program()?,
+        };
+        ensure!(
+            (3..=86_400).contains(&settings.seconds),
+            "DEMO_SECONDS is {}, allowed are 3 to 86400",
+            settings.seconds
+        );
+        ensure!(settings.rate > 0, "DEMO_RATE must be at least 1");
+        Ok(settings)
+    }
+}
+
+fn number<T: FromStr>(name: &str, default: T) -> anyhow::Result<T> {
+    match env::var(name) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .ok()
+            .with_context(|| format!("{name} is '{text}', which is no number it can be")),
+        _ => Ok(default),
+    }
+}
+
+fn program() -> anyhow::Result<PathBuf> {
+    let program = match env::var_os("TRIBUTARY_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => env::current_exe()
+            .context("find this program's folder")?
+            .with_file_name("tributary"),
+    };
+    ensure!(
+        program.is_file(),
+        "{} does not exist: build it with `cargo build --release -p tributary-cli` or name another with TRIBUTARY_BIN",
+        program.display()
+    );
+    Ok(program)
+}

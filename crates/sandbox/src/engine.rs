@@ -1,0 +1,329 @@
+//! The `tributary` program as a child process: started on an option file, asked for its status, stopped or killed.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use serde::Deserialize;
+
+use crate::process;
+use crate::watchdog::Watchdog;
+
+/// After SIGTERM: the engine's own bound is 30 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(45);
+/// One `tributary status`.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a stopping engine is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Lines of the log an error quotes.
+const LOG_LINES: usize = 20;
+
+/// A `tributary run` of our own. Dropping it kills the process; a watchdog does so should this process be killed.
+pub struct Engine {
+    program: PathBuf,
+    option_file: PathBuf,
+    log: PathBuf,
+    running: Option<Running>,
+    cpu_seconds_before: f64,
+    peak_rss_bytes_before: u64,
+}
+
+struct Running {
+    child: Child,
+    watchdog: Option<Watchdog>,
+}
+
+/// The status document, as far as the sandbox reads it. Keys it does not know are passed over.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct EngineStatus {
+    /// One entry per connection.
+    #[serde(default)]
+    pub connections: Vec<ConnectionStatus>,
+}
+
+/// One connection in the status document; a missing key reads as nothing done yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConnectionStatus {
+    /// As in the option file.
+    pub name: String,
+    /// `running`, `connecting` or `stopped`.
+    pub io_state: String,
+    /// `running` or `stopped`.
+    pub sql_state: String,
+    /// Every group up to here is on the target.
+    pub executed: Coordinates,
+    /// Statements applied since the engine started.
+    pub statements_applied: u64,
+    /// Row changes applied since the engine started.
+    pub rows_applied: u64,
+    /// Groups filtered to nothing since the engine started.
+    pub groups_ignored: u64,
+    /// Statements and rows passed over because of an error that may be skipped.
+    pub skipped: u64,
+    /// Lag; `None` when it cannot be known.
+    pub seconds_behind: Option<u64>,
+    /// The last error.
+    pub last_error: Option<EngineError>,
+}
+
+/// An error in the status document.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EngineError {
+    /// The server's number.
+    pub number: u64,
+    /// In words.
+    pub message: String,
+}
+
+/// A place in a source's binary log. Orders by the file's number, then by offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Coordinates {
+    /// File name; empty before the start.
+    pub file: String,
+    /// Byte offset.
+    pub offset: u64,
+}
+
+impl Coordinates {
+    /// Whether this place is `other` or behind it.
+    pub fn has_reached(&self, other: &Coordinates) -> bool {
+        // File names grow a digit after number 999999, so the text alone does not order them.
+        let number = |file: &str| {
+            file.rsplit_once('.')
+                .and_then(|(_, number)| number.parse::<u64>().ok())
+        };
+        (number(&self.file), self.offset) >= (number(&other.file), other.offset)
+    }
+}
+
+impl ConnectionStatus {
+    /// Whether a person must look: the connection stopped by itself.
+    pub fn has_stopped(&self) -> bool {
+        self.io_state == "stopped" || self.sql_state == "stopped"
+    }
+}
+
+impl Engine {
+    /// Starts `program run --defaults-file=OPTION_FILE`, logging into `tributary.log` beside the option file.
+    ///
+    /// # Errors
+    /// When the program cannot be started. What happens afterwards, [`Engine::status`] and [`Engine::ensure_running`] tell.
+    pub fn start(program: &Path, option_file: &Path) -> anyhow::Result<Engine> {
+        let mut engine = Engine {
+            program: program.to_owned(),
+            option_file: option_file.to_owned(),
+            log: option_file.with_file_name("tributary.log"),
+            running: None,
+            cpu_seconds_before: 0.0,
+            peak_rss_bytes_before: 0,
+        };
+        engine.start_again()?;
+        Ok(engine)
+    }
+
+    /// Starts the program once more on the same option file.
+    ///
+    /// # Errors
+    /// When it is running, or cannot be started.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        if self.running.is_some() {
+            bail!("tributary is running already");
+        }
+        let log = File::options().create(true).append(true).open(&self.log);
+        let log = log.with_context(|| format!("open {}", self.log.display()))?;
+        let child = Command::new(&self.program)
+            .arg("run")
+            .arg(self.option_file_arg())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log file")?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("start {}", self.program.display()))?;
+        let directory = self.option_file.parent().unwrap_or(Path::new("."));
+        let mut running = Running {
+            child,
+            watchdog: None,
+        };
+        running.watchdog = Some(Watchdog::start(running.child.id(), directory)?);
+        self.running = Some(running);
+        Ok(())
+    }
+
+    /// The process number while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
+    /// The log of all starts.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Fails if the engine has ended by itself.
+    ///
+    /// # Errors
+    /// Its exit status and the end of its log.
+    pub fn ensure_running(&mut self) -> anyhow::Result<()> {
+        let Some(running) = &mut self.running else {
+            bail!("tributary is not running")
+        };
+        if let Some(status) = running.child.try_wait().context("look at tributary")? {
+            self.running = None;
+            bail!(
+                "tributary ended by itself ({status}); its log ends with:\n{}",
+                self.log_end()
+            );
+        }
+        Ok(())
+    }
+
+    /// What `tributary status --json` says; `None` while the engine does not answer, as it does not just after a start.
+    ///
+    /// # Errors
+    /// When the engine has ended, when the command cannot be run or hangs, or what it printed cannot be read.
+    pub async fn status(&mut self) -> anyhow::Result<Option<EngineStatus>> {
+        self.ensure_running()?;
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(["status", "--json"])
+            .arg(self.option_file_arg())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(STATUS_TIMEOUT, command.output())
+            .await
+            .with_context(|| format!("tributary status did not answer within {STATUS_TIMEOUT:?}"))?
+            .context("run tributary status")?;
+        if !output.status.success() {
+            return Ok(None);
+        }
+        let status = serde_json::from_slice(&output.stdout).with_context(|| {
+            format!(
+                "read the status document: {}",
+                String::from_utf8_lossy(&output.stdout)
+            )
+        })?;
+        Ok(Some(status))
+    }
+
+    /// Stops the engine in order (SIGTERM) and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it does not stop in time, or not cleanly; with the end of its log.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let status = self.end(Signal::TERM).await?;
+        if !status.success() {
+            bail!(
+                "tributary did not stop cleanly ({status}); its log ends with:\n{}",
+                self.log_end()
+            );
+        }
+        Ok(())
+    }
+
+    /// Kills the engine (SIGKILL) and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it had ended before.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.end(Signal::KILL).await.map(drop)
+    }
+
+    /// CPU time in seconds, user and system, all starts included.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.cpu_seconds_before + self.pid().map_or(0.0, process::cpu_seconds)
+    }
+
+    /// The most memory any start has held so far, in bytes.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        self.peak_rss_bytes_before
+            .max(self.pid().map_or(0, process::peak_rss_bytes))
+    }
+
+    /// The last lines of the log.
+    pub fn log_end(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    fn option_file_arg(&self) -> String {
+        format!("--defaults-file={}", self.option_file.display())
+    }
+
+    async fn end(&mut self, signal: Signal) -> anyhow::Result<ExitStatus> {
+        self.ensure_running()?;
+        let Some(mut running) = self.running.take() else {
+            bail!("tributary is not running")
+        };
+        let number = i32::try_from(running.child.id()).ok().and_then(Pid::from_raw);
+        let pid = number.context("tributary's process number")?;
+        // Read before the end: a process that has ended no longer knows its memory.
+        self.peak_rss_bytes_before = self
+            .peak_rss_bytes_before
+            .max(process::peak_rss_bytes(running.child.id()));
+        kill_process(pid, signal).context("send a signal to tributary")?;
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        // Left unreaped by this wait, the process still shows all the CPU time it has used.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        while waitid(WaitId::Pid(pid), look)
+            .context("wait for tributary")?
+            .is_none()
+        {
+            if Instant::now() > deadline {
+                bail!(
+                    "tributary did not stop within {STOP_TIMEOUT:?}; its log ends with:\n{}",
+                    self.log_end()
+                );
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        self.cpu_seconds_before += process::cpu_seconds(running.child.id());
+        running.child.wait().context("read tributary's exit status")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_order_by_number_and_offset() {
+        let at = |file: &str, offset| Coordinates {
+            file: file.to_owned(),
+            offset,
+        };
+        assert!(at("mysql-bin.000002", 4).has_reached(&at("mysql-bin.000001", 900)));
+        assert!(at("mysql-bin.1000000", 4).has_reached(&at("mysql-bin.999999", 900)));
+        assert!(at("mysql-bin.000001", 900).has_reached(&at("mysql-bin.000001", 900)));
+        assert!(!at("mysql-bin.000001", 899).has_reached(&at("mysql-bin.000001", 900)));
+        assert!(!at("", 0).has_reached(&at("mysql-bin.000001", 4)));
+    }
+
+    #[test]
+    fn a_status_document_with_more_and_fewer_keys_is_read() {
+        let text = r#"{"version":"1","connections":[{"name":"master1","io_state":"connecting","sql_state":"running",
+            "executed":{"file":"b.000001","offset":4},"seconds_behind":null,"last_error":{"number":2003,"message":"m"},"new":1}]}"#;
+        let status: EngineStatus = serde_json::from_str(text).unwrap();
+        let connection = &status.connections[0];
+        assert_eq!((connection.executed.offset, connection.rows_applied), (4, 0));
+        assert!(!connection.has_stopped());
+    }
+}
