@@ -83,12 +83,14 @@ for sql in "$here"/sql/*.sql; do
     # shellcheck disable=SC2046 # the options are words
     start "$dir" --server-id=101 $(options_of "$sql")
     printf '1,one\n2,two\n2,again\n3,three\n' >"$work/load.csv"
-    for i in $(seq 4 1500); do printf '%d,row number %d\n' "$i" "$i"; done >"$work/load-long.csv"
+    for i in $(seq 4 1500); do printf '%d,row number %080d\n' "$i" "$i"; done >"$work/load-long.csv"
     echo 'RESET MASTER; CREATE DATABASE asterisk;' | client "$dir"
     # The placeholders: a directory both sides read, and a byte that is no UTF-8.
     LC_ALL=C sed -e "s|@DIR@|$work|g" -e 's|@LATIN1@|\xe4|g' "$sql" |
         client "$dir" --force asterisk >"$dir/client.out" 2>"$dir/client.log" || true
-    if grep -q '^ERROR' "$dir/client.log" && ! grep -q -- '^-- errors expected' "$sql"; then
+    expected=$(sed -n 's/^-- errors expected: \([0-9]*\).*/\1/p' "$sql")
+    if [ "$(grep -c '^ERROR' "$dir/client.log")" != "${expected:-0}" ]; then
+        echo "$name: ${expected:-0} errors expected, got:" >&2
         cat "$dir/client.log" >&2
         exit 1
     fi

@@ -129,7 +129,7 @@ pub(crate) type ValueProblem = Cow<'static, str>;
 ///
 /// # Wire form
 /// Empty: the empty value. First byte 0: the rest is plain. Otherwise `0x80 | wrap | n`: the plain length in `n` bytes,
-/// little-endian, then deflate data; bit `0x08` set means without zlib header. MariaDB server, `sql/field_comp.cc`.
+/// big-endian, then deflate data; bit `0x08` set means without zlib header. MariaDB server, `sql/field_comp.cc`.
 pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, ValueProblem> {
     let Some((&marker, rest)) = raw.split_first() else {
         return Ok(Cow::Borrowed(&[]));
@@ -151,10 +151,7 @@ pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>
     let (length, stream) = rest
         .split_at_checked(length_bytes)
         .ok_or(Cow::Borrowed("the compressed value ends inside its length"))?;
-    let stated = length
-        .iter()
-        .rev()
-        .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+    let stated = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
     if stated > bytes_max {
         return Err(Cow::Owned(format!(
             "{stated} bytes decompressed exceed the limit of {bytes_max}"

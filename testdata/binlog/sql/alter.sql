@@ -1,5 +1,5 @@
 -- options: --binlog-format=ROW
--- errors expected: the ALTER that finds a duplicate
+-- errors expected: 1, the ALTER that finds a duplicate
 CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
 INSERT INTO t VALUES (1, 1), (2, 1);
 SET binlog_alter_two_phase = 1;

@@ -1,6 +1,6 @@
 -- options: --binlog-format=STATEMENT
--- errors expected: the partial insert, the INSERT that a CHECK refuses
-CREATE TABLE calls (id INT AUTO_INCREMENT PRIMARY KEY, phone VARCHAR(20), note TEXT, made DATETIME(6)) ENGINE=MyISAM;
+-- errors expected: 1, the INSERT that finds a duplicate after its first row
+CREATE TABLE calls (id INT AUTO_INCREMENT PRIMARY KEY, phone VARCHAR(20), note TEXT CHARACTER SET utf8mb4, made DATETIME(6)) ENGINE=MyISAM;
 CREATE TABLE crm (id INT AUTO_INCREMENT PRIMARY KEY, phone VARCHAR(20), score DOUBLE) ENGINE=InnoDB;
 INSERT INTO calls (phone, note) VALUES ('100', 'plain'), ('101', 'it''s a "quote" and a \\ backslash');
 INSERT INTO crm (phone) VALUES ('100');
@@ -42,6 +42,10 @@ CREATE TABLE t (id INT);
 DROP DATABASE other;
 INSERT INTO asterisk.calls (note) VALUES ('no database');
 USE asterisk;
+-- another domain and origin
+SET gtid_domain_id = 7, server_id = 77;
+INSERT INTO crm (phone) VALUES ('domain 7');
+SET gtid_domain_id = 0, server_id = 101;
 -- temporary tables and their end
 CREATE TEMPORARY TABLE tmp (id INT);
 INSERT INTO tmp VALUES (1), (2);
@@ -70,7 +74,7 @@ DELIMITER //
 CREATE PROCEDURE p (IN n INT)
 BEGIN
   INSERT INTO calls (phone) VALUES (n);
-  UPDATE calls SET note = 'from p' WHERE phone = n;
+  UPDATE calls SET note = 'from p' WHERE phone = CAST(n AS CHAR);
 END//
 DELIMITER ;
 CALL p(42);
@@ -80,21 +84,19 @@ CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM calls WHERE id < 0
 CREATE TABLE loaded (id INT PRIMARY KEY, t VARCHAR(40)) ENGINE=MyISAM;
 LOAD DATA INFILE '@DIR@/load.csv' IGNORE INTO TABLE asterisk.loaded FIELDS TERMINATED BY ',';
 LOAD DATA LOCAL INFILE '@DIR@/load.csv' REPLACE INTO TABLE loaded FIELDS TERMINATED BY ',' (id, @t) SET t = UPPER(@t);
-SET SESSION read_buffer_size = 8200;
-CREATE TABLE loaded_long (n INT AUTO_INCREMENT PRIMARY KEY, id INT, t VARCHAR(40)) ENGINE=InnoDB;
+CREATE TABLE loaded_long (n INT AUTO_INCREMENT PRIMARY KEY, id INT, t VARCHAR(100)) ENGINE=InnoDB;
 LOAD DATA INFILE '@DIR@/load-long.csv' INTO TABLE loaded_long FIELDS TERMINATED BY ',' (id, t);
 -- flags of the group
 SET skip_replication = 1;
-INSERT INTO crm (phone) VALUES ('skip_replication');
+INSERT INTO crm (phone) VALUES ('skipped');
 SET skip_replication = 0, skip_parallel_replication = 1;
-INSERT INTO crm (phone) VALUES ('skip_parallel_replication');
-SET skip_parallel_replication = 0, gtid_domain_id = 7, server_id = 77;
-INSERT INTO crm (phone) VALUES ('domain 7');
-SET gtid_domain_id = 0, server_id = 101;
+INSERT INTO crm (phone) VALUES ('not parallel');
+SET skip_parallel_replication = 0;
 TRUNCATE loaded;
 ALTER TABLE crm ADD COLUMN extra INT DEFAULT 5, ADD INDEX (phone);
 RENAME TABLE loaded TO loaded2;
 DROP TABLE IF EXISTS loaded2, nothing_there;
+CREATE USER agent@localhost;
 GRANT SELECT ON asterisk.* TO agent@localhost;
 ANALYZE TABLE crm;
 FLUSH TABLES;

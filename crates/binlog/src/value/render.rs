@@ -24,8 +24,9 @@ impl fmt::Display for Value<'_> {
                 Ok(())
             }
             Value::Unsigned(value) => write!(f, "{value}"),
-            Value::Float(value) => write!(f, "{value}"),
-            Value::Double(value) => write!(f, "{value}"),
+            // The shortest text that reads back to the same number, with an exponent where that is shorter.
+            Value::Float(value) => write!(f, "{value:?}"),
+            Value::Double(value) => write!(f, "{value:?}"),
             Value::Decimal(text) => f.write_str(text),
             Value::Year(year) => write!(f, "{year:04}"),
             Value::Temporal(text) => write!(f, "'{text}'"),
