@@ -1,5 +1,7 @@
 //! From an address to a session: greeting, TLS, authentication, compression.
 
+use std::time::Duration;
+
 use tokio::time::timeout;
 use tributary_wire::auth::{Channel, Login, Step};
 use tributary_wire::capabilities as cap;
@@ -49,11 +51,15 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<(Connection, Ser
     }
 }
 
+/// The whole login has one deadline, kept by [`connect`]; no single wait comes before it.
+fn login_silence(options: &ConnectOptions) -> Duration {
+    options.connect_timeout.saturating_mul(2)
+}
+
 async fn connect_and_log_in(options: &ConnectOptions) -> Result<(Connection, ServerInfo), Error> {
     let socket = Socket::connect(&options.address).await?;
     let mut connection = Connection::new(Transport::Plain(socket), options);
-    // The whole login has one deadline, kept by the caller.
-    connection.set_reply_timeout(options.connect_timeout);
+    connection.set_reply_timeout(login_silence(options));
     let greeting = read_greeting(&mut connection).await?;
     let capabilities = agree(&greeting, options)?;
     if options.tls.mode != TlsMode::Off {
@@ -145,7 +151,7 @@ async fn start_tls(
     };
     let stream = tls::start(socket, options).await?;
     let mut connection = Connection::new(Transport::Tls(Box::new(stream)), options);
-    connection.set_reply_timeout(options.connect_timeout);
+    connection.set_reply_timeout(login_silence(options));
     connection.packets().set_sequence(sequence);
     Ok(connection)
 }

@@ -203,7 +203,11 @@ impl ReplyDecoder {
                 return Ok(Step::LocalInfile(payload.get(1..).unwrap_or_default().to_vec()));
             }
             _ => {
-                let left = Reader::new("result set", payload).lenenc_int("column count")?;
+                let mut reader = Reader::new("result set", payload);
+                let left = reader.lenenc_int("column count")?;
+                if reader.left() > 0 {
+                    return Err(Error::invalid("result set", "bytes follow the column count"));
+                }
                 if left > COLUMNS_MAX {
                     return Err(Error::TooLarge {
                         what: "result set (columns)",

@@ -3,7 +3,6 @@
 //! A shell watches over each server: it holds the other end of a pipe from the test process, so it stops the server and removes
 //! its directory when the test is done, fails, or is killed.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -11,6 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tributary_client::{Address, Client, ConnectOptions, Secret};
+
+use crate::certificates::Authority;
 
 /// How long a server may take to accept logins, with other builds on the same processors.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -27,8 +28,10 @@ rm -rf "$dir"
 
 /// A running server. Its root account has no password.
 pub(crate) struct Server {
-    pub(crate) port: u16,
+    port: u16,
     dir: PathBuf,
+    /// Who made the server's certificate, which is for `localhost`.
+    pub(crate) authority: Authority,
     watcher: Child,
     /// Closing this stops the server.
     stop: Option<ChildStdin>,
@@ -36,9 +39,16 @@ pub(crate) struct Server {
 
 /// A freshly installed data directory, to be copied; installing takes seconds.
 fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let dir = TEMPLATE.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("make a directory");
+    static TEMPLATE: OnceLock<(PathBuf, Child)> = OnceLock::new();
+    let (dir, _watcher) = TEMPLATE.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("make a directory").keep();
+        // Never dropped, so a shell removes it when the test process is gone.
+        let watcher = Command::new("sh")
+            .args(["-c", "cat >/dev/null; rm -rf \"$1\"", "watcher"])
+            .arg(&dir)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("start the watcher");
         let output = Command::new("mariadb-install-db")
             .args([
                 "--no-defaults",
@@ -46,7 +56,7 @@ fn template() -> &'static Path {
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ])
-            .arg(format!("--datadir={}", dir.path().join("data").display()))
+            .arg(format!("--datadir={}", dir.join("data").display()))
             .output()
             .expect("run mariadb-install-db");
         assert!(
@@ -54,14 +64,14 @@ fn template() -> &'static Path {
             "mariadb-install-db: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        dir
+        (dir, watcher)
     });
-    dir.path()
+    dir
 }
 
 impl Server {
     /// Starts a server with these arguments beside the usual ones.
-    pub(crate) async fn start(arguments: &[String]) -> Server {
+    pub(crate) async fn start(arguments: &[&str]) -> Server {
         let dir = tempfile::tempdir().expect("make a directory").keep();
         let copied = Command::new("cp")
             .arg("-r")
@@ -71,6 +81,8 @@ impl Server {
         assert!(copied.expect("run cp").success());
         let port = free_port();
         let path = |name: &str| dir.join(name).display().to_string();
+        let authority = Authority::new(&dir, "test authority");
+        let (certificate, key) = authority.certify("server", "localhost");
         let mut watcher = Command::new("sh")
             .args(["-c", WATCHER, "watcher"])
             .arg(&dir)
@@ -95,6 +107,9 @@ impl Server {
             .arg(format!("--socket={}", path("s")))
             .arg(format!("--pid-file={}", path("pid")))
             .arg(format!("--port={port}"))
+            .arg(format!("--ssl-ca={}", authority.file().display()))
+            .arg(format!("--ssl-cert={}", certificate.display()))
+            .arg(format!("--ssl-key={}", key.display()))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -105,6 +120,7 @@ impl Server {
         let server = Server {
             port,
             dir,
+            authority,
             watcher,
             stop,
         };
@@ -156,9 +172,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut stop) = self.stop.take() {
-            let _ = stop.flush();
-        }
+        drop(self.stop.take());
+        // It ends when the server has, and can fail only if it was reaped already.
         let _ = self.watcher.wait();
     }
 }
