@@ -1,0 +1,29 @@
+//! How changes are applied: the keys that are not about one connection.
+
+use std::str::FromStr;
+
+use tributary::{ApplyOptions, ParallelMode};
+
+use super::keys;
+use super::reader::Reader;
+
+/// Reads the options; `None` when one is wrong.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
+    let workers: Option<usize> = reader.number_as(keys::SLAVE_PARALLEL_THREADS);
+    let mode = reader.value(keys::SLAVE_PARALLEL_MODE, |text| {
+        ParallelMode::from_str(text).ok()
+    });
+    let transaction_retries = reader.number_as(keys::SLAVE_TRANSACTION_RETRIES);
+    let batch_groups_max = reader.number_as(keys::BATCH_GROUPS_MAX);
+    let batch_bytes_max = reader.number_as(keys::BATCH_BYTES_MAX);
+    let stop_timeout = reader.seconds(keys::STOP_TIMEOUT);
+    Some(ApplyOptions {
+        // 0 turns parallel apply off on the server, which leaves one thread that applies.
+        workers: workers?.max(1),
+        mode: mode?,
+        batch_groups_max: batch_groups_max?,
+        batch_bytes_max: batch_bytes_max?,
+        transaction_retries: transaction_retries?,
+        stop_timeout: stop_timeout?,
+    })
+}

@@ -1,0 +1,167 @@
+//! Option files to the engine's options.
+//!
+//! The path of a value: the files give entries (`tributary-optfile`), [`settings`] keeps those that count, [`reader`] gives
+//! them types, [`target`], [`connection`] and [`apply`] put the options together. All problems are collected, so that a
+//! person mends them in one go. Files and the environment are reached through [`World`] only.
+
+mod apply;
+mod connection;
+mod effective;
+mod keys;
+mod login;
+mod problem;
+mod reader;
+mod rules;
+mod server_keys;
+mod settings;
+mod skip_errors;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use tributary::Options;
+use tributary_client::Secret;
+use tributary_optfile::{Files, Loaded};
+
+pub(crate) use effective::{Effective, Origin};
+pub(crate) use problem::{ConfigError, Problem};
+use reader::Reader;
+use settings::Settings;
+
+/// What a configuration is made from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Input {
+    /// Option files, in order; later ones win.
+    pub(crate) files: Vec<PathBuf>,
+    /// `--defaults-group-suffix`
+    pub(crate) group_suffix: Option<String>,
+    /// `--state-dir`, which beats the files.
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// What a configuration may ask of the world around it.
+pub(crate) trait World: Files {
+    /// The password in a file that only its owner can read.
+    ///
+    /// # Errors
+    /// Why there is none, and what to do about it.
+    fn read_password(&mut self, path: &Path) -> Result<Secret, String>;
+
+    /// The value of an environment variable.
+    fn variable(&mut self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// A configuration that can be run.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) options: Options,
+    /// Where the process id and the status socket are.
+    pub(crate) state_dir: PathBuf,
+    /// Every value and where it comes from.
+    pub(crate) effective: Effective,
+    /// What was passed over, or is likely not meant.
+    pub(crate) warnings: Vec<Problem>,
+    /// What holds for several connections without saying so.
+    pub(crate) notes: Vec<Problem>,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong.
+pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, ConfigError> {
+    let (loaded, mut settings) = read_files(input, world)?;
+    let mut problems = std::mem::take(&mut settings.problems);
+    let mut warnings: Vec<Problem> = loaded
+        .warnings
+        .iter()
+        .map(|warning| Problem::at(&warning.place, &warning.text))
+        .collect();
+    warnings.append(&mut settings.warnings);
+
+    let mut reader = Reader::new(&settings);
+    let state_dir = state_dir(input, &mut reader);
+    let apply = apply::read(&mut reader);
+    let target = target::read(&mut reader, world);
+    let connections = connection::read_all(&mut reader, world, &mut warnings);
+    if let Some(target) = &target {
+        connection::check_together(
+            &connections,
+            target,
+            settings.names(),
+            &mut reader.problems,
+            &mut warnings,
+        );
+    }
+    problems.append(&mut reader.problems);
+    match (target, apply, state_dir) {
+        (Some(target), Some(apply), Some(state_dir)) if problems.is_empty() => {
+            // With all connections read, the first one's id serves those that register no id of their own: there are none.
+            let server_id = connection::common_server_id(&mut reader, &connections);
+            let connections: Vec<_> = connections.into_iter().map(|read| read.options).collect();
+            let notes = rules::shared_notes(&settings, &connections);
+            let options = Options {
+                server_id,
+                target,
+                connections,
+                apply,
+            };
+            Ok(Config {
+                options,
+                state_dir,
+                effective: reader.effective,
+                warnings,
+                notes,
+            })
+        }
+        _ => Err(ConfigError::Values(problems)),
+    }
+}
+
+/// Reads only where the state directory is, which needs no password and tolerates a configuration that cannot run.
+///
+/// # Errors
+/// [`ConfigError`] when the files cannot be read.
+pub(crate) fn load_state_dir(input: &Input, world: &mut dyn World) -> Result<PathBuf, ConfigError> {
+    let (_, settings) = read_files(input, world)?;
+    let mut reader = Reader::new(&settings);
+    let state_dir = state_dir(input, &mut reader);
+    state_dir.ok_or(ConfigError::Values(reader.problems))
+}
+
+fn read_files(input: &Input, world: &mut dyn World) -> Result<(Loaded, Settings), ConfigError> {
+    let loaded = tributary_optfile::load(&input.files, &mut AsFiles(world))?;
+    let settings = Settings::collect(&loaded.entries, input.group_suffix.as_deref());
+    Ok((loaded, settings))
+}
+
+/// A world seen as files only.
+struct AsFiles<'a>(&'a mut dyn World);
+
+impl Files for AsFiles<'_> {
+    fn read(&mut self, path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+        self.0.read(path, bytes_max)
+    }
+
+    fn list(&mut self, directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+        self.0.list(directory)
+    }
+}
+
+fn state_dir(input: &Input, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    match &input.state_dir {
+        Some(path) => {
+            reader.record(
+                keys::STATE_DIR,
+                &path.display().to_string(),
+                Origin::Flag("--state-dir"),
+            );
+            Some(path.clone())
+        }
+        None => reader.path(keys::STATE_DIR),
+    }
+}

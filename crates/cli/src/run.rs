@@ -1,0 +1,171 @@
+//! `tributary run`: replicate until a signal comes or every connection has stopped with an error.
+//!
+//! The order of a stop: no more status readers, then the engine stops at group boundaries, then the state directory is given
+//! up. A second signal, or `stop_timeout`, ends the wait; what was not committed is rolled back by the target, and the next
+//! start resumes from the saved position.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+use tributary::{ConnectionOptions, Replicator, StartError};
+
+use crate::config::{self, Config, Input};
+use crate::exit::{Exit, Failure};
+use crate::signals::StopSignals;
+use crate::state_dir::StateDir;
+use crate::status_server;
+use crate::world::Machine;
+
+/// Time beyond `stop_timeout` in which the engine itself, which knows the same limit, may roll back and close.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the engine.
+///
+/// # Errors
+/// A [`Failure`] when the configuration is wrong or the engine cannot start.
+pub(crate) fn run(input: &Input) -> Result<Exit, Failure> {
+    let config = config::load(input, &mut Machine).map_err(Failure::usage)?;
+    announce(&config);
+    let state_dir = StateDir::claim(&config.state_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("start the runtime: {error}")))?;
+    let exit = runtime.block_on(replicate(config, &state_dir));
+    // After a stop in time nothing is left to wait for; after one that was not in time, nothing is worth it.
+    runtime.shutdown_background();
+    exit
+}
+
+fn announce(config: &Config) {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    for note in &config.notes {
+        info!("{note}");
+    }
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        target = %config.options.target.login.address,
+        state_dir = %config.state_dir.display(),
+        workers = config.options.apply.workers,
+        "starting"
+    );
+    for connection in &config.options.connections {
+        info!(connection = connection.name, source = %connection.source.address, "{}", rules_in_words(connection));
+    }
+}
+
+fn rules_in_words(connection: &ConnectionOptions) -> String {
+    let renames: Vec<String> = connection
+        .rewrite
+        .pairs()
+        .map(|(from, to)| format!("{from} as {to}"))
+        .collect();
+    let renames = if renames.is_empty() {
+        "no database renamed".to_owned()
+    } else {
+        renames.join(", ")
+    };
+    format!("{renames}; {} filter rules", connection.filter.rules().count())
+}
+
+async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure> {
+    let mut signals =
+        StopSignals::listen().map_err(|error| Failure::failed(format!("listen for signals: {error}")))?;
+    let stop_timeout = config.options.apply.stop_timeout;
+    let listener = status_server::listen(&state_dir.free_socket_path()?)?;
+    let started = tokio::select! {
+        // A signal comes first: whoever stops a start that hangs wants it stopped.
+        biased;
+        signal = signals.next() => {
+            info!(signal, "stopped before the start was complete");
+            return Ok(Exit::Clean);
+        }
+        started = Replicator::start(config.options) => started,
+    };
+    let replicator = started.map_err(|error| Failure::new(exit_of(&error), &error))?;
+    info!("replicating");
+
+    let have_all_stopped = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            info!(signal, ?stop_timeout, "stopping at the next group boundaries; a second signal stops at once");
+            false
+        }
+        () = replicator.wait_all_stopped() => {
+            error!("every connection has stopped with an error");
+            true
+        }
+        // Ends only with the process.
+        () = status_server::serve(listener, || document(&replicator)) => false,
+    };
+    let exit = stop(replicator, &mut signals, stop_timeout).await;
+    Ok(if have_all_stopped && exit == Exit::Clean {
+        Exit::Failed
+    } else {
+        exit
+    })
+}
+
+async fn stop(replicator: Replicator, signals: &mut StopSignals, stop_timeout: Duration) -> Exit {
+    let report = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            warn!(signal, "stopped at once; the next start resumes from the saved position");
+            return Exit::StopTimeout;
+        }
+        report = timeout(stop_timeout + STOP_GRACE, replicator.stop()) => report,
+    };
+    match report {
+        Err(_) => {
+            warn!(
+                ?stop_timeout,
+                "the stop did not finish in time; the next start resumes from the saved position"
+            );
+            Exit::StopTimeout
+        }
+        Ok(report) => {
+            for error in &report.errors {
+                error!("{error}");
+            }
+            match (report.is_clean, report.errors.is_empty()) {
+                (false, _) => {
+                    warn!(
+                        ?stop_timeout,
+                        "not every group was finished in time; the next start resumes from the saved position"
+                    );
+                    Exit::StopTimeout
+                }
+                (true, false) => Exit::Failed,
+                (true, true) => {
+                    info!("stopped cleanly");
+                    Exit::Clean
+                }
+            }
+        }
+    }
+}
+
+fn exit_of(error: &StartError) -> Exit {
+    match error {
+        StartError::Config(_) => Exit::Usage,
+        StartError::Preflight(_) => Exit::TargetCheck,
+        // The target cannot be reached, or another engine holds it.
+        _ => Exit::Failed,
+    }
+}
+
+/// The engine's status with the process id, as the status socket gives it.
+fn document(replicator: &Replicator) -> Vec<u8> {
+    let mut status = serde_json::to_value(replicator.status())
+        .unwrap_or_else(|error| json!({"connections": [], "error": format!("render the status: {error}")}));
+    if let Value::Object(fields) = &mut status {
+        fields.insert("pid".to_owned(), std::process::id().into());
+    }
+    let mut text = status.to_string().into_bytes();
+    text.push(b'\n');
+    text
+}

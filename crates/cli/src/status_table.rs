@@ -1,0 +1,215 @@
+//! The status as columns for a person.
+//!
+//! It reads the JSON document, not the engine's types: a newer command then shows an older engine's status and the other
+//! way round. What is missing shows as `-`.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+const COLUMNS: [(&str, Align); 11] = [
+    ("CONNECTION", Align::Left),
+    ("IO", Align::Left),
+    ("SQL", Align::Left),
+    ("BEHIND", Align::Right),
+    ("EXECUTED", Align::Left),
+    ("GROUPS", Align::Right),
+    ("STATEMENTS", Align::Right),
+    ("ROWS", Align::Right),
+    ("IGNORED", Align::Right),
+    ("SKIPPED", Align::Right),
+    ("QUEUED", Align::Right),
+];
+
+#[derive(Clone, Copy)]
+enum Align {
+    Left,
+    Right,
+}
+
+/// Renders the document: a line on the engine, a table of the connections, and the last error of each that has one.
+pub(crate) fn render(status: &Value) -> String {
+    let connections = status["connections"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut text = format!(
+        "tributary {}, pid {}, up {}, {} connection{}\n",
+        cell(&status["version"]),
+        cell(&status["pid"]),
+        status["uptime_seconds"]
+            .as_u64()
+            .map_or_else(|| "-".to_owned(), duration),
+        connections.len(),
+        if connections.len() == 1 { "" } else { "s" },
+    );
+    render_error(&mut text, "target", &status["target"]["last_error"]);
+    text.push('\n');
+    render_table(&mut text, connections);
+    for connection in connections {
+        render_error(&mut text, &cell(&connection["name"]), &connection["last_error"]);
+    }
+    text
+}
+
+fn render_table(text: &mut String, connections: &[Value]) {
+    let rows: Vec<[String; COLUMNS.len()]> = connections.iter().map(row).collect();
+    let mut widths = COLUMNS.map(|(title, _)| title.len());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let titles = COLUMNS.map(|(title, _)| title.to_owned());
+    for row in std::iter::once(&titles).chain(&rows) {
+        let mut line = String::new();
+        for ((cell, width), (_, align)) in row.iter().zip(widths).zip(COLUMNS) {
+            // Writing to a String cannot fail.
+            let _ = match align {
+                Align::Left => write!(line, "{cell:<width$}  "),
+                Align::Right => write!(line, "{cell:>width$}  "),
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+fn row(connection: &Value) -> [String; COLUMNS.len()] {
+    let number = |key: &str| cell(&connection[key]);
+    let queued = match (
+        connection["queue_groups"].as_u64(),
+        connection["queue_bytes"].as_u64(),
+    ) {
+        (Some(groups), Some(bytes)) => format!("{groups} ({})", size(bytes)),
+        _ => "-".to_owned(),
+    };
+    let executed = match connection["executed"]["file"].as_str() {
+        Some(file) if !file.is_empty() => format!("{file}:{}", cell(&connection["executed"]["offset"])),
+        _ => "-".to_owned(),
+    };
+    [
+        cell(&connection["name"]),
+        cell(&connection["io_state"]),
+        cell(&connection["sql_state"]),
+        connection["seconds_behind"]
+            .as_u64()
+            .map_or_else(|| "-".to_owned(), duration),
+        executed,
+        number("groups_applied"),
+        number("statements_applied"),
+        number("rows_applied"),
+        number("groups_ignored"),
+        number("skipped"),
+        queued,
+    ]
+}
+
+fn render_error(text: &mut String, whose: &str, error: &Value) {
+    if let Some(message) = error["message"].as_str() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n{whose}: error {}: {}\n",
+            cell(&error["number"]),
+            printable(message)
+        );
+    }
+}
+
+/// A value as a cell. Text from elsewhere cannot steer the terminal.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| {
+            if letter.is_control() && letter != '\n' {
+                ' '
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// `0s`, `59s`, `2m05s`, `3h20m`, `4d07h`.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// `0 B`, `1.5 KiB`, `64.0 MiB`.
+fn size(bytes: u64) -> String {
+    let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_errors_follow() {
+        let status = json!({
+            "version": "0.1.0", "pid": 7, "uptime_seconds": 3725,
+            "connections": [
+                {"name": "master1", "io_state": "running", "sql_state": "running", "seconds_behind": 0,
+                 "executed": {"file": "mysql-bin.000042", "offset": 1234}, "groups_applied": 100, "statements_applied": 2,
+                 "rows_applied": 300, "groups_ignored": 4, "skipped": 0, "queue_groups": 5, "queue_bytes": 1536, "last_error": null},
+                {"name": "eu", "io_state": "stopped", "sql_state": "running", "seconds_behind": null,
+                 "executed": {"file": "", "offset": 0},
+                 "last_error": {"number": 1236, "message": "binlog\u{1b}[2J purged"}},
+            ],
+        });
+        let lines = [
+            "tributary 0.1.0, pid 7, up 1h02m, 2 connections",
+            "",
+            "CONNECTION  IO       SQL      BEHIND  EXECUTED               GROUPS  STATEMENTS  ROWS  IGNORED  SKIPPED       QUEUED",
+            "master1     running  running      0s  mysql-bin.000042:1234     100           2   300        4        0  5 (1.5 KiB)",
+            "eu          stopped  running       -  -                           -           -     -        -        -            -",
+            "",
+            "eu: error 1236: binlog [2J purged",
+            "",
+        ];
+        assert_eq!(render(&status), lines.join("\n"));
+    }
+
+    #[test]
+    fn any_document_renders() {
+        for document in [
+            json!(null),
+            json!([]),
+            json!({"connections": [1, null, {"name": 3}]}),
+            json!({"connections": "x"}),
+        ] {
+            assert!(render(&document).starts_with("tributary -"), "{document}");
+        }
+    }
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        assert_eq!(
+            [0, 59, 125, 12_000, 370_800].map(duration),
+            ["0s", "59s", "2m05s", "3h20m", "4d07h"]
+        );
+        assert_eq!(
+            [0, 1023, 1536, 64 << 20].map(size),
+            ["0 B", "1023 B", "1.5 KiB", "64.0 MiB"]
+        );
+    }
+}
