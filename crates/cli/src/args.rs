@@ -58,7 +58,7 @@ Examples:
   tributary status --defaults-file=/etc/tributary.cnf
   tributary status --state-dir=/var/lib/tributary --json
 
-Exit codes: 0 every connection runs or is connecting, 1 a connection has stopped or no engine answers, 2 wrong usage.";
+Exit codes: 0 the engine answered, 1 no engine answers, 2 wrong usage. Whether every connection runs is in the answer.";
 
 const CHECK_HELP: &str = "\
 Prints the configuration that would hold as one option file; behind each value stands where it comes from. Passwords are

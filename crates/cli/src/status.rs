@@ -51,11 +51,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("print: {error}")))
         }
-        _ => Ok(if has_stopped_connection(&status) {
-            Exit::Failed
-        } else {
-            Exit::Clean
-        }),
+        _ => Ok(Exit::Clean),
     }
 }
 
@@ -71,14 +67,4 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(document)
-}
-
-fn has_stopped_connection(status: &Value) -> bool {
-    let connections = status["connections"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    connections
-        .iter()
-        .any(|connection| connection["io_state"] == "stopped" || connection["sql_state"] == "stopped")
 }

@@ -1,7 +1,6 @@
 //! The status socket: one JSON document per connection, then the end.
 
 use std::fs;
-use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -30,28 +29,26 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, Failure> {
 }
 
 /// Serves `document` to everyone who connects, one after the other, until it is dropped.
-pub(crate) fn serve(listener: UnixListener, document: impl Fn() -> Vec<u8>) -> impl Future<Output = ()> {
-    async move {
-        loop {
-            let mut stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    warn!(%error, "accept on the status socket");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let document = document();
-            let write = async {
-                stream.write_all(&document).await?;
-                stream.shutdown().await
-            };
-            // A reader that went away or sleeps is its own business.
-            match timeout(WRITE_TIMEOUT, write).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => debug!(%error, "status reader went away"),
-                Err(_) => debug!("status reader did not read within {WRITE_TIMEOUT:?}"),
+pub(crate) async fn serve(listener: UnixListener, document: impl Fn() -> Vec<u8>) {
+    loop {
+        let mut stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warn!(%error, "accept on the status socket");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
+        };
+        let document = document();
+        let write = async {
+            stream.write_all(&document).await?;
+            stream.shutdown().await
+        };
+        // A reader that went away or sleeps is its own business.
+        match timeout(WRITE_TIMEOUT, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "status reader went away"),
+            Err(_) => debug!("status reader did not read within {WRITE_TIMEOUT:?}"),
         }
     }
 }

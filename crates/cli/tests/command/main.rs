@@ -4,4 +4,5 @@
 mod check;
 mod decode;
 mod help;
+mod status;
 mod support;
