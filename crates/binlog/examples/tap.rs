@@ -18,7 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         renderer.text(&event, &at, &mut text)?;
         print!("{text}");
         if let Some(Assembled::Group(group)) = groups.push(event)? {
-            println!("== group {} with {} changes ends at {}", group.name(), group.items.len(), group.end);
+            println!(
+                "== group {} with {} changes ends at {}",
+                group.name(),
+                group.items.len(),
+                group.end
+            );
         }
     }
     Ok(())

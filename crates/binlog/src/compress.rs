@@ -151,7 +151,9 @@ pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>
     let (length, stream) = rest
         .split_at_checked(length_bytes)
         .ok_or(Cow::Borrowed("the compressed value ends inside its length"))?;
-    let stated = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+    let stated = length
+        .iter()
+        .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
     if stated > bytes_max {
         return Err(Cow::Owned(format!(
             "{stated} bytes decompressed exceed the limit of {bytes_max}"

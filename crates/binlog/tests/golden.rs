@@ -1,6 +1,10 @@
 //! Captured binlogs of a real server decode to the text beside them, and what the engine sends on encodes back to the
 //! captured bytes. `UPDATE_GOLDEN=1` rewrites the text; read the difference before committing it.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test says what it shows in its name and fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test says what it shows in its name and fails by panicking"
+)]
 
 mod support;
 
@@ -11,8 +15,8 @@ use bytes::Bytes;
 use support::{capture, captures, events, testdata};
 use tributary_binlog::file::{BinlogFile, FileError};
 use tributary_binlog::{
-    Assembled, ChecksumAlgorithm, Coordinates, Decoder, Event, EventBody, EventGroup, EventType, GroupAssembler, GroupItem,
-    Renderer,
+    Assembled, ChecksumAlgorithm, Coordinates, Decoder, Event, EventBody, EventGroup, EventType,
+    GroupAssembler, GroupItem, Renderer,
 };
 
 /// Compares with a file of expected text, or writes it.
@@ -27,12 +31,22 @@ fn check(file: &str, text: &str) {
     for (number, (got, expected)) in text.lines().zip(expected.lines()).enumerate() {
         assert_eq!(got, expected, "{file}, line {}", number + 1);
     }
-    assert_eq!(text.lines().count(), expected.lines().count(), "{file}: number of lines");
+    assert_eq!(
+        text.lines().count(),
+        expected.lines().count(),
+        "{file}: number of lines"
+    );
 }
 
 /// How a group was put together, in one line and one per change.
 fn group_text(group: &EventGroup) -> String {
-    let mut text = format!("== group {} {}..{} {:?}\n", group.name(), group.start.offset, group.end.offset, group.end_kind);
+    let mut text = format!(
+        "== group {} {}..{} {:?}\n",
+        group.name(),
+        group.start.offset,
+        group.end.offset,
+        group.end_kind
+    );
     for item in &group.items {
         let what = match item {
             GroupItem::Statement(item) => format!(
@@ -131,7 +145,11 @@ fn events_encode_back() {
                 EventBody::TableMap(map) => {
                     map.encode_renamed(&header, &map.db, &mut out);
                     header.length -= 4;
-                    assert_eq!(out[9..13], header.length.to_le_bytes(), "the length is that of the event as written");
+                    assert_eq!(
+                        out[9..13],
+                        header.length.to_le_bytes(),
+                        "the length is that of the event as written"
+                    );
                     out[9..13].copy_from_slice(&event.header.length.to_le_bytes());
                     out = with_checksum(out);
                     counts[1] += 1;
@@ -151,7 +169,9 @@ fn events_encode_back() {
 }
 
 fn decode_plain(raw: Vec<u8>) -> Event {
-    Decoder::new(ChecksumAlgorithm::Off).decode(Bytes::from(raw)).unwrap()
+    Decoder::new(ChecksumAlgorithm::Off)
+        .decode(Bytes::from(raw))
+        .unwrap()
 }
 
 /// A compressed rows event, written plain, holds the same rows under a plain type.
@@ -159,13 +179,30 @@ fn decode_plain(raw: Vec<u8>) -> Event {
 fn compressed_rows_encode_plain() {
     let mut count = 0;
     for (_, event) in events("compressed") {
-        let EventBody::Rows(rows) = event.body else { continue };
+        let EventBody::Rows(rows) = event.body else {
+            continue;
+        };
         let mut out = Vec::new();
         rows.encode_plain(&event.header, &mut out);
         let again = decode_plain(out);
-        assert!([EventType::WRITE_ROWS_V1, EventType::UPDATE_ROWS_V1, EventType::DELETE_ROWS_V1].contains(&again.header.kind));
-        let EventBody::Rows(again) = again.body else { panic!("no rows event") };
-        assert_eq!(again, tributary_binlog::RowsEvent { was_compressed: false, ..rows.clone() });
+        assert!(
+            [
+                EventType::WRITE_ROWS_V1,
+                EventType::UPDATE_ROWS_V1,
+                EventType::DELETE_ROWS_V1
+            ]
+            .contains(&again.header.kind)
+        );
+        let EventBody::Rows(again) = again.body else {
+            panic!("no rows event")
+        };
+        assert_eq!(
+            again,
+            tributary_binlog::RowsEvent {
+                was_compressed: false,
+                ..rows.clone()
+            }
+        );
         count += usize::from(rows.was_compressed);
     }
     assert!(count >= 4, "{count} compressed rows events");
@@ -176,19 +213,26 @@ fn compressed_rows_encode_plain() {
 fn renamed_table_maps_keep_everything_else() {
     for name in ["row", "row-full", "mixed"] {
         for (_, event) in events(name) {
-            let EventBody::TableMap(map) = event.body else { continue };
+            let EventBody::TableMap(map) = event.body else {
+                continue;
+            };
             for db in ["a", "asterisk", "m1_asterisk_with_a_rather_long_name", ""] {
                 let mut out = vec![1, 2, 3];
                 map.encode_renamed(&event.header, db.as_bytes(), &mut out);
                 let again = decode_plain(out.split_off(3));
                 assert_eq!(out, [1, 2, 3], "what stood in the buffer stays");
                 assert_eq!(again.header.end_offset, event.header.end_offset);
-                let EventBody::TableMap(again) = again.body else { panic!("no table map") };
+                let EventBody::TableMap(again) = again.body else {
+                    panic!("no table map")
+                };
                 assert_eq!((again.db.as_ref(), &again.table), (db.as_bytes(), &map.table));
                 assert_eq!((again.table_id, again.flags), (map.table_id, map.flags));
                 assert_eq!((&again.columns, &again.nullable), (&map.columns, &map.nullable));
                 assert_eq!(again.optional, map.optional);
-                assert_eq!(again.optional_metadata().unwrap(), map.optional_metadata().unwrap());
+                assert_eq!(
+                    again.optional_metadata().unwrap(),
+                    map.optional_metadata().unwrap()
+                );
             }
         }
     }
@@ -198,13 +242,24 @@ fn renamed_table_maps_keep_everything_else() {
 #[test]
 fn format_description_without_checksum() {
     let (_, event) = events("row").remove(0);
-    let EventBody::FormatDescription(format) = event.body else { panic!("no format description") };
+    let EventBody::FormatDescription(format) = event.body else {
+        panic!("no format description")
+    };
     let mut out = Vec::new();
     format.encode_without_checksum(&mut out);
     assert_eq!(out.len(), 252);
     let again = decode_plain(out);
-    assert_eq!((again.header.end_offset, again.header.flags, again.header.server_id), (0, 0, 101));
-    let EventBody::FormatDescription(again) = again.body else { panic!("no format description") };
+    assert_eq!(
+        (
+            again.header.end_offset,
+            again.header.flags,
+            again.header.server_id
+        ),
+        (0, 0, 101)
+    );
+    let EventBody::FormatDescription(again) = again.body else {
+        panic!("no format description")
+    };
     assert_eq!(again.checksum, ChecksumAlgorithm::Off);
     assert_eq!(again.post_header_lengths.len(), 171);
     assert_eq!((again.version(), again.is_mariadb()), (format.version(), true));
@@ -231,7 +286,10 @@ fn an_encrypted_file_is_refused_by_name() {
     let bytes = capture("encrypted");
     let items: Vec<_> = BinlogFile::open("encrypted", bytes.as_slice()).unwrap().collect();
     assert_eq!(items.len(), 2);
-    assert!(matches!(&items[1], Err(FileError::Encrypted { at }) if at.offset == 256), "{items:?}");
+    assert!(
+        matches!(&items[1], Err(FileError::Encrypted { at }) if at.offset == 256),
+        "{items:?}"
+    );
 }
 
 #[test]
@@ -240,12 +298,18 @@ fn a_torn_tail_is_told_with_its_offset() {
     let whole = events("xa");
     let last = whole.last().unwrap().0.len();
     for cut in 1..last {
-        let items: Vec<_> = BinlogFile::open("xa", &bytes[..bytes.len() - cut]).unwrap().collect();
+        let items: Vec<_> = BinlogFile::open("xa", &bytes[..bytes.len() - cut])
+            .unwrap()
+            .collect();
         assert_eq!(items.len(), whole.len());
-        let Some(Err(FileError::TornTail { at, left, .. })) = items.last() else { panic!("{:?}", items.last()) };
+        let Some(Err(FileError::TornTail { at, left, .. })) = items.last() else {
+            panic!("{:?}", items.last())
+        };
         assert_eq!((at.offset, *left), ((bytes.len() - last) as u64, last - cut));
     }
-    let items: Vec<_> = BinlogFile::open("xa", &bytes[..bytes.len() - last]).unwrap().collect();
+    let items: Vec<_> = BinlogFile::open("xa", &bytes[..bytes.len() - last])
+        .unwrap()
+        .collect();
     assert!(items.len() == whole.len() - 1 && items.iter().all(Result::is_ok));
 }
 
@@ -262,7 +326,12 @@ fn old_temporal_columns_read_with_known_digits() {
             EventBody::Rows(rows) if tables[&rows.table_id].table.as_ref() == b"parts" => {
                 let map = &tables[&rows.table_id];
                 let error = rows.row_images(map).next().unwrap().unwrap_err();
-                assert!(error.to_string().contains("fractional digits the event does not tell"), "{error}");
+                assert!(
+                    error
+                        .to_string()
+                        .contains("fractional digits the event does not tell"),
+                    "{error}"
+                );
                 for row in rows.row_images_with(map, &[0, 3, 6, 2]) {
                     let after = row.unwrap().after.unwrap();
                     let note = after.cell(4).value().unwrap();

@@ -49,13 +49,15 @@ pub fn raw_events(name: &str) -> Vec<Bytes> {
 /// The events of a captured binlog with their bytes.
 pub fn events(name: &str) -> Vec<(Bytes, Event)> {
     let bytes = capture(name);
-    let decoded = BinlogFile::open(name, bytes.as_slice()).unwrap().map_while(|item| match item {
-        Ok((_, event)) => Some(event),
-        Err(error) => {
-            assert_eq!(name, "encrypted", "{error}");
-            None
-        }
-    });
+    let decoded = BinlogFile::open(name, bytes.as_slice())
+        .unwrap()
+        .map_while(|item| match item {
+            Ok((_, event)) => Some(event),
+            Err(error) => {
+                assert_eq!(name, "encrypted", "{error}");
+                None
+            }
+        });
     raw_events(name).into_iter().zip(decoded).collect()
 }
 
@@ -70,7 +72,13 @@ pub struct Made {
 
 impl Made {
     pub fn new(kind: EventType, body: impl Into<Vec<u8>>) -> Made {
-        Made { kind, end_offset: 0, flags: 0, body: body.into(), has_checksum: false }
+        Made {
+            kind,
+            end_offset: 0,
+            flags: 0,
+            body: body.into(),
+            has_checksum: false,
+        }
     }
 
     pub fn ending_at(mut self, end_offset: u32) -> Made {
