@@ -10,7 +10,9 @@
 
 mod dialect;
 mod error;
+mod functions;
 mod keep;
+mod keyword;
 mod name;
 mod parse;
 mod recognise;
@@ -18,6 +20,7 @@ mod rename;
 mod scanner;
 mod statement;
 mod token;
+mod word_table;
 
 pub use dialect::{ClientCharset, Dialect};
 pub use error::{RenameError, SqlError};

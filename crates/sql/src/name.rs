@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
+use crate::dialect::ClientCharset;
+
 /// An identifier as the server knows it: quotes taken off, doubled quotes made single.
 ///
 /// Bytes in the statement's own character set; names compare byte by byte.
@@ -17,8 +19,13 @@ impl<'a> Name<'a> {
         Name(Cow::Borrowed(bytes))
     }
 
+    /// The name with these bytes.
+    pub(crate) fn from_vec(bytes: Vec<u8>) -> Name<'a> {
+        Name(Cow::Owned(bytes))
+    }
+
     /// The name in a token that still has its quotes; `text` starts with the opening quote.
-    pub(crate) fn from_quoted(text: &'a [u8]) -> Name<'a> {
+    pub(crate) fn from_quoted(text: &'a [u8], charset: ClientCharset) -> Name<'a> {
         let close = match text.first() {
             Some(b'[') => b']',
             Some(&quote) => quote,
@@ -29,12 +36,13 @@ impl<'a> Name<'a> {
             return Name::new(inner);
         }
         let mut bytes = Vec::with_capacity(inner.len());
-        let mut rest = inner.iter();
-        while let Some(&byte) = rest.next() {
-            bytes.push(byte);
-            if byte == close {
-                rest.next();
-            }
+        let mut rest = inner;
+        while let Some(&byte) = rest.first() {
+            // A trail byte may look like the quote.
+            let length = if byte < 0x80 { 1 } else { charset.char_len(rest) };
+            bytes.extend(rest.iter().take(length));
+            let doubled = usize::from(byte == close);
+            rest = rest.get(length + doubled..).unwrap_or_default();
         }
         Name(Cow::Owned(bytes))
     }
@@ -96,10 +104,21 @@ mod tests {
 
     #[test]
     fn quotes_come_off_and_doubled_quotes_become_single() {
-        assert_eq!(Name::from_quoted(b"`a b`"), "a b");
-        assert_eq!(Name::from_quoted(b"`a``b`"), "a`b");
-        assert_eq!(Name::from_quoted(b"\"a\"\"b\""), "a\"b");
-        assert_eq!(Name::from_quoted(b"[a]]b]"), "a]b");
-        assert_eq!(Name::from_quoted(b"``"), "");
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"`a b`", b"a b"),
+            (b"`a``b`", b"a`b"),
+            (b"\"a\"\"b\"", b"a\"b"),
+            (b"[a]]b]", b"a]b"),
+            (b"``", b""),
+        ];
+        for (quoted, name) in cases {
+            assert_eq!(Name::from_quoted(quoted, ClientCharset::Utf8).as_bytes(), *name);
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_no_quote() {
+        let name = Name::from_quoted(b"`\x95\x60x`", ClientCharset::Sjis);
+        assert_eq!(name.as_bytes(), b"\x95\x60x");
     }
 }

@@ -42,8 +42,14 @@ fn class(byte: u8) -> Class {
     CLASS[usize::from(byte)]
 }
 
-fn continues_name(byte: u8) -> bool {
+/// Whether the byte can stand in a name without quotes.
+pub(crate) fn continues_name(byte: u8) -> bool {
     matches!(class(byte), Class::Letter | Class::Digit)
+}
+
+/// The end of the name without quotes that starts at `offset`.
+pub(crate) fn name_end(text: &[u8], offset: usize, dialect: &Dialect) -> usize {
+    Scanner::new(text, dialect).name_end(offset)
 }
 
 /// Iterates over the tokens of a statement.
@@ -67,6 +73,8 @@ pub struct Scanner<'a> {
     after_name: bool,
     /// The last token was a dot that ends at `offset`: digits and keywords here are names.
     after_dot: bool,
+    /// The last token is a line comment without its line feed.
+    in_line_comment: bool,
     has_trail_bytes: bool,
     a0_is_space: bool,
 }
@@ -82,6 +90,7 @@ impl<'a> Scanner<'a> {
             in_version_comment: false,
             after_name: false,
             after_dot: false,
+            in_line_comment: false,
             has_trail_bytes: dialect.charset.has_ascii_trail_bytes(),
             a0_is_space: dialect.charset == crate::ClientCharset::SingleByteWideSpace,
         }
@@ -108,6 +117,11 @@ impl<'a> Scanner<'a> {
     /// Whether a version comment is open.
     pub(crate) fn is_in_version_comment(&self) -> bool {
         self.in_version_comment
+    }
+
+    /// Whether the text read so far ends inside a comment that runs to the end of the line.
+    pub(crate) fn ends_in_line_comment(&self) -> bool {
+        self.in_line_comment
     }
 
     fn at(&self, offset: usize) -> Option<u8> {
@@ -424,6 +438,7 @@ impl Iterator for Scanner<'_> {
         self.offset = end;
         self.after_name = kind.is_name();
         self.after_dot = kind == TokenKind::Dot;
+        self.in_line_comment = kind == TokenKind::LineComment && self.at(end.wrapping_sub(1)) != Some(b'\n');
         Some(Token { kind, start, end })
     }
 }

@@ -30,12 +30,18 @@ pub struct Statement<'a> {
     pub is_joinable: bool,
     /// The clock is read: `NOW()`, `CURRENT_TIMESTAMP`, `SYSDATE()` and their kin, in any place.
     pub reads_clock: bool,
+    /// `DATABASE()` or `SCHEMA()` is called: it gives another name on the target when the default database is renamed.
+    pub reads_database_name: bool,
     /// Something whose database names could not be determined with proof.
     pub uncertain: Option<Uncertain>,
     /// The parts of a list that can be taken out one by one (DROP, RENAME, TRUNCATE, OPTIMIZE ...).
     pub(crate) items: SmallVec<[ListItem; 2]>,
     /// First parts of two-part columns that are neither alias nor table of this statement.
     pub(crate) unresolved: SmallVec<[Range<usize>; 2]>,
+    /// The tables of an UPDATE are exactly those of its list, in order.
+    pub(crate) has_plain_leaves: bool,
+    /// A body runs text as a statement (PREPARE, EXECUTE IMMEDIATE): strings may hold names.
+    pub(crate) has_dynamic_sql: bool,
     /// How the text was read.
     pub(crate) dialect: Dialect,
 }
@@ -50,6 +56,9 @@ impl<'a> Statement<'a> {
             calls: SmallVec::new(),
             is_joinable: true,
             reads_clock: false,
+            reads_database_name: false,
+            has_dynamic_sql: false,
+            has_plain_leaves: false,
             uncertain: None,
             items: SmallVec::new(),
             unresolved: SmallVec::new(),
@@ -89,10 +98,10 @@ impl<'a> Statement<'a> {
     /// Narrows the written tables of a multi-table UPDATE by the source's own list: bit `i` of `map` stands for the
     /// `i`-th table in the order of the text (the Query event's status variable 9).
     ///
-    /// Without it every table counts as written whose columns may be the ones assigned. Tables the list cannot name
-    /// (more than 64, or a statement of another kind) stay as they are.
+    /// Without it every table counts as written whose columns may be the ones assigned. Statements whose tables cannot
+    /// be counted off against the list (subqueries, derived tables, more than 64 tables) stay as they are.
     pub fn note_updated_tables(&mut self, map: u64) {
-        if self.kind != StatementKind::Update || map == 0 || self.tables.len() > 64 {
+        if !self.has_plain_leaves || map == 0 || self.tables.len() > 64 {
             return;
         }
         for (index, table) in self.tables.iter_mut().enumerate() {

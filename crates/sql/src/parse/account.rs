@@ -1,0 +1,86 @@
+//! GRANT and REVOKE: the only account statements that name databases.
+
+use crate::error::SqlError;
+use crate::keyword::Keyword;
+use crate::name::Name;
+use crate::statement::{DatabaseRef, Place, StatementKind};
+use crate::token::{Token, TokenKind};
+
+use super::Parser;
+
+const MANY_DATABASES: &str = "a pattern in GRANT or REVOKE may stand for several databases";
+
+impl<'a> Parser<'a> {
+    /// `GRANT privileges ON [kind] level TO ...`, `REVOKE ... FROM ...`, and both for roles.
+    pub(super) fn grant(&mut self) -> Result<StatementKind, SqlError> {
+        self.advance();
+        let mut is_proxy = false;
+        while !self.ends_part() && !self.at(Keyword::On) {
+            if self.token.kind == TokenKind::Open {
+                self.parenthesis()?;
+                continue;
+            }
+            is_proxy |= self.bytes(self.token).eq_ignore_ascii_case(b"PROXY");
+            self.advance();
+        }
+        if self.eat(Keyword::On) && !is_proxy {
+            self.privilege_level()?;
+        }
+        self.rest_is_words(StatementKind::Account)
+    }
+
+    /// `[TABLE | FUNCTION | PROCEDURE | PACKAGE [BODY]] * | *.* | db.* | db.name | name`
+    fn privilege_level(&mut self) -> Result<(), SqlError> {
+        let is_kind = self.at_any(&[
+            Keyword::Table,
+            Keyword::Function,
+            Keyword::Procedure,
+            Keyword::Package,
+        ]);
+        if is_kind && self.peek().kind != TokenKind::Dot {
+            self.advance();
+            self.eat(Keyword::Body);
+        }
+        if self.at_operator(b"*") {
+            return Ok(());
+        }
+        let path = self.path("a database, table or routine")?;
+        match (path.second, path.has_star) {
+            (None, true) => self.granted_database(path.first),
+            (Some(_), _) => self.qualifier(path.first, Place::Table),
+            (None, false) => {}
+        }
+        Ok(())
+    }
+
+    /// The name before `.*` is a pattern: `\_` and `\%` stand for themselves, `_` and `%` for other characters.
+    fn granted_database(&mut self, token: Token) {
+        let pattern = self.name_of(token);
+        if self.in_body {
+            self.qualifier(token, Place::Body);
+            if pattern.contains(&b'%') {
+                self.doubt(token, MANY_DATABASES);
+            }
+            return;
+        }
+        let name = Name::from_vec(without_escapes(&pattern));
+        self.statement.databases.push(DatabaseRef {
+            name,
+            span: Self::span(token),
+            is_pattern: true,
+        });
+    }
+}
+
+/// The name a pattern spells.
+fn without_escapes(pattern: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(pattern.len());
+    let mut rest = pattern.iter().peekable();
+    while let Some(&byte) = rest.next() {
+        match byte {
+            b'\\' if matches!(rest.peek(), Some(b'_' | b'%')) => name.extend(rest.next()),
+            _ => name.push(byte),
+        }
+    }
+    name
+}
