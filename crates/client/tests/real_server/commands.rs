@@ -192,35 +192,6 @@ async fn calls_out_of_order_are_refused_and_change_nothing() {
     client.ping().await.unwrap();
 }
 
-/// Without a look at packet numbers, the result of the SELECT would be taken for the reply to the next packet.
-#[tokio::test]
-async fn results_that_the_server_does_not_announce_are_noticed() {
-    let server = shared_server().await;
-    let mut client = server.connect().await;
-    // A Format_description event of 10.11 without checksum, in base64.
-    let binlog = "BINLOG 'AAAAAA8BAAAA/AAAAAABAAAAAAQAMTAuMTEuMTktTWFyaWFEQi1sb2cAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEzgNAAgAEgAEBAQEEgAA5AAEGggAAAAICAgCAAAACgoKAAAAAAAA'";
-    let after_binlog = client.query(binlog.as_bytes()).await;
-    // Whether this server takes the event or not, a SELECT after BINLOG in one packet must never answer for the next packet.
-    drop(after_binlog);
-    client.queue_query(&[binlog.as_bytes(), b"; SELECT 'stray'"]);
-    client.queue_query(&[b"SELECT 'wanted'"]);
-    client.flush().await.unwrap();
-    let first = client.read_reply().await.unwrap();
-    if first.error.is_some() {
-        return;
-    }
-    match client.read_reply().await {
-        Ok(reply) => {
-            let StatementResult::Rows(rows) = &reply.results[0] else {
-                panic!("{reply:?}")
-            };
-            assert_eq!(rows.first_text().as_deref(), Some("wanted"));
-        }
-        Err(Error::Protocol { .. }) => assert!(client.is_broken()),
-        Err(other) => panic!("{other:?}"),
-    }
-}
-
 /// The server blocks on its replies until we read them: 200 packets of 200 KB, each answered by 500 KB.
 #[tokio::test]
 async fn sending_does_not_wait_for_a_server_that_waits_for_us() {

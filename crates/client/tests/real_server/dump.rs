@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use tributary_client::{
     Client, ConnectOptions, DUMP_NON_BLOCKING, DumpPacket, DumpRequest, DumpStream, Error, RegisterReplica,
@@ -13,6 +15,8 @@ use crate::server::Server;
 
 const ROTATE: u8 = 4;
 const FORMAT_DESCRIPTION: u8 = 15;
+const TABLE_MAP: u8 = 19;
+const WRITE_ROWS: u8 = 23;
 const HEARTBEAT: u8 = 27;
 const GTID: u8 = 162;
 
@@ -321,4 +325,37 @@ async fn semi_sync_commits_wait_for_the_acknowledgement() {
         .await
         .unwrap();
     assert_eq!(not.rows[0].text(1).as_deref(), Some("0"));
+}
+
+/// 10.11 does not announce results that follow a BINLOG in the same packet. Without a look at packet numbers, the result of the
+/// SELECT would be taken for the reply to the next packet.
+#[tokio::test]
+async fn results_that_the_server_does_not_announce_are_noticed() {
+    let server = source().await;
+    let mut client = server.connect().await;
+    client.execute(b"CREATE DATABASE again").await.unwrap();
+    client.execute(b"CREATE TABLE again.t (id INT)").await.unwrap();
+    client.execute(b"INSERT INTO again.t VALUES (1)").await.unwrap();
+    let events = read_to_end(&server.options(), 500).await;
+    let of_types = |types: &[u8]| {
+        let events = events.iter().filter(|event| types.contains(&event_type(event)));
+        STANDARD.encode(events.flatten().copied().collect::<Vec<_>>())
+    };
+    client
+        .execute(format!("BINLOG '{}'", of_types(&[FORMAT_DESCRIPTION])).as_bytes())
+        .await
+        .unwrap();
+    let insert_again = format!("BINLOG '{}'", of_types(&[TABLE_MAP, WRITE_ROWS]));
+    client.queue_query(&[insert_again.as_bytes(), b"; SELECT 'stray'"]);
+    client.queue_query(&[b"SELECT 'wanted'"]);
+    client.flush().await.unwrap();
+    let first = client.read_reply().await.unwrap();
+    assert_eq!(
+        (first.error, first.results.len()),
+        (None, 1),
+        "the server announces what follows a BINLOG now"
+    );
+    let error = client.read_reply().await.unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    assert!(client.is_broken());
 }
