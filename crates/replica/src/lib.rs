@@ -1,1 +1,30 @@
 //! Tributary: a MariaDB binlog-protocol replica engine for fan-in.
+//!
+//! Several sources flow into one read-only MariaDB target, each under its own database name. Give a [`Replicator`] its
+//! [`Options`]; it connects, applies until it is told to stop, and tells its [`Status`] at any time.
+//!
+//! The path of one event through this crate: [`source`] reads and assembles, [`prepare`] filters and renames, [`relay`]
+//! bounds what waits, [`applier`] schedules, [`worker`] applies, [`progress`] and [`positions`] remember.
+
+mod applier;
+mod catalog;
+mod change;
+mod config;
+mod context;
+mod error;
+mod keys;
+mod positions;
+mod preflight;
+mod prepare;
+mod progress;
+mod relay;
+mod replicator;
+mod session;
+mod source;
+mod status;
+mod worker;
+
+pub use config::{ApplyOptions, ConnectionOptions, Options, ParallelMode, SkipErrors, StartPosition, TargetOptions};
+pub use error::StartError;
+pub use replicator::{Replicator, StatusHandle, StopReport};
+pub use status::{ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status, TargetStatus};

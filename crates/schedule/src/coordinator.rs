@@ -255,6 +255,20 @@ impl Coordinator {
         self.connections[usize::from(connection.0)].window.len()
     }
 
+    /// Whose groups a run under way has.
+    #[must_use]
+    pub fn connection_of(&self, run: RunId) -> Option<ConnectionId> {
+        self.flights.get(&run).map(|flight| flight.connection)
+    }
+
+    /// The groups of a run under way.
+    pub fn groups_of(&self, run: RunId) -> impl Iterator<Item = GroupId> + '_ {
+        let flight = self.flights.get(&run);
+        flight.into_iter().flat_map(|flight| {
+            flight.groups.iter().map(|seq| GroupId { connection: flight.connection, seq: *seq })
+        })
+    }
+
     /// The oldest transactional run of the connection under way, if others wait behind it for their turn.
     #[must_use]
     pub fn oldest_in_order(&self, connection: ConnectionId) -> Option<(RunId, Vec<RunId>)> {

@@ -1,0 +1,397 @@
+//! The applier: carries facts to the coordinator and its actions to workers, for all connections.
+//!
+//! The only caller of the coordinator. Its waits are for messages; what it asks the target itself (the catalogue after
+//! DDL, lock waits, saved positions of idle connections) goes over a login of its own and is short.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tributary_client::{Client, Error as ClientError};
+use tributary_schedule::{
+    Access, Action, ConnectionId, Coordinator, Footprint, GroupId, GroupInfo, GroupKind, GroupSeq, Run, RunId, TableUse,
+    WorkerId,
+};
+
+use crate::catalog::{self, Catalog};
+use crate::change::{Defines, PreparedGroup};
+use crate::error::StopReason;
+use crate::progress::Position;
+use crate::source::{SourceMessage, SourceStop};
+use crate::status::SqlState;
+use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
+
+mod lock_watch;
+
+use lock_watch::LockWatch;
+
+/// How often the applier looks at lock waits.
+const LOCK_TICK: Duration = Duration::from_millis(50);
+
+/// How often positions of connections that moved without data are saved.
+const SAVE_TICK: Duration = Duration::from_secs(1);
+
+/// Messages handled before actions are carried out, so that runs can grow while a backlog is read.
+const MESSAGES_MAX: usize = 64;
+
+/// Why the applier ended.
+pub(crate) enum ApplierEnd {
+    /// Told to; every connection is at a group boundary and its position saved.
+    Stopped,
+    /// The target is gone.
+    TargetLost(ClientError),
+}
+
+/// What the applier holds of a connection.
+pub(crate) struct ConnectionSlot {
+    id: ConnectionId,
+    pub(crate) shared: Arc<ConnectionShared>,
+    /// Groups that have arrived and not been handed to a worker, from `first` on.
+    groups: VecDeque<Option<Box<PreparedGroup>>>,
+    first: u64,
+    /// Why the stream ended; takes effect when everything before is applied.
+    source_stop: Option<SourceStop>,
+    is_drained: bool,
+    saved: Position,
+}
+
+/// See the module.
+pub(crate) struct Applier {
+    coordinator: Coordinator,
+    connections: Vec<ConnectionSlot>,
+    workers: Vec<mpsc::Sender<Order>>,
+    runs: HashMap<RunId, WorkerId>,
+    catalog: Arc<Catalog>,
+    /// The applier's own login, with autocommit.
+    login: Client,
+    lock_watch: LockWatch,
+    messages: mpsc::Receiver<(u16, SourceMessage)>,
+    reports: mpsc::Receiver<RunReport>,
+    stop: watch::Receiver<bool>,
+    /// Groups under way that change what is known of these tables and databases.
+    defining: Defining,
+}
+
+/// Tables and databases whose definition is about to change, with the number of groups that do so.
+#[derive(Debug, Default)]
+struct Defining {
+    open: HashMap<GroupId, Defines>,
+}
+
+/// Everything an applier starts with.
+pub(crate) struct ApplierParts {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) connections: Vec<Arc<ConnectionShared>>,
+    pub(crate) workers: Vec<mpsc::Sender<Order>>,
+    /// The server's session numbers of the workers.
+    pub(crate) worker_sessions: Vec<u32>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) login: Client,
+    pub(crate) messages: mpsc::Receiver<(u16, SourceMessage)>,
+    pub(crate) reports: mpsc::Receiver<RunReport>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Applier {
+    pub(crate) fn new(parts: ApplierParts) -> Self {
+        let ApplierParts { mut coordinator, connections, workers, worker_sessions, catalog, login, messages, reports, stop } = parts;
+        let slot = |shared: Arc<ConnectionShared>| {
+            let saved = shared.progress.low_water();
+            let id = coordinator.add_connection(saved.seq);
+            ConnectionSlot { id, first: saved.seq.0 + 1, saved, shared, groups: VecDeque::new(), source_stop: None, is_drained: false }
+        };
+        let connections = connections.into_iter().map(slot).collect();
+        Self {
+            coordinator,
+            connections,
+            workers,
+            runs: HashMap::new(),
+            catalog,
+            login,
+            lock_watch: LockWatch::new(worker_sessions),
+            messages,
+            reports,
+            stop,
+            defining: Defining::default(),
+        }
+    }
+
+    /// Applies until told to stop or until the target is lost.
+    pub(crate) async fn run(mut self) -> ApplierEnd {
+        match self.serve().await {
+            Ok(()) => ApplierEnd::Stopped,
+            Err(error) => ApplierEnd::TargetLost(error),
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), ClientError> {
+        let mut lock_tick = tokio::time::interval(LOCK_TICK);
+        let mut save_tick = tokio::time::interval(SAVE_TICK);
+        lock_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        save_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut is_stopping = false;
+        loop {
+            self.act().await?;
+            if is_stopping && self.connections.iter().all(|slot| slot.is_drained) {
+                self.save_moved().await?;
+                return Ok(());
+            }
+            // Reports first: they free workers. New groups come last, because they only add work.
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => {
+                    let Some(report) = report else { return Err(ClientError::Broken) };
+                    self.run_ended(report).await?;
+                }
+                () = told_to_stop(&mut self.stop), if !is_stopping => {
+                    is_stopping = true;
+                    self.connections.iter().map(|slot| slot.id).collect::<Vec<_>>().into_iter().for_each(|id| self.coordinator.stop_connection(id));
+                }
+                _ = lock_tick.tick() => self.watch_locks().await?,
+                _ = save_tick.tick() => self.save_moved().await?,
+                message = self.messages.recv(), if !is_stopping => match message {
+                    Some((connection, message)) => self.take_messages(connection, message),
+                    None => is_stopping = true,
+                },
+            }
+        }
+    }
+
+    fn take_messages(&mut self, connection: u16, message: SourceMessage) {
+        self.take(connection, message);
+        for _ in 0..MESSAGES_MAX {
+            let Ok((connection, message)) = self.messages.try_recv() else { break };
+            self.take(connection, message);
+        }
+    }
+
+    fn take(&mut self, connection: u16, message: SourceMessage) {
+        let Some(slot) = self.connections.get_mut(usize::from(connection)) else { return };
+        match message {
+            SourceMessage::Groups(groups) => groups.into_iter().for_each(|group| self.arrived(connection, group)),
+            SourceMessage::Moved(coordinates) => slot.shared.progress.moved(&coordinates),
+            SourceMessage::StartsAt(gtid_pos) => slot.shared.progress.starts_at(gtid_pos),
+            SourceMessage::Stopped(stop) => {
+                slot.source_stop = Some(stop);
+                self.end_if_applied(usize::from(connection));
+            }
+        }
+    }
+
+    fn arrived(&mut self, connection: u16, group: Box<PreparedGroup>) {
+        let slot = &mut self.connections[usize::from(connection)];
+        if slot.is_drained || slot.shared.counters.state().sql_state == SqlState::Stopped {
+            return;
+        }
+        slot.shared.progress.received(group.label.clone());
+        let id = GroupId { connection: slot.id, seq: group.seq };
+        let info = self.defining.describe(id, &group, &self.catalog);
+        let is_empty = info.kind == GroupKind::Empty;
+        if let Some(defines) = &group.defines {
+            self.defining.open.insert(id, defines.clone());
+        }
+        slot.groups.push_back((!is_empty).then_some(group));
+        self.coordinator.group_arrived(info);
+    }
+
+    /// Carries out whatever the coordinator wants.
+    async fn act(&mut self) -> Result<(), ClientError> {
+        while let Some(action) = self.coordinator.next_action() {
+            match action {
+                Action::Start(run) => self.start(run)?,
+                Action::Release(run) => self.order(run, Order::Release(run))?,
+                Action::AllowCommit(run) => self.order(run, Order::AllowCommit(run))?,
+                Action::Cancel(run) => self.order(run, Order::Cancel(run))?,
+                Action::Advance(connection, seq) => self.advanced(connection, seq),
+                Action::Drained(connection) => self.drained(connection).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, run: Run) -> Result<(), ClientError> {
+        let slot = &mut self.connections[usize::from(run.connection.0)];
+        let take = |seq: &GroupSeq| {
+            let index = usize::try_from(seq.0.checked_sub(slot.first)?).ok()?;
+            slot.groups.get_mut(index)?.take()
+        };
+        let groups: Vec<_> = run.groups.iter().filter_map(take).collect();
+        while slot.groups.front().is_some_and(Option::is_none) {
+            slot.groups.pop_front();
+            slot.first += 1;
+        }
+        let connection = slot.shared.clone();
+        let (id, worker) = (run.id, run.worker);
+        self.runs.insert(id, worker);
+        self.order(id, Order::Run(Box::new(RunWork { run, groups, connection })))
+    }
+
+    fn order(&mut self, run: RunId, order: Order) -> Result<(), ClientError> {
+        let Some(worker) = self.runs.get(&run) else { return Ok(()) };
+        let sender = &self.workers[usize::from(worker.0)];
+        // A worker gets a handful of orders per run and its queue is longer than that; full or closed, it is dead.
+        sender.try_send(order).map_err(|_| ClientError::Broken)
+    }
+
+    async fn run_ended(&mut self, report: RunReport) -> Result<(), ClientError> {
+        let connection = self.coordinator.connection_of(report.run);
+        for defines in &report.defines {
+            self.refresh(defines).await?;
+        }
+        self.runs.remove(&report.run);
+        self.lock_watch.run_ended(report.run);
+        match report.end {
+            RunEnd::Committed => {
+                self.defining.committed(&self.coordinator, report.run);
+                self.coordinator.run_committed(report.run);
+            }
+            RunEnd::Stopped { committed, reason } => {
+                self.defining.committed(&self.coordinator, report.run);
+                if let (Some(connection), Some(reason)) = (connection, reason) {
+                    self.stopped(connection, &reason);
+                }
+                self.coordinator.run_stopped(report.run, &committed);
+            }
+            RunEnd::TargetLost(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn stopped(&mut self, connection: ConnectionId, reason: &StopReason) {
+        let shared = &self.connections[usize::from(connection.0)].shared;
+        tracing::error!(connection = %shared.name, number = reason.number, "stopped: {}", reason.message);
+        shared.counters.update(|state| {
+            state.sql_state = SqlState::Stopped;
+            state.sql_error = Some(reason.status());
+        });
+    }
+
+    /// Reads again what a group has changed in the target's catalogue.
+    async fn refresh(&mut self, defines: &Defines) -> Result<(), ClientError> {
+        match defines {
+            Defines::Tables(tables) => {
+                let loaded = catalog::load_tables(&mut self.login, tables).await?;
+                self.catalog.replace_tables(tables, loaded);
+            }
+            Defines::Databases(databases) => {
+                let loaded = catalog::load_databases(&mut self.login, databases).await?;
+                self.catalog.replace_databases(Some(databases), loaded);
+            }
+        }
+        Ok(())
+    }
+
+    fn advanced(&mut self, connection: ConnectionId, seq: GroupSeq) {
+        let index = usize::from(connection.0);
+        let slot = &mut self.connections[index];
+        slot.shared.progress.advance(seq);
+        while slot.first <= seq.0 && slot.groups.front().is_some_and(Option::is_none) {
+            slot.groups.pop_front();
+            slot.first += 1;
+        }
+        self.end_if_applied(index);
+    }
+
+    /// Ends a connection whose stream has ended once everything received is applied.
+    fn end_if_applied(&mut self, index: usize) {
+        let slot = &mut self.connections[index];
+        if slot.source_stop.is_none() || self.coordinator.groups_open(slot.id) > 0 {
+            return;
+        }
+        let id = slot.id;
+        if let Some(SourceStop::Group(reason)) = slot.source_stop.take() {
+            self.stopped(id, &reason);
+        }
+        self.coordinator.stop_connection(id);
+    }
+
+    async fn drained(&mut self, connection: ConnectionId) -> Result<(), ClientError> {
+        let slot = &mut self.connections[usize::from(connection.0)];
+        slot.is_drained = true;
+        slot.groups.clear();
+        tracing::info!(connection = %slot.shared.name, at = %slot.shared.progress.low_water().coordinates, "at rest");
+        self.save_moved().await
+    }
+
+    /// Saves low-water marks that have moved since they were last saved here; workers save theirs with the data.
+    async fn save_moved(&mut self) -> Result<(), ClientError> {
+        let slot_of_applier = WorkerId(u16::try_from(self.workers.len()).unwrap_or(u16::MAX));
+        for slot in &mut self.connections {
+            let position = slot.shared.progress.low_water();
+            if position == slot.saved {
+                continue;
+            }
+            let mut text = Vec::new();
+            slot.shared.progress.render_mark(slot_of_applier, &[], &mut text);
+            self.login.execute(&text).await?;
+            slot.saved = position;
+        }
+        Ok(())
+    }
+
+    async fn watch_locks(&mut self) -> Result<(), ClientError> {
+        for index in 0..self.connections.len() {
+            let oldest = self.coordinator.oldest_in_order(self.connections[index].id);
+            let Some((oldest, younger)) = oldest else { continue };
+            for run in self.lock_watch.in_the_way(&mut self.login, &self.runs, oldest, &younger).await? {
+                self.order(run, Order::GiveWay(run))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Resolves when the flag is set, or when its owner is gone.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl Defining {
+    /// What the coordinator must know of a group. Where a definition is about to change, nothing is taken for granted.
+    fn describe(&self, id: GroupId, group: &PreparedGroup, catalog: &Catalog) -> GroupInfo {
+        let mut kinds = (false, false);
+        let mut is_unknown = group.is_alone;
+        let mut footprint = Footprint { tables: smallvec::SmallVec::new(), scope: group.scope };
+        for used in &group.tables {
+            let current = catalog.info(used.name.id).filter(|_| !self.touches(catalog, used.name));
+            let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
+            let access = match &used.access {
+                Access::Keys(_) if !is_same => Access::Whole,
+                access => access.clone(),
+            };
+            if used.is_written {
+                match &current {
+                    Some(info) if info.is_transactional => kinds.0 = true,
+                    Some(_) => kinds.1 = true,
+                    None => is_unknown = true,
+                }
+            }
+            footprint.tables.push(TableUse { table: used.name.id, database: used.name.database, access });
+        }
+        let kind = match kinds {
+            _ if group.changes.is_empty() => GroupKind::Empty,
+            (true, false) if !is_unknown => GroupKind::Transactional,
+            (false, true) if !is_unknown => GroupKind::Tables,
+            _ => GroupKind::Alone,
+        };
+        GroupInfo { id, kind, footprint, bytes: group.bytes, commit_id: group.commit_id, pinned: group.pinned }
+    }
+
+    fn touches(&self, catalog: &Catalog, name: catalog::TableName) -> bool {
+        self.open.values().any(|defines| match defines {
+            Defines::Tables(tables) => tables.iter().any(|(database, table)| catalog.table(database, table).0.id == name.id),
+            Defines::Databases(databases) => databases.iter().any(|database| catalog.database(database) == name.database),
+        })
+    }
+
+    /// The groups of a run are no longer under way.
+    fn committed(&mut self, coordinator: &Coordinator, run: RunId) {
+        if self.open.is_empty() {
+            return;
+        }
+        for id in coordinator.groups_of(run) {
+            self.open.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What the engine knows of the target's tables: engine, keys, triggers, foreign keys.
+//!
+//! Read from `information_schema` at start, and again for what a DDL group touched, before that group counts as applied.
+//! Footprints are computed from it; what it does not know makes a footprint wider.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use tributary_schedule::{Access, DatabaseId, TableId};
+
+mod load;
+
+pub(crate) use load::{load_all, load_databases, load_tables};
+
+/// How the coordinator sees a table that the catalogue does not know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableName {
+    pub(crate) id: TableId,
+    pub(crate) database: DatabaseId,
+}
+
+/// What can stand in a column, as far as key values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueClass {
+    /// A whole number of this many bytes.
+    Integer { size: u8, is_unsigned: bool },
+    /// Text or bytes in an ASCII-compatible character set.
+    Text,
+    /// Anything whose equality is not plain to see from its bytes.
+    Other,
+}
+
+/// A column of a target table.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnInfo {
+    /// Lower case, since column names compare without case.
+    pub(crate) name: Bytes,
+    pub(crate) class: ValueClass,
+    pub(crate) is_auto_increment: bool,
+}
+
+/// A table of the target.
+#[derive(Debug)]
+pub(crate) struct TableInfo {
+    pub(crate) is_transactional: bool,
+    /// A view, or anything else that is not a base table.
+    pub(crate) is_view: bool,
+    pub(crate) has_triggers: bool,
+    pub(crate) columns: Vec<ColumnInfo>,
+    /// Columns of each unique key, primary first. `None`: a key whose values cannot be told apart by us (prefixes,
+    /// expressions, odd types).
+    pub(crate) unique_keys: Vec<Option<Vec<usize>>>,
+    /// Whether `unique_keys[0]` identifies every row: a primary key.
+    pub(crate) has_primary: bool,
+    /// Tables that a change here may reach, or that may reach here, by foreign keys.
+    pub(crate) related: Vec<(Bytes, Bytes)>,
+}
+
+impl TableInfo {
+    /// The place of a column.
+    pub(crate) fn column(&self, name: &[u8]) -> Option<usize> {
+        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The column that generates ids.
+    pub(crate) fn auto_increment(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.is_auto_increment)
+    }
+
+    /// Whether every unique key can be compared by us, and there is one.
+    pub(crate) fn has_plain_keys(&self) -> bool {
+        self.has_primary && self.related.is_empty() && self.unique_keys.iter().all(Option::is_some)
+    }
+}
+
+/// A table in the footprint of a prepared group, with the knowledge it was made from.
+#[derive(Debug, Clone)]
+pub(crate) struct TableUseDraft {
+    pub(crate) name: TableName,
+    pub(crate) access: Access,
+    /// What the catalogue said; `None` when it did not know the table.
+    pub(crate) info: Option<Arc<TableInfo>>,
+    pub(crate) is_written: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tables: HashMap<Bytes, HashMap<Bytes, TableName>>,
+    databases: HashMap<Bytes, DatabaseId>,
+    /// What is known of each table, by id.
+    by_id: Vec<Option<Arc<TableInfo>>>,
+}
+
+/// The catalogue, shared by source tasks (which read) and the applier (which refreshes).
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    inner: RwLock<Inner>,
+}
+
+/// Everything that one refresh read: database, table, and what it is.
+pub(crate) type Loaded = Vec<(Bytes, Bytes, TableInfo)>;
+
+impl Catalog {
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The ids of a table, and what is known of it.
+    pub(crate) fn table(&self, database: &[u8], table: &[u8]) -> (TableName, Option<Arc<TableInfo>>) {
+        {
+            let inner = self.read();
+            if let Some(name) = inner.tables.get(database).and_then(|tables| tables.get(table)) {
+                return (*name, inner.info(name.id));
+            }
+        }
+        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let name = inner.table(database, table);
+        (name, inner.info(name.id))
+    }
+
+    /// What is known of a table now.
+    pub(crate) fn info(&self, table: TableId) -> Option<Arc<TableInfo>> {
+        self.read().info(table)
+    }
+
+    /// The id of a database.
+    pub(crate) fn database(&self, name: &[u8]) -> DatabaseId {
+        if let Some(id) = self.read().databases.get(name) {
+            return *id;
+        }
+        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).database(name)
+    }
+
+    /// Replaces all that is known of these databases (`None`: of all).
+    pub(crate) fn replace_databases(&self, databases: Option<&[Bytes]>, loaded: Loaded) {
+        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_meant = |name: &Bytes| databases.is_none_or(|list| list.contains(name));
+        let meant = inner.tables.iter().filter(|(name, _)| is_meant(name)).flat_map(|(_, tables)| tables.values());
+        let forgotten: Vec<TableId> = meant.map(|table| table.id).collect();
+        for id in forgotten {
+            inner.by_id[id.0 as usize] = None;
+        }
+        inner.put(loaded);
+    }
+
+    /// Replaces what is known of these tables.
+    pub(crate) fn replace_tables(&self, tables: &[(Bytes, Bytes)], loaded: Loaded) {
+        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (database, table) in tables {
+            let id = inner.table(database, table).id;
+            inner.by_id[id.0 as usize] = None;
+        }
+        inner.put(loaded);
+    }
+}
+
+impl Inner {
+    fn database(&mut self, name: &[u8]) -> DatabaseId {
+        if let Some(id) = self.databases.get(name) {
+            return *id;
+        }
+        let id = DatabaseId(u32::try_from(self.databases.len()).unwrap_or(u32::MAX));
+        self.databases.insert(Bytes::copy_from_slice(name), id);
+        id
+    }
+
+    fn table(&mut self, database: &[u8], table: &[u8]) -> TableName {
+        let database_id = self.database(database);
+        let tables = self.tables.entry(Bytes::copy_from_slice(database)).or_default();
+        if let Some(name) = tables.get(table) {
+            return *name;
+        }
+        let id = TableId(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
+        let name = TableName { id, database: database_id };
+        tables.insert(Bytes::copy_from_slice(table), name);
+        self.by_id.push(None);
+        name
+    }
+
+    fn info(&self, table: TableId) -> Option<Arc<TableInfo>> {
+        self.by_id.get(table.0 as usize).cloned().flatten()
+    }
+
+    fn put(&mut self, tables: Loaded) {
+        for (database, table, info) in tables {
+            let id = self.table(&database, &table).id;
+            self.by_id[id.0 as usize] = Some(Arc::new(info));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Reads the catalogue from the target's `information_schema`.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use tributary_client::{Client, Error, Row, StatementResult};
+
+use super::{ColumnInfo, Loaded, TableInfo, ValueClass};
+
+/// Character sets in which a letter of ASCII is one byte and stands for itself.
+const WIDE_CHARSETS: [&[u8]; 5] = [b"ucs2", b"utf16", b"utf16le", b"utf32", b"filename"];
+
+/// Reads every database but the server's own.
+pub(crate) async fn load_all(client: &mut Client) -> Result<Loaded, Error> {
+    load(client, "{schema} NOT IN ('mysql','information_schema','performance_schema','sys')").await
+}
+
+/// Reads these databases.
+pub(crate) async fn load_databases(client: &mut Client, databases: &[Bytes]) -> Result<Loaded, Error> {
+    let list: Vec<String> = databases.iter().map(|name| text_literal(name)).collect();
+    load(client, &format!("{{schema}} IN ({})", list.join(","))).await
+}
+
+/// Reads these tables.
+pub(crate) async fn load_tables(client: &mut Client, tables: &[(Bytes, Bytes)]) -> Result<Loaded, Error> {
+    let list: Vec<String> = tables
+        .iter()
+        .map(|(database, table)| format!("({{schema}}={} AND {{table}}={})", text_literal(database), text_literal(table)))
+        .collect();
+    load(client, &format!("({})", list.join(" OR "))).await
+}
+
+/// A name as a literal in the character set of `information_schema`.
+fn text_literal(name: &[u8]) -> String {
+    let mut out = String::from("_utf8mb3 X'");
+    for byte in name {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02X}");
+    }
+    out.push('\'');
+    out
+}
+
+/// Reads all tables for which `condition` holds; `{schema}` and `{table}` in it stand for the columns' names.
+async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
+    let with = |schema: &str, table: &str| condition.replace("{schema}", schema).replace("{table}", table);
+    let plain = with("TABLE_SCHEMA", "TABLE_NAME");
+    let text = format!(
+        "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,\
+           (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE) \
+           FROM information_schema.TABLES t WHERE {plain};\
+         SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,CHARACTER_SET_NAME,EXTRA \
+           FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;\
+         SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART \
+           FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
+           ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME<>'PRIMARY',INDEX_NAME,SEQ_IN_INDEX;\
+         SELECT DISTINCT EVENT_OBJECT_SCHEMA,EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {};\
+         SELECT TABLE_SCHEMA,TABLE_NAME,REFERENCED_TABLE_SCHEMA,REFERENCED_TABLE_NAME \
+           FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (({plain}) OR ({}))",
+        with("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
+        with("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"),
+    );
+    client.queue_query(&[text.as_bytes()]);
+    client.flush().await?;
+    let reply = client.read_reply().await?;
+    if let Some(error) = reply.error {
+        return Err(Error::Server(error));
+    }
+    let mut sets = reply.results.into_iter().filter_map(|result| match result {
+        StatementResult::Rows(rows) => Some(rows),
+        StatementResult::Ok(_) => None,
+    });
+    let mut next = || sets.next().map(|set| set.rows).unwrap_or_default();
+    let mut tables = base_tables(&next());
+    add_columns(&mut tables, &next());
+    add_keys(&mut tables, &next());
+    for row in next() {
+        if let Some(table) = tables.get_mut(&name_pair(&row, 0)) {
+            table.has_triggers = true;
+        }
+    }
+    add_relations(&mut tables, &next());
+    Ok(tables.into_iter().map(|((database, table), info)| (database, table, info)).collect())
+}
+
+type Tables = HashMap<(Bytes, Bytes), TableInfo>;
+
+fn bytes(row: &Row, index: usize) -> Bytes {
+    Bytes::copy_from_slice(row.get(index).unwrap_or_default())
+}
+
+fn name_pair(row: &Row, index: usize) -> (Bytes, Bytes) {
+    (bytes(row, index), bytes(row, index + 1))
+}
+
+fn base_tables(rows: &[Row]) -> Tables {
+    let info = |row: &Row| TableInfo {
+        is_transactional: row.get(3) == Some(b"YES"),
+        is_view: !matches!(row.get(2), Some(b"BASE TABLE" | b"SYSTEM VERSIONED" | b"SEQUENCE")),
+        has_triggers: false,
+        columns: Vec::new(),
+        unique_keys: Vec::new(),
+        has_primary: false,
+        related: Vec::new(),
+    };
+    rows.iter().map(|row| (name_pair(row, 0), info(row))).collect()
+}
+
+fn add_columns(tables: &mut Tables, rows: &[Row]) {
+    for row in rows {
+        let Some(table) = tables.get_mut(&name_pair(row, 0)) else { continue };
+        let is_unsigned = row.get(4).is_some_and(|text| text.windows(8).any(|part| part == b"unsigned"));
+        let integer = |size| ValueClass::Integer { size, is_unsigned };
+        let class = match row.get(3).unwrap_or_default() {
+            b"tinyint" => integer(1),
+            b"smallint" => integer(2),
+            b"mediumint" => integer(3),
+            b"int" => integer(4),
+            b"bigint" => integer(8),
+            b"char" | b"varchar" if row.get(5).is_some_and(|charset| !WIDE_CHARSETS.contains(&charset)) => ValueClass::Text,
+            _ => ValueClass::Other,
+        };
+        let is_auto_increment = row.get(6).is_some_and(|extra| extra.starts_with(b"auto_increment"));
+        table.columns.push(ColumnInfo { name: bytes(row, 2).to_ascii_lowercase().into(), class, is_auto_increment });
+    }
+}
+
+fn add_keys(tables: &mut Tables, rows: &[Row]) {
+    let mut last: Option<((Bytes, Bytes), Bytes)> = None;
+    for row in rows {
+        let (name, key) = (name_pair(row, 0), bytes(row, 2));
+        let Some(table) = tables.get_mut(&name) else { continue };
+        if key.eq_ignore_ascii_case(b"PRIMARY") {
+            table.has_primary = true;
+        }
+        let current = Some((name, key));
+        if last != current {
+            table.unique_keys.push(Some(Vec::new()));
+            last = current;
+        }
+        let column = table.column(row.get(3).unwrap_or_default()).filter(|_| row.get(4).is_none());
+        let column = column.filter(|index| table.columns[*index].class != ValueClass::Other);
+        if let Some(columns) = table.unique_keys.last_mut() {
+            *columns = match (columns.take(), column) {
+                (Some(mut list), Some(index)) => {
+                    list.push(index);
+                    Some(list)
+                }
+                _ => None,
+            };
+        }
+    }
+}
+
+fn add_relations(tables: &mut Tables, rows: &[Row]) {
+    for row in rows {
+        let (child, parent) = (name_pair(row, 0), name_pair(row, 2));
+        if let Some(table) = tables.get_mut(&child) {
+            table.related.push(parent.clone());
+        }
+        if let Some(table) = tables.get_mut(&parent) {
+            table.related.push(child);
+        }
+    }
+}
+

@@ -1,0 +1,168 @@
+//! What one event group asks of the target, after filters and renaming: the unit that workers apply.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
+use tributary_schedule::{GroupSeq, Scope, WorkerId};
+use tributary_sql::StatementKind;
+
+use crate::catalog::TableUseDraft;
+use crate::context::Context;
+use crate::relay::Permit;
+
+/// Which group it is, in the source's terms; the identity under which it is saved.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupLabel {
+    pub(crate) gtid: Option<Gtid>,
+    /// The byte after the group's last event.
+    pub(crate) end: Coordinates,
+    /// When the source executed it, in seconds since 1970.
+    pub(crate) timestamp: u32,
+}
+
+impl std::fmt::Display for GroupLabel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.gtid {
+            Some(gtid) => write!(f, "GTID {gtid}, ending at {}", self.end),
+            None => write!(f, "the group ending at {}", self.end),
+        }
+    }
+}
+
+/// One event group, ready for a worker.
+#[derive(Debug)]
+pub(crate) struct PreparedGroup {
+    pub(crate) seq: GroupSeq,
+    pub(crate) label: GroupLabel,
+    pub(crate) changes: Vec<Change>,
+    /// Size of the source's events.
+    pub(crate) bytes: usize,
+    /// The tables touched, as far as the catalogue knew them when the group was prepared.
+    pub(crate) tables: SmallVec<[TableUseDraft; 2]>,
+    /// How much more than `tables` the group may touch.
+    pub(crate) scope: Scope,
+    /// Whether the group must be applied by itself whatever its tables are: DDL, an expected error, a `ROLLBACK` at its
+    /// end, something not understood in detail.
+    pub(crate) is_alone: bool,
+    /// What must be read again from the target once the group is applied.
+    pub(crate) defines: Option<Defines>,
+    pub(crate) commit_id: Option<u64>,
+    /// The worker that holds the session this group needs.
+    pub(crate) pinned: Option<WorkerId>,
+    /// Whether the group ends in `ROLLBACK`: transactional parts are undone, the others stay.
+    pub(crate) rolls_back: bool,
+    /// Room in the relay queue, given back when the group is dropped.
+    pub(crate) permit: Option<Permit>,
+}
+
+impl PreparedGroup {
+    /// A group of which nothing is to be applied.
+    pub(crate) fn empty(group: &EventGroup, seq: GroupSeq) -> Self {
+        let gtid = group.gtid.as_ref().map(|event| event.gtid);
+        Self {
+            seq,
+            label: GroupLabel { gtid, end: group.end.clone(), timestamp: group.timestamp },
+            changes: Vec::new(),
+            bytes: 0,
+            tables: SmallVec::new(),
+            scope: Scope::Tables,
+            is_alone: false,
+            defines: None,
+            commit_id: None,
+            pinned: None,
+            rolls_back: false,
+            permit: None,
+        }
+    }
+}
+
+/// What a group changes in the target's catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Defines {
+    /// These tables, as (database, table).
+    Tables(Vec<(Bytes, Bytes)>),
+    /// Everything in these databases.
+    Databases(Vec<Bytes>),
+}
+
+/// One statement of the source, in the form it was logged.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Statement(Box<StatementChange>),
+    Rows(Box<RowsChange>),
+    Load(Box<LoadChange>),
+}
+
+/// A statement, renamed.
+#[derive(Debug)]
+pub(crate) struct StatementChange {
+    /// The text, in the bytes of the source's client character set.
+    pub(crate) text: Bytes,
+    pub(crate) kind: StatementKind,
+    /// The session it ran in.
+    pub(crate) context: Arc<Context>,
+    /// When it ran, seconds and microseconds.
+    pub(crate) timestamp: (u32, Option<u32>),
+    pub(crate) inputs: Option<Box<Inputs>>,
+    pub(crate) insert_id: Option<u64>,
+    /// The error the source's client got, 0 for none.
+    pub(crate) expected_error: u16,
+    /// Whether another statement may follow in the same packet.
+    pub(crate) is_joinable: bool,
+    /// Whether an unused `INSERT_ID` of an earlier statement could be taken by this one.
+    pub(crate) may_generate_id: bool,
+    /// The first table written, in the target's names: for messages and the ledger.
+    pub(crate) table: Option<(Bytes, Bytes)>,
+}
+
+/// What a statement reads besides tables and its session.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    pub(crate) last_insert_id: Option<u64>,
+    pub(crate) rand_seeds: Option<(u64, u64)>,
+    pub(crate) user_vars: Vec<UserVar>,
+    /// The source's thread, where the statement depends on it (temporary tables, `CONNECTION_ID()`).
+    pub(crate) thread: Option<ThreadIdentity>,
+}
+
+/// What tells the temporary tables of two source sessions apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ThreadIdentity {
+    pub(crate) server_id: u32,
+    pub(crate) thread_id: u32,
+}
+
+/// Row events of one statement, without the tables that are filtered away.
+#[derive(Debug)]
+pub(crate) struct RowsChange {
+    /// How the source laid out its events.
+    pub(crate) format: Arc<FormatDescription>,
+    pub(crate) item: RowsItem,
+    /// The target database for each of `item.maps`.
+    pub(crate) databases: SmallVec<[Bytes; 1]>,
+    /// Row changes in all events.
+    pub(crate) row_count: usize,
+}
+
+/// `LOAD DATA`: the statement, renamed, and the file.
+#[derive(Debug)]
+pub(crate) struct LoadChange {
+    pub(crate) statement: StatementChange,
+    pub(crate) blocks: Vec<Bytes>,
+}
+
+impl Change {
+    /// The first table written, in the target's names.
+    pub(crate) fn table(&self) -> Option<(Bytes, Bytes)> {
+        match self {
+            Self::Statement(statement) => statement.table.clone(),
+            Self::Load(load) => load.statement.table.clone(),
+            Self::Rows(rows) => {
+                let (_, map) = rows.item.maps.first()?;
+                Some((rows.databases.first()?.clone(), map.table.clone()))
+            }
+        }
+    }
+}

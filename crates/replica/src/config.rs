@@ -1,0 +1,161 @@
+//! What the engine is told: where to read, where to write, by which rules.
+//!
+//! Plain data, already checked; `crates/cli` makes it from option files, other programs make it by hand.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tributary_binlog::{Coordinates, GtidPos};
+use tributary_client::ConnectOptions;
+use tributary_rules::{Filter, Rewrite};
+
+/// Everything a [`Replicator`](crate::Replicator) needs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The id under which the engine registers on every source; unique among all servers and replicas.
+    pub server_id: u32,
+    /// The server that is written to.
+    pub target: TargetOptions,
+    /// One entry per source. Names are unique.
+    pub connections: Vec<ConnectionOptions>,
+    /// How changes are applied; shared by all connections.
+    pub apply: ApplyOptions,
+}
+
+/// The target server.
+#[derive(Debug, Clone)]
+pub struct TargetOptions {
+    /// How every worker logs in.
+    pub login: ConnectOptions,
+    /// The database on the target that holds positions and the ledger of skips. Never replicated onto.
+    pub schema: String,
+}
+
+/// One named stream from one source.
+#[derive(Debug, Clone)]
+pub struct ConnectionOptions {
+    /// The name, as in MariaDB's `connection_name`: the key under which positions are saved.
+    pub name: String,
+    /// How the engine logs in on the source.
+    pub source: ConnectOptions,
+    /// Overrides [`Options::server_id`] towards this source.
+    pub server_id: Option<u32>,
+    /// Where to begin when the target holds no position of this connection yet.
+    pub start: Option<StartPosition>,
+    /// Ask the source by GTID (`master_use_gtid=slave_pos`) instead of by file and offset.
+    pub use_gtid: bool,
+    /// Pause between attempts to reach the source (`master_connect_retry`).
+    pub connect_retry: Duration,
+    /// How often an idle source sends a sign of life (`master_heartbeat_period`); zero turns it off.
+    pub heartbeat_period: Duration,
+    /// Silence after which the stream counts as broken (`slave_net_timeout`).
+    pub net_timeout: Duration,
+    /// Which databases and tables are replicated, in the source's names.
+    pub filter: Filter,
+    /// Which databases are renamed on the way.
+    pub rewrite: Rewrite,
+    /// Errors of the target that are recorded and passed over (`slave_skip_errors`).
+    pub skip_errors: SkipErrors,
+    /// Most bytes of events held in memory between source and workers. Worst case for the connection: this, plus the
+    /// largest event group, plus [`ApplyOptions::batch_bytes_max`] per worker.
+    pub relay_bytes_max: usize,
+    /// Most event groups held in memory between source and workers.
+    pub relay_groups_max: usize,
+}
+
+/// A place in a source's binary log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartPosition {
+    /// File and offset, as `SHOW MASTER STATUS` prints them.
+    Coordinates(Coordinates),
+    /// The newest GTID of each domain that is already on the target.
+    Gtid(GtidPos),
+}
+
+/// Errors of the target that do not stop a connection (`slave_skip_errors`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SkipErrors {
+    /// Every error stops the connection.
+    #[default]
+    None,
+    /// No error of a statement or row stops the connection.
+    All,
+    /// These numbers do not.
+    List(BTreeSet<u16>),
+}
+
+impl SkipErrors {
+    /// Whether the server error `number` is passed over.
+    #[must_use]
+    pub fn contains(&self, number: u16) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::List(numbers) => numbers.contains(&number),
+        }
+    }
+}
+
+/// How changes are applied.
+#[derive(Debug, Clone)]
+pub struct ApplyOptions {
+    /// Logins on the target that write (`slave_parallel_threads`); at least 1.
+    pub workers: usize,
+    /// How far groups may run beside each other.
+    pub mode: ParallelMode,
+    /// Most event groups that share one commit on the target.
+    pub batch_groups_max: usize,
+    /// Most bytes of events that share one commit on the target, unless a single group is larger.
+    pub batch_bytes_max: usize,
+    /// How often a group is tried again after a deadlock or lock wait (`slave_transaction_retries`).
+    pub transaction_retries: u32,
+    /// Longest time a clean stop may take before the rest is rolled back.
+    pub stop_timeout: Duration,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            mode: ParallelMode::Optimistic,
+            batch_groups_max: 500,
+            batch_bytes_max: 1 << 20,
+            transaction_retries: 10,
+            stop_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `slave_parallel_mode`, with its names kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParallelMode {
+    /// One group after the other.
+    None,
+    /// Like [`Self::None`]: the engine has no mode in which only the commit step is parallel.
+    Minimal,
+    /// Only groups that committed together on the source run beside each other.
+    Conservative,
+    /// Groups run beside each other unless they are known to conflict.
+    #[default]
+    Optimistic,
+    /// Like [`Self::Optimistic`]; the source's hints about waiting are not looked at.
+    Aggressive,
+}
+
+impl FromStr for ParallelMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "none" => Ok(Self::None),
+            "minimal" => Ok(Self::Minimal),
+            "conservative" => Ok(Self::Conservative),
+            "optimistic" => Ok(Self::Optimistic),
+            "aggressive" => Ok(Self::Aggressive),
+            _ => Err(format!(
+                "slave_parallel_mode '{text}': allowed are none, minimal, conservative, optimistic, aggressive"
+            )),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The session a source statement ran in, and how a target session is brought to it: only differences are sent.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tributary_binlog::{QueryEvent, StatusVars, UserVar, UserVarValue};
+
+use crate::change::{Inputs, StatementChange, ThreadIdentity};
+
+/// Option bits of a Query event that a session variable stands for, with the value the variable has when the bit is set.
+/// Determined bit by bit on MariaDB 10.11.19.
+const FLAGS2: [(u32, &str, bool); 7] = [
+    (0x0000_4000, "sql_auto_is_null", true),
+    (0x0000_8000, "check_constraint_checks", false),
+    (0x0100_0000, "explicit_defaults_for_timestamp", true),
+    (0x0400_0000, "foreign_key_checks", false),
+    (0x0800_0000, "unique_checks", false),
+    (0x1000_0000, "sql_if_exists", true),
+    (0x4000_0000, "system_versioning_insert_history", true),
+];
+
+/// `NO_DIR_IN_CREATE` in `sql_mode`: the target's own choice, as on a native replica.
+const NO_DIR_IN_CREATE: u64 = 0x80;
+
+/// Session settings that most statements of a source share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Context {
+    /// Default database, in the target's names; empty leaves whatever there is.
+    pub(crate) database: Bytes,
+    sql_mode: Option<u64>,
+    flags2: Option<u32>,
+    /// Collation ids of client, connection and server.
+    charset: Option<(u16, u16, u16)>,
+    /// `None`: the database's own.
+    collation_database: Option<u16>,
+    /// `None`: the statement does not depend on it.
+    time_zone: Option<Bytes>,
+    lc_time_names: u16,
+    auto_increment: (u16, u16),
+}
+
+impl Context {
+    /// The session of one Query event. `known_flags` are the option bits the source's version writes.
+    pub(crate) fn new(status: &StatusVars, database: Bytes, known_flags: u32) -> Self {
+        Self {
+            database,
+            sql_mode: status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE),
+            flags2: status.flags2.map(|flags| (flags & known_flags) | (default_flags() & !known_flags)),
+            charset: status.charset.map(|c| (c.client, c.connection, c.server)),
+            collation_database: status.charset_database,
+            time_zone: status.time_zone.clone(),
+            lc_time_names: status.lc_time_names.unwrap_or(0),
+            auto_increment: status.auto_increment.unwrap_or((1, 1)),
+        }
+    }
+
+    /// Whether this is the session of `query`, so that it can be shared instead of built again.
+    pub(crate) fn is_of(&self, query: &QueryEvent, database: &[u8], known_flags: u32) -> bool {
+        let status = &query.status;
+        self.database == database
+            && self.sql_mode == status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE)
+            && self.flags2 == status.flags2.map(|flags| (flags & known_flags) | (default_flags() & !known_flags))
+            && self.charset == status.charset.map(|c| (c.client, c.connection, c.server))
+            && self.collation_database == status.charset_database
+            && self.time_zone == status.time_zone
+            && self.lc_time_names == status.lc_time_names.unwrap_or(0)
+            && self.auto_increment == status.auto_increment.unwrap_or((1, 1))
+    }
+
+    /// The distance between automatic ids, for statements that generate several.
+    pub(crate) fn auto_increment_step(&self) -> u64 {
+        u64::from(self.auto_increment.0.max(1))
+    }
+}
+
+/// The option bits a source of this version writes; the others say nothing.
+///
+/// `sql_if_exists` (10.8), `explicit_defaults_for_timestamp` and `system_versioning_insert_history` (10.11) came late.
+pub(crate) fn known_flags(version: (u16, u16, u16)) -> u32 {
+    let old = 0x0000_4000 | 0x0000_8000 | 0x0400_0000 | 0x0800_0000;
+    match version {
+        (major, minor, _) if (major, minor) >= (10, 11) => old | 0x0100_0000 | 0x1000_0000 | 0x4000_0000,
+        (10, minor, _) if minor >= 8 => old | 0x1000_0000,
+        _ => old,
+    }
+}
+
+/// What bits the source does not know mean: explicit defaults for TIMESTAMP, as on the target.
+fn default_flags() -> u32 {
+    0x0100_0000
+}
+
+/// What a login on the target is known to be set to.
+///
+/// Unknown fields are `None` and are sent when next needed.
+#[derive(Debug)]
+pub(crate) struct Session {
+    current: Option<Context>,
+    time_zone: Option<Bytes>,
+    timestamp: Option<(u32, Option<u32>)>,
+    /// An `INSERT_ID` has been set and may not have been used.
+    has_insert_id: bool,
+    thread: Option<ThreadIdentity>,
+    collations: Arc<Collations>,
+}
+
+impl Session {
+    /// The session of a new login, of which nothing is known.
+    pub(crate) fn new(collations: Arc<Collations>) -> Self {
+        Self { current: None, time_zone: None, timestamp: None, has_insert_id: false, thread: None, collations }
+    }
+
+    /// Nothing is known any more.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(self.collations.clone());
+    }
+
+    /// A `BINLOG` statement leaves the clock at the event's time. Nothing else of the session changes (seen on 10.11.19).
+    pub(crate) fn row_events_ran(&mut self) {
+        self.timestamp = None;
+    }
+
+    /// Appends the statements that bring the session to `statement`'s. Returns how many were appended.
+    pub(crate) fn switch(&mut self, statement: &StatementChange, out: &mut Vec<u8>) -> usize {
+        let mut count = self.switch_database(&statement.context.database, out);
+        let start = out.len();
+        out.extend_from_slice(b"SET ");
+        let first = out.len();
+        self.set_context(&statement.context, out);
+        self.set_clock(statement.timestamp, out);
+        self.set_insert_id(statement, out);
+        if let Some(inputs) = &statement.inputs {
+            self.set_inputs(inputs, out);
+        }
+        if out.len() == first {
+            out.truncate(start);
+        } else {
+            out.pop();
+            out.extend_from_slice(b";\n");
+            count += 1;
+        }
+        count
+    }
+
+    fn switch_database(&mut self, database: &Bytes, out: &mut Vec<u8>) -> usize {
+        if database.is_empty() || self.current.as_ref().is_some_and(|current| current.database == database) {
+            return 0;
+        }
+        let mut count = 1;
+        if !database.is_ascii() {
+            // The name is UTF-8 in the event; the session's client character set may be another.
+            out.extend_from_slice(b"SET NAMES utf8mb4;\n");
+            if let Some(current) = &mut self.current {
+                current.charset = None;
+            }
+            count += 1;
+        }
+        out.extend_from_slice(b"USE ");
+        quote_name(database, out);
+        out.extend_from_slice(b";\n");
+        self.current.get_or_insert_default().database = database.clone();
+        // The default of this variable is the database's, so it follows USE.
+        self.current.get_or_insert_default().collation_database = None;
+        count
+    }
+
+    fn set_context(&mut self, wanted: &Context, out: &mut Vec<u8>) {
+        let is_new = self.current.as_ref().is_none_or(|current| current.sql_mode.is_none());
+        let current = self.current.get_or_insert_default();
+        if wanted.sql_mode.is_some() && current.sql_mode != wanted.sql_mode {
+            current.sql_mode = wanted.sql_mode;
+            assign(out, "sql_mode", wanted.sql_mode.unwrap_or(0));
+        }
+        if let Some((client, connection, server)) = wanted.charset
+            && current.charset != wanted.charset
+        {
+            current.charset = wanted.charset;
+            assign(out, "character_set_client", client);
+            assign(out, "collation_connection", connection);
+            assign(out, "collation_server", server);
+        }
+        if current.collation_database != wanted.collation_database {
+            current.collation_database = wanted.collation_database;
+            match wanted.collation_database {
+                Some(id) => assign(out, "collation_database", id),
+                None => out.extend_from_slice(b"collation_database=DEFAULT,"),
+            }
+        }
+        if let Some(flags) = wanted.flags2 {
+            let differing = current.flags2.map_or(u32::MAX, |known| known ^ flags);
+            for (bit, name, when_set) in FLAGS2.iter().filter(|(bit, ..)| differing & bit != 0) {
+                assign(out, name, u8::from((flags & bit != 0) == *when_set));
+            }
+            current.flags2 = Some(flags);
+        }
+        if let Some(zone) = &wanted.time_zone
+            && self.time_zone.as_ref() != Some(zone)
+        {
+            self.time_zone = Some(zone.clone());
+            out.extend_from_slice(b"time_zone=");
+            quote_text(zone, out);
+            out.push(b',');
+        }
+        if is_new || current.lc_time_names != wanted.lc_time_names {
+            current.lc_time_names = wanted.lc_time_names;
+            assign(out, "lc_time_names", wanted.lc_time_names);
+        }
+        if is_new || current.auto_increment != wanted.auto_increment {
+            current.auto_increment = wanted.auto_increment;
+            assign(out, "auto_increment_increment", wanted.auto_increment.0);
+            assign(out, "auto_increment_offset", wanted.auto_increment.1);
+        }
+    }
+
+    fn set_clock(&mut self, timestamp: (u32, Option<u32>), out: &mut Vec<u8>) {
+        if self.timestamp == Some(timestamp) {
+            return;
+        }
+        self.timestamp = Some(timestamp);
+        match timestamp {
+            (seconds, Some(micros)) => assign(out, "timestamp", format_args!("{seconds}.{micros:06}")),
+            (seconds, None) => assign(out, "timestamp", seconds),
+        }
+    }
+
+    fn set_insert_id(&mut self, statement: &StatementChange, out: &mut Vec<u8>) {
+        if let Some(id) = statement.insert_id {
+            self.has_insert_id = true;
+            assign(out, "insert_id", id);
+        } else if self.has_insert_id && statement.may_generate_id {
+            // An id that nothing has used yet would be taken by this statement.
+            self.has_insert_id = false;
+            assign(out, "insert_id", 0);
+        }
+    }
+
+    fn set_inputs(&mut self, inputs: &Inputs, out: &mut Vec<u8>) {
+        if let Some(id) = inputs.last_insert_id {
+            assign(out, "last_insert_id", id);
+        }
+        if let Some((first, second)) = inputs.rand_seeds {
+            assign(out, "rand_seed1", first);
+            assign(out, "rand_seed2", second);
+        }
+        if let Some(thread) = inputs.thread
+            && self.thread != Some(thread)
+        {
+            self.thread = Some(thread);
+            assign(out, "pseudo_thread_id", thread.thread_id);
+            assign(out, "server_id", thread.server_id);
+        }
+        for variable in &inputs.user_vars {
+            assign_user_var(variable, &self.collations, out);
+        }
+    }
+}
+
+fn assign(out: &mut Vec<u8>, name: &str, value: impl std::fmt::Display) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{name}={value},");
+}
+
+/// ``@`name`:=value,``. Strings travel as hexadecimal with their character set, so that no quoting rule applies.
+fn assign_user_var(variable: &UserVar, collations: &Collations, out: &mut Vec<u8>) {
+    out.push(b'@');
+    quote_name(&variable.name, out);
+    out.extend_from_slice(b":=");
+    // Writing to a Vec cannot fail.
+    let _ = match &variable.value {
+        None => write!(out, "NULL"),
+        Some(UserVarValue::Int(value)) => write!(out, "{value}"),
+        Some(UserVarValue::Unsigned(value)) => write!(out, "CAST({value} AS UNSIGNED)"),
+        Some(UserVarValue::Real(value)) => write!(out, "{value:e}"),
+        Some(UserVarValue::Decimal(value)) => write!(out, "{value}"),
+        Some(UserVarValue::String { collation, value }) => {
+            // An id the target does not know is refused when the group is prepared; binary keeps the bytes as they are.
+            let (charset, name) = collations.get(*collation).unwrap_or(("binary", "binary"));
+            let _ = write!(out, "_{charset} ");
+            quote_text(value, out);
+            write!(out, " COLLATE {name}")
+        }
+    };
+    out.push(b',');
+}
+
+/// The target's collations by id.
+#[derive(Debug, Default)]
+pub(crate) struct Collations {
+    by_id: HashMap<u32, (String, String)>,
+}
+
+impl Collations {
+    /// From id, character set and collation.
+    pub(crate) fn new(rows: impl IntoIterator<Item = (u32, String, String)>) -> Self {
+        Self { by_id: rows.into_iter().map(|(id, charset, name)| (id, (charset, name))).collect() }
+    }
+
+    /// Character set and collation of an id.
+    pub(crate) fn get(&self, id: u32) -> Option<(&str, &str)> {
+        self.by_id.get(&id).map(|(charset, name)| (charset.as_str(), name.as_str()))
+    }
+}
+
+/// Appends a name in backticks.
+pub(crate) fn quote_name(name: &[u8], out: &mut Vec<u8>) {
+    out.push(b'`');
+    for &byte in name {
+        if byte == b'`' {
+            out.push(b'`');
+        }
+        out.push(byte);
+    }
+    out.push(b'`');
+}
+
+/// Appends a text as a hexadecimal literal, which means the same under every `sql_mode` and character set.
+pub(crate) fn quote_text(text: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"X'");
+    for byte in text {
+        let _ = write!(out, "{byte:02X}");
+    }
+    out.push(b'\'');
+}

@@ -1,0 +1,85 @@
+//! What can end the engine's start, a connection, or a run; and the numbers a native replica would show.
+
+use tributary_client::Error as ClientError;
+
+use crate::status::ErrorStatus;
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The options contradict each other.
+    #[error("{0}")]
+    Config(String),
+    /// The target cannot be reached or does not let us in.
+    #[error("target {address}: {source}")]
+    Target {
+        /// Where it should be.
+        address: String,
+        /// What went wrong.
+        #[source]
+        source: ClientError,
+    },
+    /// The target is not fit to be written to; every finding with what mends it.
+    #[error("the target is not ready:\n{}", .0.iter().map(|finding| format!("  - {finding}")).collect::<Vec<_>>().join("\n"))]
+    Preflight(Vec<String>),
+    /// Another engine holds the target.
+    #[error("{0}")]
+    Held(String),
+}
+
+/// Numbers of the server's error messages that the engine uses itself.
+pub(crate) mod number {
+    /// `ER_ACCESS_DENIED_ERROR`.
+    pub(crate) const ACCESS_DENIED: u16 = 1045;
+    /// `ER_MASTER_FATAL_ERROR_READING_BINLOG`.
+    pub(crate) const FATAL_READING_BINLOG: u16 = 1236;
+    /// `ER_SLAVE_CREATE_EVENT_FAILURE`, `ER_SLAVE_FATAL_ERROR`.
+    pub(crate) const REPLICA_FATAL: u16 = 1593;
+    /// `ER_SLAVE_RELAY_LOG_READ_FAILURE`: what was read makes no sense.
+    pub(crate) const RELAY_READ_FAILURE: u16 = 1594;
+    /// `ER_SLAVE_INCIDENT`.
+    pub(crate) const INCIDENT: u16 = 1590;
+    /// `CR_CONN_HOST_ERROR`.
+    pub(crate) const CANNOT_CONNECT: u16 = 2003;
+    /// `CR_UNKNOWN_HOST`.
+    pub(crate) const UNKNOWN_HOST: u16 = 2005;
+    /// `CR_SERVER_LOST`.
+    pub(crate) const SERVER_LOST: u16 = 2013;
+    /// `ER_UNKNOWN_ERROR`: the text says it.
+    pub(crate) const UNKNOWN: u16 = 1105;
+}
+
+/// Why a connection stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StopReason {
+    pub(crate) number: u16,
+    pub(crate) message: String,
+}
+
+impl StopReason {
+    pub(crate) fn new(number: u16, message: impl Into<String>) -> Self {
+        Self { number, message: message.into() }
+    }
+
+    pub(crate) fn status(&self) -> ErrorStatus {
+        ErrorStatus { number: self.number, message: self.message.clone() }
+    }
+}
+
+/// The number under which a native replica would show an error of the client.
+pub(crate) fn client_error_number(error: &ClientError) -> u16 {
+    match error {
+        ClientError::Server(server) => server.code,
+        ClientError::Connect { source, .. } if is_unknown_host(source) => number::UNKNOWN_HOST,
+        ClientError::Connect { .. } => number::CANNOT_CONNECT,
+        ClientError::Auth { .. } => number::ACCESS_DENIED,
+        error if error.is_network() => number::SERVER_LOST,
+        _ => number::UNKNOWN,
+    }
+}
+
+/// Name resolution has no error kind of its own; the resolver's failures are the ones without an OS error number.
+fn is_unknown_host(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::TimedOut
+}

@@ -1,0 +1,276 @@
+//! Which rows a change writes, as key hashes: what lets groups on one table run beside each other.
+//!
+//! Two changes that can touch the same row, or collide in a unique key, must share a hash; anything that cannot be shown
+//! to name its rows gives `None`, and the whole table is taken. Rows are named by the primary key; inserts and row
+//! events, which give full values, add every other unique key, because a row may collide there, too.
+//!
+//! Text compares under collations. Only printable ASCII is used, folded to lower case and without trailing spaces: every
+//! collation that is finer only gets a false conflict from that. Any other text takes the whole table.
+
+use std::hash::Hasher as _;
+use std::collections::hash_map::DefaultHasher;
+
+use smallvec::SmallVec;
+use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
+use tributary_sql::{Name, RowStatement, Value};
+
+use crate::catalog::{TableInfo, ValueClass};
+
+/// Key hashes of one change.
+pub(crate) type Keys = SmallVec<[u64; 4]>;
+
+/// More keys than this in one group take the whole table: dependency tracking would cost more than it gains.
+pub(crate) const KEYS_MAX: usize = 512;
+
+/// A key value in comparable form.
+enum KeyValue<'a> {
+    Integer(i128),
+    Text(&'a [u8]),
+    /// NULL: never equal to anything, so the key cannot collide.
+    Null,
+}
+
+/// The ids a statement generates: the first, and the distance to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GeneratedIds {
+    pub(crate) first: Option<u64>,
+    pub(crate) step: u64,
+}
+
+/// Hashes of the rows a recognised statement writes.
+pub(crate) fn of_statement(table: &TableInfo, statement: &RowStatement<'_>, ids: GeneratedIds) -> Option<Keys> {
+    if !table.has_plain_keys() {
+        return None;
+    }
+    match statement {
+        RowStatement::Insert { columns, rows, replace, on_duplicate, .. } => {
+            // With a second unique key these may change a row that is named by neither.
+            if table.unique_keys.len() > 1 && (*replace || on_duplicate.is_some()) {
+                return None;
+            }
+            if on_duplicate.as_ref().is_some_and(|assigned| touches_keys(table, assigned)) {
+                return None;
+            }
+            of_insert(table, columns.as_deref(), rows, ids)
+        }
+        RowStatement::Update { assigned, equal, .. } => {
+            if touches_keys(table, assigned) {
+                return None;
+            }
+            of_condition(table, equal)
+        }
+        RowStatement::Delete { equal, .. } => {
+            // The row's other unique values, which a later insert may take, are not in the statement.
+            if table.unique_keys.len() > 1 {
+                return None;
+            }
+            of_condition(table, equal)
+        }
+    }
+}
+
+fn touches_keys(table: &TableInfo, assigned: &[Name<'_>]) -> bool {
+    assigned.iter().any(|name| match table.column(name.as_bytes()) {
+        Some(column) => table.unique_keys.iter().flatten().any(|key| key.contains(&column)),
+        None => true,
+    })
+}
+
+/// The row whose primary key is fixed by `column = literal` conditions.
+fn of_condition(table: &TableInfo, equal: &[(Name<'_>, Value<'_>)]) -> Option<Keys> {
+    let key = table.unique_keys.first()?.as_ref()?;
+    let values = key.iter().map(|&column| {
+        let (_, value) = equal.iter().find(|(name, _)| table.column(name.as_bytes()) == Some(column))?;
+        literal(table.columns[column].class, value)
+    });
+    let mut keys = Keys::new();
+    // `column = NULL` matches nothing: such a statement writes no row.
+    hash_key(0, values).push_to(&mut keys)?;
+    Some(keys)
+}
+
+fn of_insert(
+    table: &TableInfo,
+    columns: Option<&[Name<'_>]>,
+    rows: &[Vec<Value<'_>>],
+    ids: GeneratedIds,
+) -> Option<Keys> {
+    let places: Vec<usize> = match columns {
+        Some(names) => names.iter().map(|name| table.column(name.as_bytes())).collect::<Option<_>>()?,
+        None => (0..table.columns.len()).collect(),
+    };
+    let mut keys = Keys::new();
+    let mut next_id = ids.first;
+    for row in rows {
+        if row.len() != places.len() || keys.len() > KEYS_MAX {
+            return None;
+        }
+        let value_of = |column: usize| places.iter().position(|place| *place == column).map(|index| &row[index]);
+        let generated = generated_id(table, &value_of, &mut next_id, ids.step)?;
+        for (index, key) in table.unique_keys.iter().enumerate() {
+            let values = key.as_ref()?.iter().map(|&column| match generated {
+                Some((auto, id)) if auto == column => Some(KeyValue::Integer(i128::from(id))),
+                _ => literal(table.columns[column].class, value_of(column)?),
+            });
+            hash_key(index, values).push_to(&mut keys)?;
+        }
+    }
+    Some(keys)
+}
+
+/// The automatic id of one row, as (column, id); `Some(None)` when the row gives its own. `None` when it cannot be told.
+fn generated_id<'v>(
+    table: &TableInfo,
+    value_of: &impl Fn(usize) -> Option<&'v Value<'v>>,
+    next_id: &mut Option<u64>,
+    step: u64,
+) -> Option<Option<(usize, u64)>> {
+    let Some(auto) = table.auto_increment() else { return Some(None) };
+    match value_of(auto) {
+        Some(Value::Int(value)) if *value > 0 => Some(None),
+        // Zero generates an id, unless sql_mode says otherwise.
+        None | Some(Value::Null | Value::Default) => {
+            let id = (*next_id)?;
+            *next_id = Some(id.checked_add(step)?);
+            Some(Some((auto, id)))
+        }
+        Some(_) => None,
+    }
+}
+
+/// A literal as the column would hold it; `None` when the conversion is not plain.
+fn literal<'v>(class: ValueClass, value: &'v Value<'v>) -> Option<KeyValue<'v>> {
+    match (class, value) {
+        (ValueClass::Integer { size, is_unsigned }, Value::Int(number)) => in_range(*number, size, is_unsigned),
+        (ValueClass::Integer { size, is_unsigned }, Value::String(text)) => {
+            let digits = text.strip_prefix(b"-").unwrap_or(text);
+            let is_plain = !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit);
+            let number: i128 = std::str::from_utf8(text).ok().filter(|_| is_plain)?.parse().ok()?;
+            in_range(number, size, is_unsigned)
+        }
+        (ValueClass::Text, Value::String(text)) => Some(KeyValue::Text(text)),
+        (_, Value::Null) => Some(KeyValue::Null),
+        _ => None,
+    }
+}
+
+/// Numbers outside the column's range are clipped or refused, which we leave to the server.
+fn in_range<'v>(number: i128, size: u8, is_unsigned: bool) -> Option<KeyValue<'v>> {
+    let bits = u32::from(size) * 8;
+    let (low, high) = if is_unsigned { (0, (1_i128 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
+    (low..=high).contains(&number).then_some(KeyValue::Integer(number))
+}
+
+/// Hashes of the rows that one rows event writes, appended to `keys`. `None` when the table must be taken whole.
+pub(crate) fn of_rows(table: &TableInfo, map: &TableMap, event: &RowsEvent, keys: &mut Keys) -> Option<()> {
+    if !table.has_plain_keys() || map.columns.len() > table.columns.len() {
+        return None;
+    }
+    for row in event.row_images(map) {
+        let row = row.ok()?;
+        if keys.len() > KEYS_MAX {
+            return None;
+        }
+        if let Some(before) = &row.before {
+            of_image(table, before, keys)?;
+        }
+        match &row.after {
+            // What a partial after image leaves out has not changed, and the before image has named it.
+            Some(after) if event.op == RowsOp::Update => of_changed(table, after, keys)?,
+            Some(after) => of_image(table, after, keys)?,
+            None => {}
+        }
+    }
+    Some(())
+}
+
+fn of_image(table: &TableInfo, image: &RowImage<'_>, keys: &mut Keys) -> Option<()> {
+    for (index, key) in table.unique_keys.iter().enumerate() {
+        hash_image(table, image, index, key.as_ref()?).push_to(keys)?;
+    }
+    Some(())
+}
+
+fn of_changed(table: &TableInfo, image: &RowImage<'_>, keys: &mut Keys) -> Option<()> {
+    for (index, key) in table.unique_keys.iter().enumerate() {
+        let key = key.as_ref()?;
+        if key.iter().any(|&column| image.cell(column) != Cell::Absent) {
+            hash_image(table, image, index, key).push_to(keys)?;
+        }
+    }
+    Some(())
+}
+
+fn hash_image(table: &TableInfo, image: &RowImage<'_>, index: usize, key: &[usize]) -> KeyHash {
+    let values = key.iter().map(|&column| match image.cell(column) {
+        Cell::Absent => None,
+        Cell::Null => Some(KeyValue::Null),
+        Cell::Value(bytes) => from_image(table.columns[column].class, bytes),
+    });
+    hash_key(index, values)
+}
+
+/// A column's bytes in a row image, without length prefix.
+fn from_image(class: ValueClass, bytes: &[u8]) -> Option<KeyValue<'_>> {
+    match class {
+        ValueClass::Integer { size, is_unsigned } => {
+            if bytes.len() != usize::from(size) {
+                return None;
+            }
+            let mut number: i128 = 0;
+            for (place, byte) in bytes.iter().enumerate() {
+                number |= i128::from(*byte) << (8 * place);
+            }
+            let bits = u32::from(size) * 8;
+            if !is_unsigned && number >> (bits - 1) & 1 == 1 {
+                number -= 1 << bits;
+            }
+            Some(KeyValue::Integer(number))
+        }
+        ValueClass::Text => Some(KeyValue::Text(bytes)),
+        ValueClass::Other => None,
+    }
+}
+
+/// What one key of one row comes to.
+enum KeyHash {
+    Known(u64),
+    /// NULL in a part: the key collides with nothing.
+    Null,
+    /// A value whose equality is not plain.
+    Unknown,
+}
+
+fn hash_key<'a>(key_index: usize, values: impl Iterator<Item = Option<KeyValue<'a>>>) -> KeyHash {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_usize(key_index);
+    for value in values {
+        match value {
+            Some(KeyValue::Integer(number)) => hasher.write_i128(number),
+            Some(KeyValue::Text(text)) => {
+                let length = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+                let text = &text[..length];
+                if !text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+                    return KeyHash::Unknown;
+                }
+                text.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+                hasher.write_u8(0xff);
+            }
+            Some(KeyValue::Null) => return KeyHash::Null,
+            None => return KeyHash::Unknown,
+        }
+    }
+    KeyHash::Known(hasher.finish())
+}
+
+impl KeyHash {
+    /// Adds the hash to `keys`; `None` when the key is unknown.
+    fn push_to(self, keys: &mut Keys) -> Option<()> {
+        match self {
+            Self::Known(hash) => keys.push(hash),
+            Self::Null => {}
+            Self::Unknown => return None,
+        }
+        Some(())
+    }
+}

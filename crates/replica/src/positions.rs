@@ -1,0 +1,106 @@
+//! The engine's own tables on the target: positions, and the ledger of skips.
+
+use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tributary_client::{Client, Error as ClientError, Row};
+use tributary_schedule::GroupSeq;
+
+use crate::context::quote_text;
+use crate::progress::Position;
+
+/// Where the last engine of a connection left off.
+#[derive(Debug, Clone)]
+pub(crate) struct Saved {
+    /// The newest low-water mark.
+    pub(crate) position: Position,
+    /// Groups above it that are on the target.
+    pub(crate) done: GtidSet,
+}
+
+/// Creates schema and tables if they are missing.
+pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(), ClientError> {
+    let statements = [
+        format!("CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
+        format!(
+            "CREATE TABLE IF NOT EXISTS `{schema}`.position (\
+             connection VARCHAR(64) NOT NULL COMMENT 'connection name', \
+             slot SMALLINT UNSIGNED NOT NULL COMMENT 'worker that writes this row', \
+             low_water BIGINT UNSIGNED NOT NULL COMMENT 'groups committed without a gap, counted from the first start', \
+             log_file VARCHAR(512) NOT NULL COMMENT 'binlog file of the low-water mark', \
+             log_offset BIGINT UNSIGNED NOT NULL COMMENT 'offset in it', \
+             gtid_pos TEXT NOT NULL COMMENT 'newest GTID of each domain at the low-water mark', \
+             done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
+             PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS `{schema}`.skipped (\
+             id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
+             skipped_at DATETIME(6) NOT NULL, \
+             connection VARCHAR(64) NOT NULL, \
+             log_file VARCHAR(512) NOT NULL, \
+             log_offset BIGINT UNSIGNED NOT NULL COMMENT 'end of the group', \
+             gtid VARCHAR(64) NOT NULL, \
+             database_name VARCHAR(64) NOT NULL, \
+             table_name VARCHAR(64) NOT NULL, \
+             error_number SMALLINT UNSIGNED NOT NULL, \
+             error_message TEXT NOT NULL, \
+             row_number INT UNSIGNED COMMENT 'which row of the event; NULL for a statement', \
+             statement LONGBLOB NOT NULL COMMENT 'the statement, or the values of the row') \
+             ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        ),
+    ];
+    for statement in statements {
+        client.execute(statement.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+/// Reads where a connection stands. `None` when it has never been started.
+///
+/// # Errors
+/// A row that cannot be read is reported as text: somebody has changed it.
+pub(crate) async fn load(client: &mut Client, schema: &str, connection: &str) -> Result<Result<Option<Saved>, String>, ClientError> {
+    let mut text = format!(
+        "SELECT low_water,log_file,log_offset,gtid_pos,done FROM `{schema}`.position WHERE connection="
+    )
+    .into_bytes();
+    quote_text(connection.as_bytes(), &mut text);
+    text.extend_from_slice(b" ORDER BY low_water DESC");
+    let rows = client.query(&text).await?;
+    Ok(merge(&rows.rows, connection))
+}
+
+fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
+    let mut saved: Option<Saved> = None;
+    for row in rows {
+        let broken = |column: &str| format!("connection {connection}: the saved position's {column} cannot be read: correct table position on the target");
+        let text = |index: usize| row.text(index).unwrap_or_default();
+        let seq = text(0).parse().map_err(|_| broken("low_water"))?;
+        let offset = text(2).parse().map_err(|_| broken("log_offset"))?;
+        let gtid_pos: GtidPos = text(3).parse().map_err(|_| broken("gtid_pos"))?;
+        let done: GtidSet = text(4).parse().map_err(|_| broken("done"))?;
+        let position = Position { seq: GroupSeq(seq), coordinates: Coordinates::new(text(1), offset), gtid_pos };
+        // Rows come newest first; older low-water marks add only what their worker had done.
+        saved.get_or_insert(Saved { position, done: GtidSet::new() }).done.union(&done);
+    }
+    Ok(saved)
+}
+
+/// Writes the merged position to every row: the rows that workers update, and none of a larger pool of the past.
+pub(crate) async fn save_all(client: &mut Client, schema: &str, connection: &str, saved: &Saved, workers: u16) -> Result<(), ClientError> {
+    client.execute(b"START TRANSACTION").await?;
+    let mut delete = format!("DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
+    quote_text(connection.as_bytes(), &mut delete);
+    client.execute(&delete).await?;
+    for slot in 0..workers {
+        let mut text = format!("INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ({slot},{},{}", saved.position.seq, saved.position.coordinates.offset).into_bytes();
+        let done = if slot == 0 { saved.done.to_string() } else { String::new() };
+        for value in [connection, &saved.position.coordinates.file, &saved.position.gtid_pos.to_string(), &done] {
+            text.push(b',');
+            quote_text(value.as_bytes(), &mut text);
+        }
+        text.push(b')');
+        client.execute(&text).await?;
+    }
+    client.execute(b"COMMIT").await?;
+    Ok(())
+}

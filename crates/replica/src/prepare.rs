@@ -1,0 +1,211 @@
+//! From an event group of the source to a group of changes for the target: filtered by source names, then renamed.
+//!
+//! A group of which nothing is left still moves the position. What cannot be judged or renamed with proof is an error
+//! that stops the connection; nothing is guessed and nothing is passed over in silence.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tributary_binlog::{AlterPhase, EventGroup, FormatDescription, GroupEnd, GroupItem};
+use tributary_rules::{Filter, Rewrite};
+use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
+
+use crate::catalog::{Catalog, TableUseDraft};
+use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
+use crate::context::{Collations, Context, known_flags};
+use crate::error::StopReason;
+use crate::status::{self, ConnectionCounters};
+
+mod rows;
+mod statement;
+
+/// Databases that belong to each server itself; changes in them are left out and counted.
+const SYSTEM_DATABASES: [&[u8]; 4] = [b"mysql", b"information_schema", b"performance_schema", b"sys"];
+
+/// The worker whose session holds the temporary tables of all connections.
+const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
+
+/// Turns the groups of one connection into changes for the target.
+#[derive(Debug)]
+pub(crate) struct Preparer {
+    pub(crate) filter: Filter,
+    pub(crate) rewrite: Rewrite,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) collations: Arc<Collations>,
+    pub(crate) counters: Arc<ConnectionCounters>,
+    /// The engine's own database on the target.
+    pub(crate) schema: Bytes,
+    /// The id under which the engine replicates: what it wrote itself does not come back.
+    pub(crate) own_server_id: u32,
+    /// The source's version, as (10, 11, 19) and as 101119.
+    pub(crate) version: ((u16, u16, u16), u32),
+    /// The layout of the events that come now.
+    pub(crate) format: Option<Arc<FormatDescription>>,
+    /// Option bits that this version writes.
+    pub(crate) known_flags: u32,
+    /// Sessions seen last; most statements share one of a few.
+    pub(crate) contexts: Vec<Arc<Context>>,
+    /// Temporary tables that are open, by source session.
+    pub(crate) temporary: HashMap<(u32, u32), HashSet<(Bytes, Bytes)>>,
+}
+
+/// A group while it is put together.
+#[derive(Debug, Default)]
+struct Draft {
+    changes: Vec<Change>,
+    tables: SmallVec<[TableUseDraft; 2]>,
+    scope: Scope,
+    is_alone: bool,
+    is_pinned: bool,
+    defined_tables: Vec<(Bytes, Bytes)>,
+    defined_databases: Vec<Bytes>,
+}
+
+/// Where in the source a message is about.
+struct Place<'a> {
+    label: &'a GroupLabel,
+}
+
+impl Place<'_> {
+    fn stop(&self, number: u16, what: impl std::fmt::Display) -> StopReason {
+        StopReason::new(number, format!("{what} ({})", self.label))
+    }
+}
+
+impl Preparer {
+    /// The source runs this version from here on.
+    pub(crate) fn set_version(&mut self, version: (u16, u16, u16), number: u32) {
+        self.known_flags = known_flags(version);
+        self.version = (version, number);
+    }
+
+    /// Filters and renames one group.
+    ///
+    /// # Errors
+    /// When the connection must stop here, with what a person needs to know.
+    pub(crate) fn prepare(&mut self, group: EventGroup, seq: GroupSeq) -> Result<PreparedGroup, StopReason> {
+        let gtid = group.gtid.as_ref();
+        let label = GroupLabel { gtid: gtid.map(|event| event.gtid), end: group.end, timestamp: group.timestamp };
+        let commit_id = gtid.and_then(|event| event.commit_id);
+        let is_left_out = group.server_id == self.own_server_id
+            || gtid.is_some_and(|event| matches!(event.alter, Some(AlterPhase::Start | AlterPhase::Rollback { .. })));
+        let mut draft = Draft::default();
+        if !is_left_out {
+            let place = Place { label: &label };
+            if let GroupEnd::XaPrepare(_) = group.end_kind {
+                return Err(place.stop(crate::error::number::REPLICA_FATAL, XA_REFUSED));
+            }
+            for item in group.items {
+                self.prepare_item(item, group.server_id, &mut draft, &place)?;
+            }
+        }
+        if draft.changes.is_empty() {
+            status::add(&self.counters.groups_ignored, 1);
+        }
+        let rolls_back = group.end_kind == GroupEnd::Rollback;
+        Ok(PreparedGroup {
+            seq,
+            label,
+            bytes: group.bytes,
+            defines: draft.defines(),
+            is_alone: draft.is_alone || rolls_back,
+            changes: draft.changes,
+            tables: draft.tables,
+            scope: draft.scope,
+            commit_id,
+            pinned: draft.is_pinned.then_some(TEMPORARY_TABLES_WORKER),
+            rolls_back,
+            permit: None,
+        })
+    }
+
+    fn prepare_item(
+        &mut self,
+        item: GroupItem,
+        server_id: u32,
+        draft: &mut Draft,
+        place: &Place<'_>,
+    ) -> Result<(), StopReason> {
+        match item {
+            GroupItem::Statement(item) => self.prepare_statement(item, server_id, draft, place),
+            GroupItem::Rows(item) => {
+                let Some(format) = self.format.clone() else {
+                    return Err(place.stop(crate::error::number::RELAY_READ_FAILURE, "row events before a format description"));
+                };
+                self.prepare_rows(item, &format, draft);
+                Ok(())
+            }
+            GroupItem::LoadData(item) => self.prepare_load(item, server_id, draft, place),
+        }
+    }
+
+    /// The target's name of a source database.
+    fn target_database(&self, source: &Bytes) -> Bytes {
+        match self.rewrite.target_name(source) {
+            name if name == source.as_ref() => source.clone(),
+            name => Bytes::copy_from_slice(name),
+        }
+    }
+
+    /// Whether nothing may be written there, whatever the filters say.
+    fn is_reserved(&self, source_database: &[u8]) -> bool {
+        SYSTEM_DATABASES.iter().any(|name| name.eq_ignore_ascii_case(source_database))
+            || self.rewrite.target_name(source_database) == self.schema.as_ref()
+    }
+}
+
+/// Groups that end in XA PREPARE are not applied.
+const XA_REFUSED: &str = "XA transactions are not applied by this version: finish the XA transaction on the source, then \
+     start this connection again behind it";
+
+impl Draft {
+    /// Notes the use of a table.
+    fn add_table(&mut self, use_draft: TableUseDraft) {
+        if use_draft.info.as_ref().is_some_and(|info| info.is_view) {
+            self.widen(Scope::Database(use_draft.name.database));
+        }
+        self.tables.push(use_draft);
+    }
+
+    /// Notes that more may be touched than the tables.
+    fn widen(&mut self, scope: Scope) {
+        self.is_alone = true;
+        self.scope = match (self.scope, scope) {
+            (Scope::Tables, wider) => wider,
+            (Scope::Database(a), Scope::Database(b)) if a == b => scope,
+            (known, Scope::Tables) => known,
+            _ => Scope::Everything,
+        };
+    }
+
+    fn defines(&self) -> Option<Defines> {
+        if !self.defined_databases.is_empty() {
+            let mut databases = self.defined_databases.clone();
+            databases.extend(self.defined_tables.iter().map(|(database, _)| database.clone()));
+            databases.sort_unstable();
+            databases.dedup();
+            return Some(Defines::Databases(databases));
+        }
+        (!self.defined_tables.is_empty()).then(|| Defines::Tables(self.defined_tables.clone()))
+    }
+}
+
+/// Adds the tables that foreign keys tie to one that is written.
+fn add_related(catalog: &Catalog, draft: &mut Draft, first: usize) {
+    let mut index = first;
+    while index < draft.tables.len() {
+        let related = match &draft.tables[index].info {
+            Some(info) if draft.tables[index].access != Access::Read => info.related.clone(),
+            _ => Vec::new(),
+        };
+        for (database, table) in related {
+            let (name, info) = catalog.table(&database, &table);
+            if draft.tables.iter().all(|known| known.name.id != name.id) {
+                draft.tables.push(TableUseDraft { name, access: Access::Whole, info, is_written: true });
+            }
+        }
+        index += 1;
+    }
+}

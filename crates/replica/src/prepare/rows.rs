@@ -1,0 +1,54 @@
+//! Row events: drop the tables that are filtered away, rename the others in their table maps, find the rows' keys.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tributary_binlog::{FormatDescription, RowsItem};
+use tributary_schedule::Access;
+
+use super::{Draft, Preparer, add_related};
+use crate::catalog::TableUseDraft;
+use crate::change::{Change, RowsChange};
+use crate::keys::{self, Keys};
+
+impl Preparer {
+    pub(super) fn prepare_rows(&self, mut item: RowsItem, format: &Arc<FormatDescription>, draft: &mut Draft) {
+        let before = item.maps.len();
+        item.maps.retain(|(_, map)| {
+            !self.is_reserved(&map.db) && self.filter.accepts_table(&map.db, &map.table).accepted
+        });
+        if item.maps.len() < before {
+            let maps = &item.maps;
+            item.events.retain(|(_, event)| maps.iter().any(|(_, map)| map.table_id == event.table_id));
+        }
+        if item.events.is_empty() {
+            return;
+        }
+        let databases: SmallVec<[Bytes; 1]> = item.maps.iter().map(|(_, map)| self.target_database(&map.db)).collect();
+        let mut row_count = 0;
+        for ((_, map), database) in item.maps.iter().zip(&databases) {
+            let mut events = item.events.iter().filter(|(_, event)| event.table_id == map.table_id).peekable();
+            if events.peek().is_none() {
+                continue;
+            }
+            let (name, info) = self.catalog.table(database, &map.table);
+            let mut hashes = Some(Keys::new());
+            for (_, event) in events {
+                row_count += event.row_images(map).count();
+                if let (Some(found), Some(info)) = (&mut hashes, &info)
+                    && info.is_transactional
+                    && keys::of_rows(info, map, event, found).is_none()
+                {
+                    hashes = None;
+                }
+            }
+            let keyed = info.as_ref().is_some_and(|info| info.is_transactional && info.has_plain_keys());
+            let access = hashes.filter(|_| keyed).map_or(Access::Whole, Access::Keys);
+            let first = draft.tables.len();
+            draft.add_table(TableUseDraft { name, access, info, is_written: true });
+            add_related(&self.catalog, draft, first);
+        }
+        draft.changes.push(Change::Rows(Box::new(RowsChange { format: format.clone(), item, databases, row_count })));
+    }
+}

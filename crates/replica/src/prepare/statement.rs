@@ -1,0 +1,360 @@
+//! Statements: judged by source names, renamed, and reduced to what a worker and the scheduler must know.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tributary_binlog::{DuplicateHandling, Header, LoadDataItem, QueryEvent, StatementItem, UserVar, UserVarValue};
+use tributary_rules::Decision;
+use tributary_schedule::{Access, Scope};
+use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
+
+use super::{Draft, Place, Preparer, add_related};
+use crate::catalog::TableUseDraft;
+use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
+use crate::context::Context;
+use crate::error::{StopReason, number};
+use crate::keys::{self, GeneratedIds};
+use crate::status;
+
+/// Sessions kept for sharing; call-centre traffic has one or two per program.
+const CONTEXTS_MAX: usize = 8;
+
+/// What the events before a statement give it.
+struct Given {
+    insert_id: Option<u64>,
+    last_insert_id: Option<u64>,
+    rand: Option<(u64, u64)>,
+    user_vars: Vec<UserVar>,
+}
+
+/// What is left of a statement after filter and rename.
+struct Renamed {
+    text: Bytes,
+    database: Bytes,
+    kind: StatementKind,
+    is_joinable: bool,
+}
+
+impl Preparer {
+    pub(super) fn prepare_statement(
+        &mut self,
+        item: StatementItem,
+        server_id: u32,
+        draft: &mut Draft,
+        place: &Place<'_>,
+    ) -> Result<(), StopReason> {
+        let StatementItem { header, query, insert_id, last_insert_id, rand, user_vars } = item;
+        let given = Given { insert_id, last_insert_id, rand, user_vars };
+        if let Some(change) = self.change(&header, &query, given, server_id, draft, place)? {
+            draft.changes.push(Change::Statement(Box::new(change)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn prepare_load(
+        &mut self,
+        item: LoadDataItem,
+        server_id: u32,
+        draft: &mut Draft,
+        place: &Place<'_>,
+    ) -> Result<(), StopReason> {
+        let LoadDataItem { header, blocks, query, fn_start, fn_end, duplicates, insert_id, last_insert_id, rand, user_vars } = item;
+        let given = Given { insert_id, last_insert_id, rand, user_vars };
+        let Some(mut statement) = self.change(&header, &query, given, server_id, draft, place)? else {
+            return Ok(());
+        };
+        // The clause stands before every name that can be renamed, so its place in the text is unchanged.
+        let (Some(before), Some(after)) = (statement.text.get(..fn_start), statement.text.get(fn_end..))
+        else {
+            return Err(place.stop(number::RELAY_READ_FAILURE, "LOAD DATA names its file outside its own text"));
+        };
+        let keyword: &[u8] = match duplicates {
+            DuplicateHandling::Replace => b" REPLACE",
+            DuplicateHandling::Ignore => b" IGNORE",
+            DuplicateHandling::Error => b"",
+        };
+        let text = [before, b" LOCAL INFILE 'from-source'", keyword, b" INTO", after].concat();
+        statement.text = text.into();
+        draft.is_alone = true;
+        draft.changes.push(Change::Load(Box::new(LoadChange { statement, blocks })));
+        Ok(())
+    }
+
+    /// The change that a Query event makes; `None` when it is filtered or left out.
+    fn change(
+        &mut self,
+        header: &Header,
+        query: &QueryEvent,
+        given: Given,
+        server_id: u32,
+        draft: &mut Draft,
+        place: &Place<'_>,
+    ) -> Result<Option<StatementChange>, StopReason> {
+        let client = query.status.charset.map_or(0, |charset| charset.client);
+        let dialect = Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1);
+        let mut statement = sql::parse(&query.query, &dialect)
+            .map_err(|error| place.stop(number::REPLICA_FATAL, format!("cannot read the statement: {error}: {}", excerpt(&query.query))))?;
+        statement.note_updated_tables(query.status.table_map_for_update.unwrap_or(0));
+        let thread = (server_id, query.thread_id);
+        let is_temporary = self.note_temporary(&statement, query, thread);
+        if !is_temporary && !self.is_wanted(&statement, query, place)? {
+            return Ok(None);
+        }
+        let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else { return Ok(None) };
+        self.check_collations(&given, place)?;
+        let context = self.context(query, renamed.database.clone());
+        let ids = GeneratedIds { first: given.insert_id, step: context.auto_increment_step() };
+        let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, draft);
+        if is_temporary {
+            draft.is_alone = true;
+            draft.is_pinned = true;
+        }
+        if query.error_code != 0 {
+            draft.is_alone = true;
+        }
+        let wants_thread = is_temporary || header.is_thread_specific() || calls_connection_id(&query.query);
+        let identity = wants_thread.then_some(ThreadIdentity { server_id, thread_id: query.thread_id });
+        let table = statement.changed_tables().next();
+        Ok(Some(StatementChange {
+            table: table.map(|table| (self.table_database(query, table), Bytes::copy_from_slice(&table.table))),
+            text: renamed.text,
+            kind: renamed.kind,
+            context,
+            timestamp: (header.timestamp, query.status.microseconds),
+            insert_id: given.insert_id,
+            inputs: statement_inputs(given, identity),
+            expected_error: query.error_code,
+            is_joinable: renamed.is_joinable,
+            may_generate_id,
+        }))
+    }
+
+    /// Whether the statement is applied at all.
+    fn is_wanted(&self, statement: &sql::Statement<'_>, query: &QueryEvent, place: &Place<'_>) -> Result<bool, StopReason> {
+        match statement.kind {
+            StatementKind::Begin | StatementKind::Commit | StatementKind::Empty => return Ok(false),
+            StatementKind::Account | StatementKind::Housekeeping => return Ok(self.leave_out()),
+            StatementKind::CreateEvent | StatementKind::AlterEvent | StatementKind::DropEvent => return Ok(self.leave_out()),
+            StatementKind::Install | StatementKind::Use | StatementKind::LockTables | StatementKind::Xa(_) => {
+                let what = format!("a {:?} statement is not applied to the target: {}", statement.kind, excerpt(&query.query));
+                return Err(place.stop(number::REPLICA_FATAL, what));
+            }
+            _ => {}
+        }
+        let changes_reserved = |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
+        if statement.changed_tables().any(changes_reserved) || statement.databases.iter().any(|d| self.is_reserved(&d.name)) {
+            return Ok(self.leave_out());
+        }
+        match self.filter.decide(&query.db, statement) {
+            Decision::Apply | Decision::Subset => Ok(true),
+            Decision::Ignore { .. } => Ok(false),
+            Decision::Mixed { applied, ignored } => Err(place.stop(
+                number::REPLICA_FATAL,
+                format!(
+                    "the statement changes {applied}, which is replicated, and {ignored}, which is not; it cannot be taken \
+                     apart. Replicate both or neither, or have the source log it as rows: {}",
+                    excerpt(&query.query)
+                ),
+            )),
+        }
+    }
+
+    /// Counts a statement that is never applied.
+    fn leave_out(&self) -> bool {
+        status::add(&self.counters.statements_left_out, 1);
+        false
+    }
+
+    fn rename(
+        &self,
+        header: &Header,
+        query: &QueryEvent,
+        statement: &sql::Statement<'_>,
+        is_temporary: bool,
+        place: &Place<'_>,
+    ) -> Result<Option<Renamed>, StopReason> {
+        let refused = |error: sql::RenameError| place.stop(number::REPLICA_FATAL, format!("{error}: {}", excerpt(&query.query)));
+        let map = |name: &[u8]| self.rewrite.is_mapped(name).then(|| self.rewrite.target_name(name).to_vec());
+        let keep = |table: &TableRef<'_>| {
+            self.filter.accepts_table(table.db.as_deref().unwrap_or(&query.db), &table.table).accepted
+        };
+        let database = if header.suppresses_use() { Bytes::new() } else { self.target_database(&query.db) };
+        let is_list = !is_temporary && !self.filter.is_empty() && statement.list_parts().next().is_some();
+        let kept = if is_list { sql::keep_tables(&query.query, statement, &keep).map_err(refused)? } else { Some(Cow::Borrowed(&query.query[..])) };
+        let Some(kept) = kept else { return Ok(None) };
+        let (kind, is_joinable) = (statement.kind, statement.is_joinable);
+        let text = match kept {
+            Cow::Borrowed(_) => match sql::rename(&query.query, statement, &map).map_err(refused)? {
+                Cow::Borrowed(_) => query.query.clone(),
+                Cow::Owned(text) => text.into(),
+            },
+            // Places in the text have moved: read it once more.
+            Cow::Owned(text) => {
+                let again = sql::parse(&text, statement.dialect()).map_err(|error| place.stop(number::REPLICA_FATAL, error))?;
+                sql::rename(&text, &again, &map).map_err(refused)?.into_owned().into()
+            }
+        };
+        Ok(Some(Renamed { text, database, kind, is_joinable }))
+    }
+
+    fn check_collations(&self, given: &Given, place: &Place<'_>) -> Result<(), StopReason> {
+        for variable in &given.user_vars {
+            if let Some(UserVarValue::String { collation, .. }) = &variable.value
+                && self.collations.get(*collation).is_none()
+            {
+                let name = String::from_utf8_lossy(&variable.name).into_owned();
+                let what = format!("the user variable @{name} has collation {collation}, which the target does not know");
+                return Err(place.stop(number::REPLICA_FATAL, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn context(&mut self, query: &QueryEvent, database: Bytes) -> Arc<Context> {
+        if let Some(known) = self.contexts.iter().find(|known| known.is_of(query, &database, self.known_flags)) {
+            return known.clone();
+        }
+        let context = Arc::new(Context::new(&query.status, database, self.known_flags));
+        if self.contexts.len() == CONTEXTS_MAX {
+            self.contexts.remove(0);
+        }
+        self.contexts.push(context.clone());
+        context
+    }
+
+    /// The target's name of the database a table lies in.
+    fn table_database(&self, query: &QueryEvent, table: &TableRef<'_>) -> Bytes {
+        match &table.db {
+            Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
+            None => self.target_database(&query.db),
+        }
+    }
+
+    /// Keeps the list of open temporary tables. True when the statement belongs to a session that has one.
+    fn note_temporary(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent, thread: (u32, u32)) -> bool {
+        let names = || {
+            let database = |table: &TableRef<'_>| table.db.as_deref().map_or_else(|| query.db.clone(), Bytes::copy_from_slice);
+            statement.changed_tables().map(move |table| (database(table), Bytes::copy_from_slice(&table.table))).collect::<Vec<_>>()
+        };
+        match statement.kind {
+            StatementKind::CreateTable { temporary: true, .. } => {
+                self.temporary.entry(thread).or_default().extend(names());
+                true
+            }
+            StatementKind::DropTable { temporary, .. } if temporary || self.temporary.contains_key(&thread) => {
+                let Some(open) = self.temporary.get_mut(&thread) else { return temporary };
+                names().iter().for_each(|name| {
+                    open.remove(name);
+                });
+                if open.is_empty() {
+                    self.temporary.remove(&thread);
+                }
+                true
+            }
+            _ => self.temporary.contains_key(&thread),
+        }
+    }
+
+    /// Adds what the statement touches to the group's footprint. Returns whether it may take an automatic id.
+    fn add_footprint<'a>(
+        &self,
+        statement: &sql::Statement<'a>,
+        query: &'a QueryEvent,
+        dialect: &Dialect,
+        ids: GeneratedIds,
+        draft: &mut Draft,
+    ) -> bool {
+        use StatementKind::{Delete, Insert, Replace, Update};
+        let default_database = self.catalog.database(&self.target_database(&query.db));
+        let is_plain = matches!(statement.kind, Insert | Replace | Update | Delete);
+        if !is_plain {
+            draft.is_alone = true;
+        }
+        if !statement.calls.is_empty() || statement.uncertain.is_some() {
+            draft.widen(Scope::Database(default_database));
+        }
+        if statement.kind.is_ddl() {
+            self.add_definition(statement, query, draft);
+        } else if statement.tables.is_empty() {
+            draft.widen(Scope::Database(default_database));
+        }
+        let mut may_generate_id = !is_plain;
+        let first = draft.tables.len();
+        for table in &statement.tables {
+            let database = self.table_database(query, table);
+            let (name, info) = self.catalog.table(&database, &table.table);
+            let is_written = table.access != sql::Access::Read;
+            if info.as_ref().is_none_or(|info| info.auto_increment().is_some() || info.has_triggers) {
+                may_generate_id |= matches!(statement.kind, Insert | Replace) || info.as_ref().is_none_or(|info| info.has_triggers);
+            }
+            if is_written && info.as_ref().is_some_and(|info| info.has_triggers) {
+                draft.widen(Scope::Database(name.database));
+            }
+            let access = match &info {
+                _ if !is_written => Access::Read,
+                Some(info) if is_plain && info.is_transactional && statement.tables.len() == 1 => {
+                    sql::recognise(&query.query, statement, dialect)
+                        .and_then(|rows| keys::of_statement(info, &rows, ids))
+                        .map_or(Access::Whole, Access::Keys)
+                }
+                _ => Access::Whole,
+            };
+            draft.add_table(TableUseDraft { name, access, info, is_written });
+        }
+        add_related(&self.catalog, draft, first);
+        may_generate_id
+    }
+
+    /// Notes what must be read again from the target after DDL, and how far the statement reaches.
+    fn add_definition(&self, statement: &sql::Statement<'_>, query: &QueryEvent, draft: &mut Draft) {
+        use StatementKind::{AlterTable, CreateIndex, CreateTable, CreateTrigger, DropIndex, DropTable, DropTrigger, RenameTable, TruncateTable};
+        draft.is_alone = true;
+        match statement.kind {
+            CreateTable { .. } | AlterTable | DropTable { .. } | RenameTable | CreateIndex | DropIndex | CreateTrigger => {
+                let tables = statement.tables.iter();
+                draft.defined_tables.extend(tables.map(|table| (self.table_database(query, table), Bytes::copy_from_slice(&table.table))));
+                if statement.kind == CreateTrigger {
+                    draft.widen(Scope::Database(self.catalog.database(&self.target_database(&query.db))));
+                }
+            }
+            TruncateTable => {}
+            DropTrigger => self.define_database(&self.target_database(&query.db), draft),
+            _ => {
+                let named: Vec<Bytes> = statement.databases.iter().map(|d| Bytes::copy_from_slice(self.rewrite.target_name(&d.name))).collect();
+                if named.is_empty() {
+                    self.define_database(&self.target_database(&query.db), draft);
+                    let elsewhere = statement.changed_tables().filter(|table| table.db.is_some());
+                    elsewhere.for_each(|table| self.define_database(&self.table_database(query, table), draft));
+                }
+                named.iter().for_each(|database| self.define_database(database, draft));
+            }
+        }
+    }
+
+    fn define_database(&self, database: &Bytes, draft: &mut Draft) {
+        draft.widen(Scope::Database(self.catalog.database(database)));
+        draft.defined_databases.push(database.clone());
+    }
+}
+
+fn statement_inputs(given: Given, thread: Option<ThreadIdentity>) -> Option<Box<Inputs>> {
+    let Given { last_insert_id, rand: rand_seeds, user_vars, .. } = given;
+    let is_empty = last_insert_id.is_none() && rand_seeds.is_none() && user_vars.is_empty() && thread.is_none();
+    (!is_empty).then(|| Box::new(Inputs { last_insert_id, rand_seeds, user_vars, thread }))
+}
+
+/// Whether the text may ask for its session's number, which the source's thread id stands in for.
+fn calls_connection_id(text: &[u8]) -> bool {
+    const NAME: &[u8] = b"connection_id";
+    let ends_in_name = |end: usize| text[..end].trim_ascii_end().len().checked_sub(NAME.len()).is_some_and(|start| text[start..start + NAME.len()].eq_ignore_ascii_case(NAME));
+    text.iter().enumerate().any(|(index, byte)| *byte == b'(' && ends_in_name(index))
+}
+
+/// The beginning of a statement for a message.
+fn excerpt(text: &[u8]) -> String {
+    const LENGTH_MAX: usize = 200;
+    let cut = &text[..text.len().min(LENGTH_MAX)];
+    let more = if text.len() > LENGTH_MAX { "..." } else { "" };
+    format!("`{}{more}`", String::from_utf8_lossy(cut))
+}

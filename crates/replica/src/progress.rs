@@ -1,0 +1,219 @@
+//! How far one connection has come on the target, and the text that saves it together with the data.
+//!
+//! Every worker has its own row per connection, so that workers never wait for each other's row lock. A row says: every
+//! group up to here is committed (the low-water mark), and of the later ones these are too (this worker's `done`).
+//! A saved row never claims a group that is not committed with it or before it. After a restart the newest low-water
+//! mark and the union of all `done` sets tell exactly what is on the target.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::Write as _;
+use std::sync::Mutex;
+
+use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tributary_schedule::{GroupSeq, WorkerId};
+
+use crate::change::GroupLabel;
+use crate::context::quote_text;
+
+/// A place to resume from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// How many groups lie before it, counted from the connection's first start.
+    pub(crate) seq: GroupSeq,
+    pub(crate) coordinates: Coordinates,
+    pub(crate) gtid_pos: GtidPos,
+}
+
+/// The groups of one connection between the low-water mark and the newest received.
+///
+/// Invariant: `labels[i]` belongs to the group `low_water.seq + 1 + i`; no set in `done` holds a group at or below the
+/// low-water mark.
+#[derive(Debug)]
+struct Inner {
+    low_water: Position,
+    labels: VecDeque<GroupLabel>,
+    done: Vec<BTreeSet<GroupSeq>>,
+}
+
+/// Shared by the applier, which moves it, and the workers, which write it down.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    connection: String,
+    schema: String,
+    inner: Mutex<Inner>,
+}
+
+impl Progress {
+    pub(crate) fn new(schema: &str, connection: &str, low_water: Position, workers: usize) -> Self {
+        Self {
+            connection: connection.to_owned(),
+            schema: schema.to_owned(),
+            inner: Mutex::new(Inner { low_water, labels: VecDeque::new(), done: vec![BTreeSet::new(); workers] }),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // A panic while the lock was held cannot leave the numbers half changed in a way that matters more than it.
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A group was received; its seq is the next.
+    pub(crate) fn received(&self, label: GroupLabel) {
+        self.lock().labels.push_back(label);
+    }
+
+    /// Every group up to `seq` is committed.
+    pub(crate) fn advance(&self, seq: GroupSeq) {
+        let mut inner = self.lock();
+        while inner.low_water.seq < seq {
+            let Some(label) = inner.labels.pop_front() else { break };
+            inner.low_water.seq.0 += 1;
+            inner.low_water.coordinates = label.end;
+            if let Some(gtid) = label.gtid {
+                inner.low_water.gtid_pos.advance(gtid);
+            }
+        }
+        for done in &mut inner.done {
+            *done = done.split_off(&GroupSeq(seq.0 + 1));
+        }
+    }
+
+    /// The stream moved on without a group (a new file, a checkpoint). Counts only when nothing is open.
+    pub(crate) fn moved(&self, coordinates: &Coordinates) {
+        let mut inner = self.lock();
+        if inner.labels.is_empty() {
+            inner.low_water.coordinates = coordinates.clone();
+        }
+    }
+
+    /// The GTID position of the low-water mark, as the source knows it; counts only where nothing is known yet.
+    pub(crate) fn starts_at(&self, gtid_pos: GtidPos) {
+        let mut inner = self.lock();
+        if inner.low_water.gtid_pos.is_empty() {
+            inner.low_water.gtid_pos = gtid_pos;
+        }
+    }
+
+    /// The worker has committed these groups.
+    pub(crate) fn committed(&self, worker: WorkerId, groups: &[GroupSeq]) {
+        let mut inner = self.lock();
+        let low_water = inner.low_water.seq;
+        if let Some(done) = inner.done.get_mut(usize::from(worker.0)) {
+            done.extend(groups.iter().filter(|seq| **seq > low_water));
+        }
+    }
+
+    pub(crate) fn low_water(&self) -> Position {
+        self.lock().low_water.clone()
+    }
+
+    /// The timestamp of the oldest group that is not committed, and how many there are.
+    pub(crate) fn oldest_open(&self) -> Option<(u32, usize)> {
+        let inner = self.lock();
+        inner.labels.front().map(|label| (label.timestamp, inner.labels.len()))
+    }
+
+    /// Appends the statement that saves this worker's row as it will be once `groups` are committed.
+    ///
+    /// Plain ASCII that means the same under every `sql_mode` and character set.
+    pub(crate) fn render_mark(&self, worker: WorkerId, groups: &[GroupSeq], out: &mut Vec<u8>) {
+        let inner = self.lock();
+        let done = inner.done_with(worker, groups);
+        let position = &inner.low_water;
+        let _ = write!(out, "UPDATE `{}`.position SET low_water={},log_file=", self.schema, position.seq);
+        quote_text(position.coordinates.file.as_bytes(), out);
+        let _ = write!(out, ",log_offset={},gtid_pos=", position.coordinates.offset);
+        quote_text(position.gtid_pos.to_string().as_bytes(), out);
+        out.extend_from_slice(b",done=");
+        quote_text(done.to_string().as_bytes(), out);
+        out.extend_from_slice(b" WHERE connection=");
+        quote_text(self.connection.as_bytes(), out);
+        let _ = write!(out, " AND slot={}", worker.0);
+    }
+}
+
+impl Inner {
+    /// The worker's groups above the low-water mark, with `groups`, as GTIDs.
+    fn done_with(&self, worker: WorkerId, groups: &[GroupSeq]) -> GtidSet {
+        let own = self.done.get(usize::from(worker.0)).into_iter().flatten();
+        let mut set = GtidSet::default();
+        for seq in own.chain(groups).filter(|seq| **seq > self.low_water.seq) {
+            let index = usize::try_from(seq.0 - self.low_water.seq.0 - 1).unwrap_or(usize::MAX);
+            if let Some(gtid) = self.labels.get(index).and_then(|label| label.gtid) {
+                set.insert(gtid);
+            }
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tributary_binlog::Gtid;
+
+    fn progress() -> Progress {
+        let start = Position {
+            seq: GroupSeq(10),
+            coordinates: Coordinates { file: "b.000001".into(), offset: 4 },
+            gtid_pos: GtidPos::default(),
+        };
+        let progress = Progress::new("tributary", "m1", start, 2);
+        for sequence in 11..=14_u64 {
+            progress.received(GroupLabel {
+                gtid: Some(Gtid { domain: 0, server: 1, sequence }),
+                end: Coordinates { file: "b.000001".into(), offset: sequence * 100 },
+                timestamp: 7,
+            });
+        }
+        progress
+    }
+
+    fn mark(progress: &Progress, worker: u16, groups: &[u64]) -> String {
+        let mut out = Vec::new();
+        let groups: Vec<GroupSeq> = groups.iter().copied().map(GroupSeq).collect();
+        progress.render_mark(WorkerId(worker), &groups, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn hex(text: &str) -> String {
+        let mut out = Vec::new();
+        quote_text(text.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_mark_claims_what_is_committed_and_nothing_more() {
+        let progress = progress();
+        let text = mark(&progress, 1, &[12, 14]);
+        assert!(text.contains("low_water=10,"), "{text}");
+        let set: GtidSet = "0-1:12.14".parse().unwrap();
+        assert!(text.contains(&hex(&set.to_string())), "{text}");
+        progress.committed(WorkerId(1), &[GroupSeq(12), GroupSeq(14)]);
+        let other = mark(&progress, 0, &[11]);
+        assert!(!other.contains(&hex(&set.to_string())), "a worker writes down only its own groups: {other}");
+    }
+
+    #[test]
+    fn the_low_water_mark_takes_coordinates_and_gtid_along() {
+        let progress = progress();
+        progress.committed(WorkerId(0), &[GroupSeq(11), GroupSeq(12)]);
+        progress.advance(GroupSeq(12));
+        let position = progress.low_water();
+        assert_eq!((position.seq, position.coordinates.offset), (GroupSeq(12), 1200));
+        assert_eq!(position.gtid_pos.to_string(), "0-1-12");
+        assert!(mark(&progress, 0, &[]).contains("done=X''"), "groups below the mark are no longer listed");
+        assert_eq!(progress.oldest_open(), Some((7, 2)));
+    }
+
+    #[test]
+    fn a_move_without_a_group_waits_for_open_groups() {
+        let progress = progress();
+        let next = Coordinates { file: "b.000002".into(), offset: 4 };
+        progress.moved(&next);
+        assert_eq!(progress.low_water().coordinates.offset, 4, "groups are open: the file is not finished yet");
+        progress.advance(GroupSeq(14));
+        progress.moved(&next);
+        assert_eq!(progress.low_water().coordinates, next);
+    }
+}

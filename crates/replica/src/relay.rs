@@ -1,0 +1,103 @@
+//! The relay queue: how much of one connection may be in memory between source and workers.
+//!
+//! A group takes room for its events and keeps it until it is committed and dropped. When there is no room, the source
+//! task stops reading its socket, which is what slows the source's dump thread down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Room is counted in blocks of this many bytes; a group takes at least one.
+const BLOCK_BYTES: usize = 256;
+
+/// The bounds of one connection's relay queue.
+#[derive(Debug, Clone)]
+pub(crate) struct RelayQueue {
+    groups: Arc<Semaphore>,
+    blocks: Arc<Semaphore>,
+    blocks_max: u32,
+    used: Arc<Used>,
+}
+
+/// What is in the queue now.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    pub(crate) groups: AtomicUsize,
+    pub(crate) bytes: AtomicUsize,
+}
+
+/// Room that one group takes; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _group: OwnedSemaphorePermit,
+    _blocks: OwnedSemaphorePermit,
+    bytes: usize,
+    used: Arc<Used>,
+}
+
+impl RelayQueue {
+    pub(crate) fn new(groups_max: usize, bytes_max: usize) -> Self {
+        let limit = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
+        let blocks_max = (bytes_max / BLOCK_BYTES).clamp(1, limit);
+        Self {
+            groups: Arc::new(Semaphore::new(groups_max.clamp(1, limit))),
+            blocks: Arc::new(Semaphore::new(blocks_max)),
+            blocks_max: u32::try_from(blocks_max).unwrap_or(u32::MAX),
+            used: Arc::default(),
+        }
+    }
+
+    pub(crate) fn used(&self) -> Arc<Used> {
+        self.used.clone()
+    }
+
+    /// Waits for room. A group larger than the whole queue waits until the queue is empty and takes all of it.
+    ///
+    /// Cancel-safe. `None` only when the queue has been closed, which nothing does while a source task runs.
+    pub(crate) async fn admit(&self, bytes: usize) -> Option<Permit> {
+        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX).clamp(1, self.blocks_max);
+        let group = self.groups.clone().acquire_owned().await.ok()?;
+        let blocks = self.blocks.clone().acquire_many_owned(blocks).await.ok()?;
+        self.used.groups.fetch_add(1, Ordering::Relaxed);
+        self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(Permit { _group: group, _blocks: blocks, bytes, used: self.used.clone() })
+    }
+
+    /// Like [`Self::admit`], but only if there is room at once.
+    pub(crate) fn try_admit(&self, bytes: usize) -> Option<Permit> {
+        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX).clamp(1, self.blocks_max);
+        let group = self.groups.clone().try_acquire_owned().ok()?;
+        let blocks = self.blocks.clone().try_acquire_many_owned(blocks).ok()?;
+        self.used.groups.fetch_add(1, Ordering::Relaxed);
+        self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(Permit { _group: group, _blocks: blocks, bytes, used: self.used.clone() })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.used.groups.fetch_sub(1, Ordering::Relaxed);
+        self.used.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_waits_and_an_oversized_group_takes_all() {
+        let queue = RelayQueue::new(2, 1024);
+        let first = queue.admit(100).await.unwrap();
+        assert!(queue.try_admit(5000).is_none(), "an oversized group waits for an empty queue");
+        let second = queue.try_admit(700).unwrap();
+        assert!(queue.try_admit(1).is_none(), "no third group");
+        assert_eq!(queue.used().bytes.load(Ordering::Relaxed), 800);
+        drop((first, second));
+        let all = queue.try_admit(5000).unwrap();
+        assert!(queue.try_admit(1).is_none());
+        drop(all);
+        assert_eq!(queue.used().groups.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,255 @@
+//! The engine's face to the program around it: start, watch, stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::applier::ApplierEnd;
+use crate::config::{ConnectionOptions, Options};
+use crate::error::StartError;
+use crate::relay::Used;
+use crate::session::Session;
+use crate::status::{
+    self, ConnectionCounters, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status, TargetStatus,
+};
+use crate::worker::ConnectionShared;
+
+/// Pause between attempts to reach the target again; doubles up to [`TARGET_RETRY_MAX`].
+const TARGET_RETRY_MIN: Duration = Duration::from_millis(500);
+
+/// Longest pause between attempts to reach the target again.
+const TARGET_RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// A connection as status sees it, across lives of the target.
+#[derive(Debug)]
+pub(crate) struct ConnectionView {
+    pub(crate) options: ConnectionOptions,
+    pub(crate) counters: Arc<ConnectionCounters>,
+    current: Mutex<Option<(Arc<ConnectionShared>, Arc<Used>)>>,
+}
+
+impl ConnectionView {
+    fn new(options: ConnectionOptions) -> Self {
+        Self { options, counters: Arc::new(ConnectionCounters::new()), current: Mutex::new(None) }
+    }
+
+    /// The connection has begun a new life.
+    pub(crate) fn attach(&self, shared: Arc<ConnectionShared>, used: Arc<Used>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((shared, used));
+    }
+
+    /// Whether an error has stopped it for good.
+    pub(crate) fn has_stopped(&self) -> bool {
+        let state = self.counters.state();
+        state.sql_state == SqlState::Stopped || (state.io_state == IoState::Stopped && state.io_error.is_some())
+    }
+
+    fn status(&self) -> ConnectionStatus {
+        let state = self.counters.state();
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let position = current.as_ref().map(|(shared, _)| shared.progress.low_water());
+        let oldest = current.as_ref().and_then(|(shared, _)| shared.progress.oldest_open());
+        let count = status::count;
+        let counters = &self.counters;
+        ConnectionStatus {
+            name: self.options.name.clone(),
+            source: self.options.source.address.to_string(),
+            io_state: state.io_state,
+            sql_state: state.sql_state,
+            executed: position.as_ref().map_or_else(
+                || CoordinatesStatus { file: String::new(), offset: 0 },
+                |position| CoordinatesStatus { file: position.coordinates.file.to_string(), offset: position.coordinates.offset },
+            ),
+            gtid: position.map_or_else(String::new, |position| position.gtid_pos.to_string()),
+            read: state.read,
+            groups_applied: count(&counters.groups_applied),
+            statements_applied: count(&counters.statements_applied),
+            rows_applied: count(&counters.rows_applied),
+            groups_ignored: count(&counters.groups_ignored),
+            skipped: count(&counters.skipped),
+            retried: count(&counters.retried),
+            statements_left_out: count(&counters.statements_left_out),
+            heartbeats: count(&counters.heartbeats),
+            seconds_behind: status::seconds_behind(
+                state.io_state,
+                oldest.map(|(timestamp, _)| timestamp),
+                state.clock_difference,
+                status::now_seconds(),
+            ),
+            last_error: state.sql_error.or(state.io_error),
+            queue_groups: current.as_ref().map_or(0, |(_, used)| used.groups.load(Ordering::Relaxed)),
+            queue_bytes: current.as_ref().map_or(0, |(_, used)| used.bytes.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    started: Instant,
+    target: Mutex<TargetStatus>,
+    connections: Vec<Arc<ConnectionView>>,
+}
+
+impl Shared {
+    fn set_target(&self, state: &'static str, error: Option<ErrorStatus>) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = TargetStatus { state, last_error: error };
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            target: self.target.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            connections: self.connections.iter().map(|view| view.status()).collect(),
+        }
+    }
+}
+
+/// A running engine.
+///
+/// Dropping it ends it at once, as a crash would: what is committed on the target is safe, and the next start goes on
+/// from there. [`Replicator::stop`] ends it at group boundaries.
+#[derive(Debug)]
+pub struct Replicator {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    stop_timeout: Duration,
+    task: JoinHandle<()>,
+    has_ended: Arc<AtomicBool>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone)]
+pub struct StopReport {
+    /// Every connection was at a group boundary with its position saved before the deadline.
+    pub is_clean: bool,
+    /// The last state of everything.
+    pub status: Status,
+}
+
+impl Replicator {
+    /// Logs in on the target, checks it, and starts all connections.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, is not fit, or is held by another engine, or when a connection has no position to
+    /// start from. Sources that cannot be reached are no error here: their connections keep trying.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        check(&options)?;
+        let connections = options.connections.iter().cloned().map(ConnectionView::new).map(Arc::new).collect();
+        let shared = Arc::new(Shared { started: Instant::now(), target: Mutex::default(), connections });
+        shared.set_target("connecting", None);
+        let session = Session::open(&options, &shared.connections).await?;
+        let (stop, stopped) = watch::channel(false);
+        let stop_timeout = options.apply.stop_timeout;
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(supervise(options, shared.clone(), session, stopped, has_ended.clone()));
+        Ok(Self { shared, stop, stop_timeout, task, has_ended })
+    }
+
+    /// What everything is doing now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// A handle that tells the status from anywhere, as long as the engine lives.
+    #[must_use]
+    pub fn status_handle(&self) -> StatusHandle {
+        StatusHandle { shared: self.shared.clone() }
+    }
+
+    /// Resolves when every connection has been stopped by an error. Cancel-safe.
+    pub async fn wait_all_stopped(&self) {
+        const POLL: Duration = Duration::from_millis(200);
+        while !self.has_ended.load(Ordering::Acquire) && !self.shared.connections.iter().all(|view| view.has_stopped()) {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Stops reading, lets what is under way end, saves positions. What has not ended by the deadline
+    /// (`stop_timeout`) is cut off; transactional changes are rolled back by that.
+    pub async fn stop(mut self) -> StopReport {
+        self.stop.send_replace(true);
+        let is_clean = tokio::time::timeout(self.stop_timeout, &mut self.task).await.is_ok();
+        StopReport { is_clean, status: self.shared.status() }
+    }
+}
+
+impl Drop for Replicator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Tells the status of an engine.
+#[derive(Debug, Clone)]
+pub struct StatusHandle {
+    shared: Arc<Shared>,
+}
+
+impl StatusHandle {
+    /// What everything is doing now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+}
+
+fn check(options: &Options) -> Result<(), StartError> {
+    let mut names = std::collections::HashSet::new();
+    for connection in &options.connections {
+        if !names.insert(&connection.name) {
+            return Err(StartError::Config(format!("two connections are named {}", connection.name)));
+        }
+        if connection.rewrite.target_name(options.target.schema.as_bytes()) == options.target.schema.as_bytes()
+            && connection.rewrite.pairs().any(|(_, to)| to == options.target.schema)
+        {
+            return Err(StartError::Config(format!("connection {}: the database {} is the engine's own", connection.name, options.target.schema)));
+        }
+    }
+    if options.target.schema.is_empty() || !options.target.schema.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(StartError::Config(format!("schema '{}': letters, digits and _ are allowed", options.target.schema)));
+    }
+    Ok(())
+}
+
+/// Lives with the target, again and again, until told to stop.
+async fn supervise(options: Options, shared: Arc<Shared>, first: Session, stop: watch::Receiver<bool>, has_ended: Arc<AtomicBool>) {
+    let mut session = Some(first);
+    let mut pause = TARGET_RETRY_MIN;
+    loop {
+        if let Some(current) = session.take() {
+            shared.set_target("running", None);
+            match current.run(&options, stop.clone()).await {
+                ApplierEnd::Stopped => break,
+                ApplierEnd::TargetLost(error) => {
+                    tracing::warn!(%error, "target lost");
+                    let number = crate::error::client_error_number(&error);
+                    shared.set_target("connecting", Some(ErrorStatus { number, message: error.to_string() }));
+                }
+            }
+            pause = TARGET_RETRY_MIN;
+        }
+        let mut told = stop.clone();
+        tokio::select! {
+            biased;
+            _ = told.wait_for(|stop| *stop) => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(TARGET_RETRY_MAX);
+        match Session::open(&options, &shared.connections).await {
+            Ok(next) => session = Some(next),
+            Err(error) => {
+                tracing::warn!("{error}");
+                shared.set_target("connecting", Some(ErrorStatus { number: crate::error::number::CANNOT_CONNECT, message: error.to_string() }));
+            }
+        }
+    }
+    for view in &shared.connections {
+        view.counters.update(|state| (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped));
+    }
+    has_ended.store(true, Ordering::Release);
+}

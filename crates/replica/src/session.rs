@@ -1,0 +1,285 @@
+//! One life with the target: log in, check, load, run until told to stop or until the target is lost.
+//!
+//! When the target goes away, everything in memory is dropped and the next life begins from the saved positions: they
+//! alone say what is on the target.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tributary_client::{Client, Error as ClientError};
+use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
+
+use crate::applier::{Applier, ApplierEnd, ApplierParts};
+use crate::catalog::{self, Catalog};
+use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
+use crate::context::{Collations, known_flags};
+use crate::error::StartError;
+use crate::positions::{self, Saved};
+use crate::preflight;
+use crate::prepare::Preparer;
+use crate::progress::{Position, Progress};
+use crate::relay::RelayQueue;
+use crate::replicator::ConnectionView;
+use crate::source::{ReadPosition, Source};
+use crate::worker::{ConnectionShared, Login, LoginSettings, Worker};
+
+/// Messages from source tasks that wait for the applier. Their groups are bounded by each connection's relay queue.
+const MESSAGES_MAX: usize = 64;
+
+/// Orders that wait for a worker: a run, and what is said about it.
+const ORDERS_MAX: usize = 16;
+
+/// How long the previous engine's leftovers may take to end.
+const LEFTOVERS_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest answer to the engine's own questions.
+const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The target, ready to be written to.
+pub(crate) struct Session {
+    login: Client,
+    workers: Vec<Login>,
+    catalog: Arc<Catalog>,
+    collations: Arc<Collations>,
+    /// Connections that take part, with where they stand.
+    connections: Vec<(Arc<ConnectionView>, Saved)>,
+}
+
+impl Session {
+    /// Logs in, checks the target, ends leftovers of an earlier engine, and reads positions and catalogue.
+    pub(crate) async fn open(options: &Options, views: &[Arc<ConnectionView>]) -> Result<Self, StartError> {
+        let lost = |source: ClientError| StartError::Target { address: options.target.login.address.to_string(), source };
+        let mut login = Client::connect(&options.target.login).await.map_err(lost)?;
+        login.set_reply_timeout(OWN_REPLY_TIMEOUT);
+        let facts = preflight::check(&mut login, options).await.map_err(lost)?;
+        facts.warnings.iter().for_each(|warning| tracing::warn!("target: {warning}"));
+        if !facts.faults.is_empty() {
+            return Err(StartError::Preflight(facts.faults));
+        }
+        if !facts.writes_binlog {
+            login.execute(b"SET SESSION sql_log_bin=0").await.or_else(ignore_denied).map_err(lost)?;
+        }
+        let schema = &options.target.schema;
+        positions::create_tables(&mut login, schema).await.map_err(lost)?;
+        hold_target(&mut login, schema).await?;
+        let collations = Arc::new(load_collations(&mut login).await.map_err(lost)?);
+        let settings = LoginSettings {
+            connect: options.target.login.clone(),
+            schema: schema.clone(),
+            collations: collations.clone(),
+            writes_binlog: facts.writes_binlog,
+        };
+        let mut workers = Vec::new();
+        for slot in 0..options.apply.workers.max(1) {
+            let mut worker = Login::open(&settings).await.map_err(lost)?;
+            end_leftover(&mut login, &mut worker.client, schema, slot).await?;
+            workers.push(worker);
+        }
+        let catalog = Arc::new(Catalog::default());
+        catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
+        let mut connections = Vec::new();
+        for view in views.iter().filter(|view| !view.has_stopped()) {
+            let saved = positions::load(&mut login, schema, &view.options.name).await.map_err(lost)?.map_err(StartError::Config)?;
+            let saved = match saved {
+                Some(saved) => saved,
+                None => first_start(&view.options)?,
+            };
+            // One row per worker, and one for the applier itself.
+            let rows = u16::try_from(workers.len() + 1).unwrap_or(u16::MAX);
+            positions::save_all(&mut login, schema, &view.options.name, &saved, rows).await.map_err(lost)?;
+            connections.push((view.clone(), saved));
+        }
+        Ok(Self { login, workers, catalog, collations, connections })
+    }
+
+    /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
+    pub(crate) async fn run(self, options: &Options, stop: watch::Receiver<bool>) -> ApplierEnd {
+        let (message_sender, messages) = mpsc::channel(MESSAGES_MAX);
+        let (report_sender, reports) = mpsc::channel(self.workers.len().max(1));
+        // Sources end with the session, which may be before the engine is told to stop.
+        let (end_sources, sources_end) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let worker_sessions = self.workers.iter().map(Login::connection_id).collect();
+        let mut orders = Vec::new();
+        for (slot, login) in self.workers.into_iter().enumerate() {
+            let (order_sender, order_receiver) = mpsc::channel(ORDERS_MAX);
+            let id = WorkerId(u16::try_from(slot).unwrap_or(u16::MAX));
+            tasks.spawn(Worker::new(id, login, order_receiver, report_sender.clone()).run());
+            orders.push(order_sender);
+        }
+        drop(report_sender);
+        let mut shared = Vec::new();
+        for (index, (view, saved)) in self.connections.into_iter().enumerate() {
+            let progress = Progress::new(&options.target.schema, &view.options.name, saved.position.clone(), orders.len() + 1);
+            let connection = Arc::new(ConnectionShared {
+                name: view.options.name.clone(),
+                progress,
+                counters: view.counters.clone(),
+                skip_errors: view.options.skip_errors.clone(),
+                retries: options.apply.transaction_retries,
+            });
+            let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
+            view.attach(connection.clone(), queue.used());
+            shared.push(connection);
+            let source = source(options, &view, saved, &self.catalog, &self.collations, queue, message_sender.clone(), index, sources_end.clone());
+            tasks.spawn(source.run());
+        }
+        drop(message_sender);
+        let applier = Applier::new(ApplierParts {
+            coordinator: Coordinator::new(limits(options)),
+            connections: shared,
+            workers: orders,
+            worker_sessions,
+            catalog: self.catalog,
+            login: self.login,
+            messages,
+            reports,
+            stop: stop.clone(),
+        });
+        let stopper = tokio::spawn(forward_stop(stop, end_sources));
+        let end = applier.run().await;
+        stopper.abort();
+        // Workers and sources have lost their channels with the applier; those that do not notice are inside a wait that is
+        // no longer of use to anybody.
+        tasks.abort_all();
+        while tasks.join_next().await.is_some() {}
+        end
+    }
+}
+
+/// Tells the sources to stop when the engine is told to.
+async fn forward_stop(mut stop: watch::Receiver<bool>, end_sources: watch::Sender<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    end_sources.send_replace(true);
+    // Keep the sender alive until the session is over.
+    std::future::pending::<()>().await;
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of one task, put together in one place")]
+fn source(
+    options: &Options,
+    view: &ConnectionView,
+    saved: Saved,
+    catalog: &Arc<Catalog>,
+    collations: &Arc<Collations>,
+    queue: RelayQueue,
+    messages: mpsc::Sender<(u16, crate::source::SourceMessage)>,
+    index: usize,
+    stop: watch::Receiver<bool>,
+) -> Source {
+    let server_id = view.options.server_id.unwrap_or(options.server_id);
+    let Position { seq, coordinates, gtid_pos } = saved.position;
+    Source {
+        server_id,
+        preparer: Preparer {
+            filter: view.options.filter.clone(),
+            rewrite: view.options.rewrite.clone(),
+            catalog: catalog.clone(),
+            collations: collations.clone(),
+            counters: view.counters.clone(),
+            schema: Bytes::from(options.target.schema.clone()),
+            own_server_id: server_id,
+            version: ((0, 0, 0), 0),
+            format: None,
+            known_flags: known_flags((0, 0, 0)),
+            contexts: Vec::new(),
+            temporary: std::collections::HashMap::new(),
+        },
+        queue,
+        counters: view.counters.clone(),
+        messages,
+        index: u16::try_from(index).unwrap_or(u16::MAX),
+        stop,
+        position: ReadPosition { seq, needs_gtid: coordinates.file.is_empty() && !gtid_pos.is_empty(), coordinates, gtid_pos, done: saved.done },
+        options: view.options.clone(),
+    }
+}
+
+fn limits(options: &Options) -> Limits {
+    Limits {
+        workers: u16::try_from(options.apply.workers.max(1)).unwrap_or(u16::MAX),
+        run_groups_max: options.apply.batch_groups_max,
+        run_bytes_max: options.apply.batch_bytes_max,
+        mode: match options.apply.mode {
+            ParallelMode::None | ParallelMode::Minimal => Mode::Serial,
+            ParallelMode::Conservative => Mode::SameCommit,
+            ParallelMode::Optimistic | ParallelMode::Aggressive => Mode::Parallel,
+        },
+        ..Limits::default()
+    }
+}
+
+/// Where a connection begins that has never run.
+fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
+    let (coordinates, gtid_pos) = match &options.start {
+        Some(StartPosition::Coordinates(coordinates)) => (coordinates.clone(), GtidPos::new()),
+        Some(StartPosition::Gtid(gtid_pos)) => (Coordinates::new("", 4), gtid_pos.clone()),
+        None => {
+            return Err(StartError::Config(format!(
+                "connection {}: the target holds no position of it, and none is given: set {}.master_log_file and {}.master_log_pos \
+                 (or gtid_slave_pos) to where the copy of its data was made",
+                options.name, options.name, options.name
+            )));
+        }
+    };
+    Ok(Saved { position: Position { seq: GroupSeq(0), coordinates, gtid_pos }, done: GtidSet::new() })
+}
+
+/// `sql_log_bin` is off by courtesy for the engine's own rows; without the privilege they are logged.
+fn ignore_denied(error: ClientError) -> Result<tributary_client::OkInfo, ClientError> {
+    match error {
+        ClientError::Server(server) if server.code == 1227 => Ok(tributary_client::OkInfo::default()),
+        error => Err(error),
+    }
+}
+
+/// Takes the lock that says: an engine works on this target.
+async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError> {
+    let name = format!("tributary/{schema}");
+    match take_lock(login, &name, 3).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let holder = login.query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes()).await;
+            let holder = holder.ok().and_then(|answer| answer.first_text()).unwrap_or_else(|| "unknown".to_owned());
+            Err(StartError::Held(format!(
+                "another engine works on this target with the schema {schema} (its session there has number {holder}): stop it, or give \
+                 this one a schema of its own"
+            )))
+        }
+        Err(source) => Err(StartError::Target { address: "lock".to_owned(), source }),
+    }
+}
+
+/// Makes sure that no session of an earlier engine still works in this slot: its worker holds a lock as long as it lives.
+async fn end_leftover(login: &mut Client, worker: &mut Client, schema: &str, slot: usize) -> Result<(), StartError> {
+    let failed = |source: ClientError| StartError::Target { address: "lock".to_owned(), source };
+    let name = format!("tributary/{schema}/{slot}");
+    if take_lock(worker, &name, 0).await.map_err(failed)? {
+        return Ok(());
+    }
+    let holder = login.query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes()).await.map_err(failed)?;
+    if let Some(holder) = holder.first_text().and_then(|text| text.parse::<u32>().ok()) {
+        tracing::warn!(session = holder, "ending a session that an earlier engine left behind");
+        // It may have ended by itself meanwhile.
+        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
+    }
+    if take_lock(worker, &name, LEFTOVERS_WAIT.as_secs()).await.map_err(failed)? {
+        return Ok(());
+    }
+    Err(StartError::Held(format!("a session of an earlier engine still works on the target and does not end within {LEFTOVERS_WAIT:?}")))
+}
+
+async fn take_lock(client: &mut Client, name: &str, seconds: u64) -> Result<bool, ClientError> {
+    let answer = client.query(format!("SELECT GET_LOCK('{name}',{seconds})").as_bytes()).await?;
+    Ok(answer.first_text().as_deref() == Some("1"))
+}
+
+async fn load_collations(login: &mut Client) -> Result<Collations, ClientError> {
+    let rows = login.query(b"SELECT ID,CHARACTER_SET_NAME,COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL AND CHARACTER_SET_NAME IS NOT NULL").await?;
+    let entry = |row: &tributary_client::Row| Some((row.text(0)?.parse().ok()?, row.text(1)?, row.text(2)?));
+    Ok(Collations::new(rows.rows.iter().filter_map(entry)))
+}

@@ -1,0 +1,330 @@
+//! The source task of one connection: logs in as a replica, reads the binlog, and hands prepared groups to the applier.
+//!
+//! It resumes from the last group it has received whole, never from a guess. When the relay queue is full it stops
+//! reading. Errors that time heals end in another attempt after `master_connect_retry`; others stop the connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tributary_binlog::{Assembled, Coordinates, Decoder, FormatDescription, GroupAssembler, GtidPos, GtidSet};
+use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
+use tributary_schedule::GroupSeq;
+
+use crate::change::PreparedGroup;
+use crate::config::ConnectionOptions;
+use crate::error::{StopReason, client_error_number, number};
+use crate::prepare::Preparer;
+use crate::relay::RelayQueue;
+use crate::status::{self, ConnectionCounters, IoState};
+
+mod handshake;
+
+/// Groups handed to the applier in one message; more only if they are there without waiting.
+const MESSAGE_GROUPS_MAX: usize = 128;
+
+/// What a source task tells the applier.
+#[derive(Debug)]
+pub(crate) enum SourceMessage {
+    /// Groups, in order.
+    Groups(Vec<Box<PreparedGroup>>),
+    /// The stream has moved here without a group.
+    Moved(Coordinates),
+    /// The GTID position of the coordinates the stream starts from.
+    StartsAt(GtidPos),
+    /// Nothing more will come; everything before has been sent.
+    Stopped(SourceStop),
+}
+
+/// Why a source task has ended for good.
+#[derive(Debug)]
+pub(crate) enum SourceStop {
+    /// The stream cannot go on: the I/O side of the connection has stopped, and has said why.
+    Stream,
+    /// A group cannot be applied as it is: the SQL side stops behind the group before it.
+    Group(StopReason),
+}
+
+/// The stream of one connection.
+pub(crate) struct Source {
+    pub(crate) options: ConnectionOptions,
+    pub(crate) server_id: u32,
+    pub(crate) preparer: Preparer,
+    pub(crate) queue: RelayQueue,
+    pub(crate) counters: Arc<ConnectionCounters>,
+    /// Where the messages go, with the connection's number.
+    pub(crate) messages: mpsc::Sender<(u16, SourceMessage)>,
+    pub(crate) index: u16,
+    /// True once the task shall end.
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) position: ReadPosition,
+}
+
+/// How far the stream has been received.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadPosition {
+    pub(crate) seq: GroupSeq,
+    pub(crate) coordinates: Coordinates,
+    pub(crate) gtid_pos: GtidPos,
+    /// Groups that are on the target already, from before a restart.
+    pub(crate) done: GtidSet,
+    /// Start from `gtid_pos` whatever the mode, because there are no coordinates yet.
+    pub(crate) needs_gtid: bool,
+}
+
+/// Why a stream ended.
+enum End {
+    /// Told to.
+    Stopped,
+    /// Try again later.
+    Retry(ClientError),
+    /// A person must look at the stream.
+    Definite(StopReason),
+    /// A person must look at the group that follows the last one sent.
+    Refused(StopReason),
+}
+
+impl From<ClientError> for End {
+    fn from(error: ClientError) -> Self {
+        if error.is_network() {
+            return Self::Retry(error);
+        }
+        Self::Definite(StopReason::new(client_error_number(&error), error.to_string()))
+    }
+}
+
+impl Source {
+    /// Reads until told to stop, or until an error that time does not heal.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let mut stop = self.stop.clone();
+            let end = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => End::Stopped,
+                end = self.stream() => end,
+            };
+            match end {
+                End::Stopped => {
+                    self.counters.update(|state| state.io_state = IoState::Stopped);
+                    return;
+                }
+                End::Retry(error) => {
+                    tracing::warn!(connection = %self.options.name, %error, retry_in = ?self.options.connect_retry, "source lost");
+                    let number = client_error_number(&error);
+                    self.counters.update(|state| {
+                        state.io_state = IoState::Connecting;
+                        state.io_error = Some(StopReason::new(number, error.to_string()).status());
+                    });
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => {}
+                        () = tokio::time::sleep(self.options.connect_retry.max(Duration::from_millis(100))) => {}
+                    }
+                }
+                End::Definite(reason) => {
+                    tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
+                    self.counters.update(|state| {
+                        state.io_state = IoState::Stopped;
+                        state.io_error = Some(reason.status());
+                    });
+                    return self.stopped(SourceStop::Stream).await;
+                }
+                End::Refused(reason) => {
+                    self.counters.update(|state| state.io_state = IoState::Stopped);
+                    return self.stopped(SourceStop::Group(reason)).await;
+                }
+            }
+        }
+    }
+
+    async fn stopped(&self, stop: SourceStop) {
+        // If the applier is gone nobody needs to know.
+        let _ = self.messages.send((self.index, SourceMessage::Stopped(stop))).await;
+    }
+
+    /// One life of the connection to the source.
+    async fn stream(&mut self) -> End {
+        match self.read().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn read(&mut self) -> Result<std::convert::Infallible, End> {
+        // Any failure to log in is tried again, as on the server: the account may be made any moment.
+        let mut client = Client::connect(&self.options.source).await.map_err(End::Retry)?;
+        client.set_reply_timeout(self.options.net_timeout);
+        let (checksum, clock_difference) = self.handshake(&mut client).await?;
+        self.counters.update(|state| state.clock_difference = clock_difference);
+        let request = self.dump_request();
+        tracing::info!(
+            connection = %self.options.name,
+            source = %self.options.source.address,
+            version = %client.server().version_text,
+            from = %self.position.coordinates,
+            gtid = %self.position.gtid_pos,
+            by_gtid = self.uses_gtid(),
+            "reading"
+        );
+        let mut stream = client.dump(&request).await.map_err(|error| self.dump_error(error))?;
+        let mut decoder = Decoder::new(checksum);
+        let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
+        let mut batch = Vec::new();
+        loop {
+            let payload = self.next_payload(&mut stream, &mut batch).await?;
+            let event = decoder.decode(payload).map_err(|error| self.unreadable(&assembler, &error))?;
+            let assembled = assembler.push(event).map_err(|error| self.unreadable(&assembler, &error))?;
+            if let Some(assembled) = assembled {
+                self.take(assembled, assembler.coordinates(), &mut batch).await?;
+            }
+            if batch.len() >= MESSAGE_GROUPS_MAX {
+                self.send(&mut batch).await?;
+            }
+        }
+    }
+
+    /// The next event. Waiting groups are sent before the task waits for the socket.
+    async fn next_payload(&mut self, stream: &mut DumpStream, batch: &mut Vec<Box<PreparedGroup>>) -> Result<bytes::Bytes, End> {
+        let packet = {
+            let mut next = pin!(stream.next(self.options.net_timeout));
+            let ready = std::future::poll_fn(|context| Poll::Ready(match next.as_mut().poll(context) {
+                Poll::Ready(packet) => Some(packet),
+                Poll::Pending => None,
+            }))
+            .await;
+            match ready {
+                Some(packet) => packet,
+                None => {
+                    self.send(batch).await?;
+                    next.await
+                }
+            }
+        };
+        match packet.map_err(|error| self.dump_error(error)) {
+            Ok(DumpPacket::Event { payload, .. }) => Ok(payload),
+            Ok(DumpPacket::EndOfStream) => Err(End::Retry(ClientError::Closed { what: "read the binlog: the source ended the stream" })),
+            Err(end) => {
+                self.send(batch).await?;
+                Err(end)
+            }
+        }
+    }
+
+    async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+        match assembled {
+            Assembled::Group(group) => {
+                let seq = GroupSeq(self.position.seq.0 + 1);
+                let gtid = group.gtid.as_ref().map(|event| event.gtid);
+                let end = group.end.clone();
+                let is_done = gtid.is_some_and(|gtid| self.position.done.contains(&gtid));
+                let mut prepared = if is_done { PreparedGroup::empty(&group, seq) } else {
+                    match self.preparer.prepare(group, seq) {
+                        Ok(prepared) => prepared,
+                        Err(reason) => {
+                            self.send(batch).await?;
+                            return Err(End::Refused(reason));
+                        }
+                    }
+                };
+                self.admit(&mut prepared, batch).await?;
+                batch.push(Box::new(prepared));
+                self.position.seq = seq;
+                self.position.coordinates = end;
+                if let Some(gtid) = gtid {
+                    self.position.gtid_pos.advance(gtid);
+                }
+                self.position.needs_gtid = false;
+                self.note_read();
+            }
+            Assembled::FormatChanged { source_restarted, format } => self.format_changed(source_restarted, format),
+            Assembled::Heartbeat { .. } => status::add(&self.counters.heartbeats, 1),
+            Assembled::Incident { number: kind, message } => {
+                self.send(batch).await?;
+                let message = format!("the source lost events (incident {kind}): {}; compare source and target, then start behind it", String::from_utf8_lossy(&message));
+                return Err(End::Definite(StopReason::new(number::INCIDENT, message)));
+            }
+            Assembled::Rotated | Assembled::Advanced | Assembled::GtidListReached(..) | Assembled::Stopped => {
+                if let Assembled::GtidListReached(position, _) = &assembled {
+                    position.iter().for_each(|gtid| self.position.gtid_pos.advance(gtid));
+                }
+                self.send(batch).await?;
+                self.position.coordinates = coordinates.clone();
+                self.note_read();
+                self.message(SourceMessage::Moved(coordinates.clone())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn format_changed(&mut self, source_restarted: bool, format: Arc<FormatDescription>) {
+        let number = format.version_number();
+        let version = format.version().unwrap_or_default();
+        let narrow = |part: u32| u16::try_from(part).unwrap_or(u16::MAX);
+        self.preparer.set_version((narrow(version.0), narrow(version.1), narrow(version.2)), number);
+        self.preparer.format = Some(format);
+        if source_restarted {
+            self.preparer.temporary.clear();
+        }
+    }
+
+    /// Takes room in the relay queue; while there is none, what is waiting in the batch must go out first.
+    async fn admit(&mut self, group: &mut PreparedGroup, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+        group.permit = self.queue.try_admit(group.bytes);
+        if group.permit.is_none() {
+            self.send(batch).await?;
+            group.permit = self.queue.admit(group.bytes).await;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.message(SourceMessage::Groups(std::mem::take(batch))).await
+    }
+
+    async fn message(&self, message: SourceMessage) -> Result<(), End> {
+        // The applier is gone only when the engine ends.
+        self.messages.send((self.index, message)).await.map_err(|_| End::Stopped)
+    }
+
+    fn note_read(&self) {
+        let coordinates = &self.position.coordinates;
+        self.counters.update(|state| {
+            if state.read.file != *coordinates.file {
+                state.read.file = coordinates.file.to_string();
+            }
+            state.read.offset = coordinates.offset;
+            state.io_state = IoState::Running;
+            state.io_error = None;
+        });
+    }
+
+    fn unreadable(&self, assembler: &GroupAssembler, error: &dyn std::error::Error) -> End {
+        let message = format!("cannot read the binlog behind {}: {error}", assembler.coordinates());
+        End::Definite(StopReason::new(number::RELAY_READ_FAILURE, message))
+    }
+
+    fn dump_error(&self, error: ClientError) -> End {
+        let ClientError::Server(server) = &error else { return End::from(error) };
+        let hint = match server.code {
+            number::FATAL_READING_BINLOG if server.message.contains("Could not find first log file") => {
+                "; the source has purged it: copy the data again and start behind the copy"
+            }
+            number::FATAL_READING_BINLOG if server.message.contains("not open") => "; set log_bin on the source",
+            4052 => "; another replica of this source uses the same server_id: give each its own",
+            1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
+            _ => "",
+        };
+        match server.code {
+            number::FATAL_READING_BINLOG | 1227 | 1941 | 4052 => {
+                let message = format!("source: {} (asked for {}){hint}", server.message, self.position.coordinates);
+                let number = if server.code == 4052 { number::FATAL_READING_BINLOG } else { server.code };
+                End::Definite(StopReason::new(number, message))
+            }
+            _ => End::from(error),
+        }
+    }
+}

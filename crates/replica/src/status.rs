@@ -1,0 +1,218 @@
+//! What the engine tells about itself: one snapshot, from which status output, control and tools print.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// The state of the whole engine at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The engine's version.
+    pub version: &'static str,
+    /// Seconds since the engine started.
+    pub uptime_seconds: u64,
+    /// What the target's side is doing.
+    pub target: TargetStatus,
+    /// One entry per connection, in the order of configuration.
+    pub connections: Vec<ConnectionStatus>,
+}
+
+/// The target as the engine sees it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TargetStatus {
+    /// `running`, or `connecting` while the target cannot be reached.
+    pub state: &'static str,
+    /// Why it cannot be reached.
+    pub last_error: Option<ErrorStatus>,
+}
+
+/// An error with the server's number for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorStatus {
+    /// The number a native replica would show.
+    pub number: u16,
+    /// What happened, where, and what to do.
+    pub message: String,
+}
+
+/// A place in a source's binary log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CoordinatesStatus {
+    /// File name.
+    pub file: String,
+    /// Byte offset.
+    pub offset: u64,
+}
+
+/// How the stream from the source does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoState {
+    /// Trying to reach the source, or waiting to try again.
+    Connecting,
+    /// Reading.
+    Running,
+    /// Stopped: asked to, or by an error that time will not heal.
+    Stopped,
+}
+
+/// How applying does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SqlState {
+    /// Applying, or waiting for something to apply.
+    Running,
+    /// Stopped: asked to, or by an error.
+    Stopped,
+}
+
+/// One connection.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectionStatus {
+    /// Its name.
+    pub name: String,
+    /// The source's address.
+    pub source: String,
+    /// The stream from the source.
+    pub io_state: IoState,
+    /// Applying.
+    pub sql_state: SqlState,
+    /// Every group up to here is on the target.
+    pub executed: CoordinatesStatus,
+    /// Every group up to here has been received.
+    pub read: CoordinatesStatus,
+    /// The GTID position of `executed`.
+    pub gtid: String,
+    /// Event groups applied since the engine started.
+    pub groups_applied: u64,
+    /// Statements applied since the engine started; row events are not counted here.
+    pub statements_applied: u64,
+    /// Row changes applied from row events since the engine started.
+    pub rows_applied: u64,
+    /// Event groups of which nothing was left after the filters.
+    pub groups_ignored: u64,
+    /// Statements and rows that were skipped because of an error in `slave_skip_errors`; each is in the ledger.
+    pub skipped: u64,
+    /// Groups applied again after a deadlock or lock wait, or because they could not run beside another.
+    pub retried: u64,
+    /// Statements on accounts and housekeeping that are left out.
+    pub statements_left_out: u64,
+    /// Heartbeats received.
+    pub heartbeats: u64,
+    /// Age of the oldest group that is received and not yet applied, by the source's clock; 0 when there is none and the
+    /// stream runs; `null` when the stream does not run and nothing is waiting.
+    pub seconds_behind: Option<u64>,
+    /// The last error of stream or applying; cleared when both run again.
+    pub last_error: Option<ErrorStatus>,
+    /// Groups in the relay queue.
+    pub queue_groups: usize,
+    /// Bytes in the relay queue.
+    pub queue_bytes: usize,
+}
+
+/// What tasks note down about a connection as they go.
+#[derive(Debug)]
+pub(crate) struct ConnectionCounters {
+    pub(crate) groups_applied: AtomicU64,
+    pub(crate) statements_applied: AtomicU64,
+    pub(crate) rows_applied: AtomicU64,
+    pub(crate) groups_ignored: AtomicU64,
+    pub(crate) skipped: AtomicU64,
+    pub(crate) retried: AtomicU64,
+    pub(crate) statements_left_out: AtomicU64,
+    pub(crate) heartbeats: AtomicU64,
+    state: Mutex<ConnectionState>,
+}
+
+/// The parts of a connection's state that change together.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionState {
+    pub(crate) io_state: IoState,
+    pub(crate) sql_state: SqlState,
+    pub(crate) read: CoordinatesStatus,
+    /// Our clock minus the source's, in seconds.
+    pub(crate) clock_difference: i64,
+    pub(crate) io_error: Option<ErrorStatus>,
+    pub(crate) sql_error: Option<ErrorStatus>,
+}
+
+impl ConnectionCounters {
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            groups_applied: zero(),
+            statements_applied: zero(),
+            rows_applied: zero(),
+            groups_ignored: zero(),
+            skipped: zero(),
+            retried: zero(),
+            statements_left_out: zero(),
+            heartbeats: zero(),
+            state: Mutex::new(ConnectionState {
+                io_state: IoState::Connecting,
+                sql_state: SqlState::Running,
+                read: CoordinatesStatus { file: String::new(), offset: 0 },
+                clock_difference: 0,
+                io_error: None,
+                sql_error: None,
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.lock().clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut ConnectionState)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Reads a counter for a snapshot.
+pub(crate) fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// Seconds since 1970 by our clock.
+pub(crate) fn now_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Age of a group by the source's clock.
+pub(crate) fn seconds_behind(
+    io_state: IoState,
+    oldest_open: Option<u32>,
+    clock_difference: i64,
+    now: i64,
+) -> Option<u64> {
+    match oldest_open {
+        Some(timestamp) => Some(u64::try_from(now - clock_difference - i64::from(timestamp)).unwrap_or(0)),
+        None => (io_state == IoState::Running).then_some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_open_group_by_the_sources_clock() {
+        assert_eq!(seconds_behind(IoState::Running, Some(1000), 5, 1100), Some(95));
+        assert_eq!(seconds_behind(IoState::Running, Some(2000), 0, 1000), Some(0), "a clock ahead is no lag");
+        assert_eq!(seconds_behind(IoState::Running, None, 0, 1000), Some(0));
+        assert_eq!(seconds_behind(IoState::Connecting, None, 0, 1000), None, "we cannot know");
+        assert_eq!(seconds_behind(IoState::Stopped, Some(990), 0, 1000), Some(10), "waiting groups grow older");
+    }
+}

@@ -1,0 +1,376 @@
+//! A worker: one login on the target, one run at a time.
+//!
+//! A run is first tried the fast way: its changes pipelined in as few packets as possible, one commit for all. If
+//! anything goes wrong there, a transactional run is rolled back and applied again group by group, statement by
+//! statement, so that an error is tied to exactly one of them; a run of non-transactional tables goes on behind the
+//! statement that failed. The saved position is always written in the transaction that commits the data.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tributary_client::{Error as ClientError, ServerError};
+use tributary_schedule::{GroupSeq, Run, RunId, RunKind, WorkerId};
+
+use crate::change::{Change, Defines, PreparedGroup};
+use crate::config::SkipErrors;
+use crate::error::StopReason;
+use crate::progress::Progress;
+use crate::status::{self, ConnectionCounters};
+
+mod burst;
+mod careful;
+mod ledger;
+mod login;
+mod reaction;
+mod rows;
+
+pub(crate) use login::{Login, LoginSettings};
+
+use burst::{Failure, Step};
+use reaction::Reaction;
+
+/// Attempts of one statement of a non-transactional run after lock waits, before the connection stops.
+const STATEMENT_RETRIES_MAX: u32 = 10;
+
+/// What a worker must know of a connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionShared {
+    pub(crate) name: String,
+    pub(crate) progress: Progress,
+    pub(crate) counters: Arc<ConnectionCounters>,
+    pub(crate) skip_errors: SkipErrors,
+    /// Attempts of a group after deadlocks and lock waits.
+    pub(crate) retries: u32,
+}
+
+/// What the applier tells a worker.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Run(Box<RunWork>),
+    Release(RunId),
+    AllowCommit(RunId),
+    Cancel(RunId),
+    /// Roll back and begin again when it is this run's turn: an earlier run waits for its locks.
+    GiveWay(RunId),
+}
+
+/// A run with its groups, in the order of execution.
+#[derive(Debug)]
+pub(crate) struct RunWork {
+    pub(crate) run: Run,
+    pub(crate) groups: Vec<Box<PreparedGroup>>,
+    pub(crate) connection: Arc<ConnectionShared>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum RunEnd {
+    /// All of it is on the target.
+    Committed,
+    /// Only these groups are; the connection stops, with a reason unless the run was cancelled.
+    Stopped { committed: Vec<GroupSeq>, reason: Option<StopReason> },
+    /// The target is gone; what was under way may or may not be committed. The saved positions tell.
+    TargetLost(ClientError),
+}
+
+/// What a worker reports.
+#[derive(Debug)]
+pub(crate) struct RunReport {
+    pub(crate) run: RunId,
+    pub(crate) end: RunEnd,
+    /// What committed groups changed in the catalogue.
+    pub(crate) defines: Vec<Defines>,
+}
+
+/// Which permissions a run has been given.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    run: RunId,
+    is_released: bool,
+    may_commit: bool,
+    is_cancelled: bool,
+    must_give_way: bool,
+}
+
+impl Gate {
+    fn is_open(self) -> bool {
+        self.is_released && self.may_commit
+    }
+
+    fn take(&mut self, order: &Order) {
+        match order {
+            Order::Release(run) if *run == self.run => self.is_released = true,
+            Order::AllowCommit(run) if *run == self.run => self.may_commit = true,
+            Order::Cancel(run) if *run == self.run => self.is_cancelled = true,
+            Order::GiveWay(run) if *run == self.run => self.must_give_way = true,
+            // About a run that has ended already.
+            _ => {}
+        }
+    }
+}
+
+/// How an attempt at a run went.
+enum Attempt {
+    Committed,
+    Cancelled,
+    GaveWay,
+    /// Something failed; nothing of the attempt is committed.
+    Failed(Box<Failure>),
+}
+
+/// One login of the pool and what it is doing.
+pub(crate) struct Worker {
+    id: WorkerId,
+    login: Login,
+    orders: mpsc::Receiver<Order>,
+    reports: mpsc::Sender<RunReport>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        id: WorkerId,
+        login: Login,
+        orders: mpsc::Receiver<Order>,
+        reports: mpsc::Sender<RunReport>,
+    ) -> Self {
+        Self { id, login, orders, reports }
+    }
+
+    /// Applies runs until the applier is gone or the target is lost.
+    pub(crate) async fn run(mut self) {
+        while let Some(order) = self.orders.recv().await {
+            // Anything else is about a run that has ended already.
+            let Order::Run(work) = order else { continue };
+            let (run, kind) = (work.run.id, work.run.kind);
+            let end = match kind {
+                RunKind::Transactional => self.transactional(&work).await,
+                RunKind::Tables => self.tables(&work).await,
+                RunKind::Alone => self.alone(&work).await,
+            };
+            let end = end.unwrap_or_else(RunEnd::TargetLost);
+            let is_lost = matches!(end, RunEnd::TargetLost(_));
+            let defines = self.settle(&work, &end);
+            // The groups, and with them their room in the relay queue, go before the next run can come.
+            drop(work);
+            if self.reports.send(RunReport { run, end, defines }).await.is_err() || is_lost {
+                return;
+            }
+        }
+        self.login.client.quit().await;
+    }
+
+    /// Notes down what is committed, and returns what it changed in the catalogue.
+    fn settle(&self, work: &RunWork, end: &RunEnd) -> Vec<Defines> {
+        let is_committed = |seq: &GroupSeq| match end {
+            RunEnd::Committed => true,
+            RunEnd::Stopped { committed, .. } => committed.contains(seq),
+            RunEnd::TargetLost(_) => false,
+        };
+        let groups: Vec<&PreparedGroup> = work.groups.iter().map(|group| &**group).filter(|group| is_committed(&group.seq)).collect();
+        let seqs: Vec<GroupSeq> = groups.iter().map(|group| group.seq).collect();
+        work.connection.progress.committed(self.id, &seqs);
+        let counters = &work.connection.counters;
+        status::add(&counters.groups_applied, seqs.len() as u64);
+        let (mut statements, mut rows) = (0, 0);
+        for change in groups.iter().flat_map(|group| &group.changes) {
+            match change {
+                Change::Rows(change) => rows += change.row_count as u64,
+                Change::Statement(_) | Change::Load(_) => statements += 1,
+            }
+        }
+        status::add(&counters.statements_applied, statements);
+        status::add(&counters.rows_applied, rows);
+        groups.iter().filter_map(|group| group.defines.clone()).collect()
+    }
+
+    /// All or nothing, in its turn.
+    async fn transactional(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        let run = &work.run;
+        let mut gate = Gate {
+            run: run.id,
+            is_released: run.free == run.groups.len(),
+            may_commit: run.may_commit,
+            is_cancelled: false,
+            must_give_way: false,
+        };
+        loop {
+            match self.attempt(work, &mut gate).await? {
+                Attempt::Committed => return Ok(RunEnd::Committed),
+                Attempt::Cancelled => return self.cancelled().await,
+                Attempt::GaveWay => {
+                    self.login.rollback().await?;
+                    gate.must_give_way = false;
+                    status::add(&work.connection.counters.retried, 1);
+                    tracing::debug!(connection = %work.connection.name, run = %run.id, "rolled back: an earlier run waits for its locks");
+                    while !gate.is_open() && !gate.is_cancelled {
+                        self.wait_order(&mut gate).await?;
+                    }
+                }
+                Attempt::Failed(failure) => {
+                    self.login.rollback().await?;
+                    status::add(&work.connection.counters.retried, 1);
+                    tracing::debug!(connection = %work.connection.name, run = %run.id, error = %failure.error, "applying again one by one");
+                    while !gate.is_open() && !gate.is_cancelled {
+                        self.wait_order(&mut gate).await?;
+                    }
+                    if gate.is_cancelled {
+                        return Ok(RunEnd::Stopped { committed: Vec::new(), reason: None });
+                    }
+                    return self.one_by_one(work).await;
+                }
+            }
+        }
+    }
+
+    async fn cancelled(&mut self) -> Result<RunEnd, ClientError> {
+        self.login.rollback().await?;
+        Ok(RunEnd::Stopped { committed: Vec::new(), reason: None })
+    }
+
+    async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
+        let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
+        self.send_groups(free).await?;
+        self.poll_orders(gate);
+        if !gate.is_released {
+            if let Some(failure) = self.login.finish().await? {
+                return Ok(Attempt::Failed(Box::new(failure)));
+            }
+            while !gate.is_released {
+                if let Some(end) = interruption(*gate) {
+                    return Ok(end);
+                }
+                self.wait_order(gate).await?;
+            }
+        }
+        self.send_groups(held).await?;
+        self.poll_orders(gate);
+        if !gate.may_commit {
+            if let Some(failure) = self.login.finish().await? {
+                return Ok(Attempt::Failed(Box::new(failure)));
+            }
+            while !gate.may_commit {
+                if let Some(end) = interruption(*gate) {
+                    return Ok(end);
+                }
+                self.wait_order(gate).await?;
+            }
+        }
+        if gate.is_cancelled {
+            self.login.finish().await?;
+            return Ok(Attempt::Cancelled);
+        }
+        self.login.add_mark(&work.connection.progress, self.id, &work.run.groups);
+        self.login.add_commit();
+        Ok(match self.login.finish().await? {
+            None => Attempt::Committed,
+            Some(failure) => Attempt::Failed(Box::new(failure)),
+        })
+    }
+
+    async fn send_groups(&mut self, groups: &[Box<PreparedGroup>]) -> Result<(), ClientError> {
+        for change in groups.iter().flat_map(|group| &group.changes) {
+            self.login.add_change(change, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes orders that are there already.
+    fn poll_orders(&mut self, gate: &mut Gate) {
+        while let Ok(order) = self.orders.try_recv() {
+            gate.take(&order);
+        }
+    }
+
+    /// Waits for the next order. While a worker waits it holds locks, never an unread reply.
+    async fn wait_order(&mut self, gate: &mut Gate) -> Result<(), ClientError> {
+        match self.orders.recv().await {
+            Some(order) => gate.take(&order),
+            // The applier is gone: nothing may be committed any more.
+            None => gate.is_cancelled = true,
+        }
+        Ok(())
+    }
+
+    /// Changes that are final when they are made, in order; a failure is dealt with where it happens.
+    async fn tables(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        let changes: Vec<(usize, &Change)> =
+            work.groups.iter().enumerate().flat_map(|(index, group)| group.changes.iter().map(move |change| (index, change))).collect();
+        let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
+        let mut resume = Resume { change: 0, row: 0 };
+        let mut retries = 0;
+        loop {
+            self.login.isolate_rows(isolates, resume.row);
+            for (index, (_, change)) in changes.iter().enumerate().skip(resume.change) {
+                self.login.add_change(change, index).await?;
+            }
+            self.login.add_mark(&work.connection.progress, self.id, &work.run.groups);
+            self.login.add_commit();
+            let Some(failure) = self.login.finish().await? else { return Ok(RunEnd::Committed) };
+            let failed = match failure.step {
+                Step::Change(index) => index,
+                Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
+            };
+            let (group, change) = changes[failed];
+            match reaction::to(&failure.error, &work.connection.skip_errors) {
+                Reaction::Retry if retries < STATEMENT_RETRIES_MAX => {
+                    retries += 1;
+                    status::add(&work.connection.counters.retried, 1);
+                    resume = Resume { change: failed, row: failure.rows_done };
+                }
+                Reaction::Skip => {
+                    self.login.record_skip(work, &work.groups[group], change, &failure).await?;
+                    resume = resume_behind(failed, change, &failure);
+                    retries = 0;
+                }
+                _ => return self.stop_tables(work, group, change, &failure).await,
+            }
+        }
+    }
+
+    /// Saves what is whole and stops.
+    async fn stop_tables(&mut self, work: &RunWork, failed: usize, change: &Change, failure: &Failure) -> Result<RunEnd, ClientError> {
+        let committed: Vec<GroupSeq> = work.groups[..failed].iter().map(|group| group.seq).collect();
+        self.login.add_mark(&work.connection.progress, self.id, &committed);
+        self.login.add_commit();
+        if let Some(second) = self.login.finish().await? {
+            return self.cannot_save(&second.error).await;
+        }
+        let reason = reaction::stop_reason(&work.groups[failed], Some(change), &failure.error);
+        Ok(RunEnd::Stopped { committed, reason: Some(reason) })
+    }
+
+    async fn cannot_save(&mut self, error: &ServerError) -> Result<RunEnd, ClientError> {
+        self.login.rollback().await?;
+        let message = format!("cannot save the position on the target: error {}: {}", error.code, error.message);
+        Ok(RunEnd::Stopped { committed: Vec::new(), reason: Some(StopReason::new(error.code, message)) })
+    }
+
+    async fn alone(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        self.one_by_one(work).await
+    }
+}
+
+/// Where a run of non-transactional tables goes on.
+#[derive(Debug, Clone, Copy)]
+struct Resume {
+    change: usize,
+    /// Rows of that change that are done or skipped.
+    row: usize,
+}
+
+/// Behind the row that failed, if its change has more, else behind the change.
+fn resume_behind(failed: usize, change: &Change, failure: &Failure) -> Resume {
+    match change {
+        Change::Rows(rows) if failure.is_row && failure.rows_done + 1 < rows.row_count => {
+            Resume { change: failed, row: failure.rows_done + 1 }
+        }
+        _ => Resume { change: failed + 1, row: 0 },
+    }
+}
+
+fn interruption(gate: Gate) -> Option<Attempt> {
+    if gate.is_cancelled {
+        return Some(Attempt::Cancelled);
+    }
+    gate.must_give_way.then_some(Attempt::GaveWay)
+}

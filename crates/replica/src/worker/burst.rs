@@ -1,0 +1,263 @@
+//! Many changes in few packets, without waiting for replies in between.
+//!
+//! Inside a multi-statement packet the server stops at the first error. Across packets it would go on with the next one,
+//! so every packet sent before the replies to earlier ones are read begins with a guard that fails if anything before it
+//! failed. What follows a failure is therefore never executed, and a burst may hold its own commit.
+
+use std::collections::VecDeque;
+
+use tributary_client::{Client, Error as ClientError, Reply, ServerError, StatementResult};
+use tributary_schedule::{GroupSeq, WorkerId};
+
+use super::Login;
+use super::rows::{self, RowBatch, Unit};
+use crate::change::{Change, StatementChange};
+use crate::progress::Progress;
+
+/// A packet is closed when its text is this long, in bytes.
+const PACKET_TEXT_BYTES: usize = 64 * 1024;
+
+/// Row events are closed into one `BINLOG` statement when they are this long, in bytes before base64.
+const ROW_EVENTS_BYTES: usize = 256 * 1024;
+
+/// A packet is closed when it holds this many statements, so that replies to packets in flight stay small.
+const PACKET_STATEMENTS_MAX: usize = 400;
+
+/// Packets sent before the reply to the first of them is read.
+const PACKETS_IN_FLIGHT_MAX: usize = 8;
+
+/// Fails with error 1242 if the last statement with conditions had an error. Means the same under every `sql_mode`.
+const GUARD: &[u8] = b"SET @tributary_guard=IF(@@error_count=0,0,(SELECT 1 UNION SELECT 2));\n";
+
+/// What a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The change with this index.
+    Change(usize),
+    /// Saving the position.
+    Mark,
+    /// The commit.
+    Commit,
+}
+
+/// The first thing that failed in a burst.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) step: Step,
+    pub(super) error: ServerError,
+    /// Rows of the change that are on the target already, or skipped. Known only for isolated rows.
+    pub(super) rows_done: usize,
+    /// Whether exactly one row failed, so that the change can go on behind it.
+    pub(super) is_row: bool,
+}
+
+/// Whose a result is.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// The guard, or a setting for this change.
+    For(Step),
+    Change(usize),
+    Rows,
+    Mark,
+    Commit,
+}
+
+/// A packet that has been sent: who gets its results, and the row events in it.
+#[derive(Debug, Default)]
+struct Sent {
+    owners: Vec<Owner>,
+    units: Vec<Unit>,
+}
+
+/// What is being put together and what is under way.
+#[derive(Debug, Default)]
+pub(super) struct Burst {
+    text: Vec<u8>,
+    current: Sent,
+    rows: RowBatch,
+    in_flight: VecDeque<Sent>,
+    /// A packet has been sent since the last time all replies had been read.
+    needs_guard: bool,
+    failure: Option<(Step, ServerError, Vec<Unit>)>,
+    isolates_rows: bool,
+    /// Rows to leave out of the next change.
+    skip_rows: usize,
+}
+
+impl Login {
+    /// Whether rows of one statement are applied one by one and counted, and how many of the first change are done.
+    pub(super) fn isolate_rows(&mut self, isolates: bool, skip_rows: usize) {
+        self.burst.isolates_rows = isolates;
+        self.burst.skip_rows = skip_rows;
+    }
+
+    /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
+    pub(super) async fn add_change(&mut self, change: &Change, index: usize) -> Result<(), ClientError> {
+        if self.burst.failure.is_some() {
+            return Ok(());
+        }
+        match change {
+            Change::Statement(statement) => {
+                self.close_rows();
+                self.add_statement(statement, index);
+            }
+            Change::Rows(rows) => {
+                let burst = &mut self.burst;
+                let skip = std::mem::take(&mut burst.skip_rows);
+                let isolates = burst.isolates_rows && rows.row_count > 1;
+                rows::add(rows, index, isolates, skip, &mut self.format, &mut burst.rows);
+                if burst.rows.events.len() >= ROW_EVENTS_BYTES {
+                    self.close_rows();
+                }
+            }
+            // Needs an answer to the server's request for the file: has a round trip of its own.
+            Change::Load(_) => {}
+        }
+        self.send_full().await
+    }
+
+    fn add_statement(&mut self, statement: &StatementChange, index: usize) {
+        self.begin_packet(Step::Change(index));
+        let settings = self.session.switch(statement, &mut self.burst.text);
+        let burst = &mut self.burst;
+        burst.current.owners.extend(std::iter::repeat_n(Owner::For(Step::Change(index)), settings));
+        burst.text.extend_from_slice(&statement.text);
+        burst.current.owners.push(Owner::Change(index));
+        if statement.is_joinable {
+            burst.text.extend_from_slice(b";\n");
+        } else {
+            self.close_packet();
+        }
+    }
+
+    /// Adds the statement that saves the position of a worker as it will be with `groups`.
+    pub(super) fn add_mark(&mut self, progress: &Progress, worker: WorkerId, groups: &[GroupSeq]) {
+        self.close_rows();
+        self.begin_packet(Step::Mark);
+        progress.render_mark(worker, groups, &mut self.burst.text);
+        self.burst.text.extend_from_slice(b";\n");
+        self.burst.current.owners.push(Owner::Mark);
+    }
+
+    /// Adds the commit.
+    pub(super) fn add_commit(&mut self) {
+        self.begin_packet(Step::Commit);
+        self.burst.text.extend_from_slice(b"COMMIT");
+        self.burst.current.owners.push(Owner::Commit);
+        self.close_packet();
+    }
+
+    /// Sends the rest and reads every reply. Returns the first failure, after which nothing was executed.
+    pub(super) async fn finish(&mut self) -> Result<Option<Failure>, ClientError> {
+        self.close_rows();
+        self.close_packet();
+        self.client.flush().await?;
+        while !self.burst.in_flight.is_empty() {
+            self.read_one().await?;
+        }
+        self.burst.needs_guard = false;
+        self.burst.skip_rows = 0;
+        let Some((step, error, units)) = self.burst.failure.take() else { return Ok(None) };
+        self.has_old_errors = true;
+        // Settings behind the failure were never made.
+        self.session.forget();
+        self.format = None;
+        Ok(Some(self.failure(step, error, &units).await?))
+    }
+
+    /// Finds out which change of a `BINLOG` statement failed.
+    async fn failure(&mut self, step: Step, error: ServerError, units: &[Unit]) -> Result<Failure, ClientError> {
+        if units.is_empty() {
+            self.clear_errors().await?;
+            return Ok(Failure { step, error, rows_done: 0, is_row: false });
+        }
+        let done = self.client.query(b"SELECT @tributary_row").await?;
+        let done = done.first_text().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+        self.clear_errors().await?;
+        let unit = units.get(done).or(units.last()).copied().unwrap_or_default();
+        Ok(Failure { step: Step::Change(unit.change), error, rows_done: unit.row, is_row: unit.is_row })
+    }
+
+    /// Opens a packet if none is open.
+    fn begin_packet(&mut self, step: Step) {
+        let burst = &mut self.burst;
+        if burst.current.owners.is_empty() && burst.needs_guard {
+            burst.text.extend_from_slice(GUARD);
+            burst.current.owners.push(Owner::For(step));
+        }
+    }
+
+    /// Turns waiting row events into a `BINLOG` statement. It must be the last of its packet: behind it the server no
+    /// longer says whether more results follow (seen on 10.11.19).
+    fn close_rows(&mut self) {
+        if self.burst.rows.events.is_empty() {
+            return;
+        }
+        let first = self.burst.rows.units.first().copied().unwrap_or_default();
+        self.begin_packet(Step::Change(first.change));
+        let burst = &mut self.burst;
+        if burst.rows.has_markers() {
+            burst.text.extend_from_slice(b"SET @tributary_row=0;\n");
+            burst.current.owners.push(Owner::For(Step::Change(first.change)));
+        }
+        rows::render(&burst.rows.events, &mut burst.text);
+        burst.current.owners.push(Owner::Rows);
+        burst.current.units = std::mem::take(&mut burst.rows.units);
+        burst.rows.events.clear();
+        self.session.row_events_ran();
+        self.close_packet();
+    }
+
+    /// Queues the open packet.
+    fn close_packet(&mut self) {
+        let burst = &mut self.burst;
+        if burst.current.owners.is_empty() {
+            return;
+        }
+        self.client.queue_query(&[&burst.text]);
+        burst.text.clear();
+        burst.in_flight.push_back(std::mem::take(&mut burst.current));
+        burst.needs_guard = true;
+    }
+
+    /// Sends what is long enough, and reads a reply when too many are due.
+    async fn send_full(&mut self) -> Result<(), ClientError> {
+        let burst = &self.burst;
+        if burst.text.len() >= PACKET_TEXT_BYTES || burst.current.owners.len() >= PACKET_STATEMENTS_MAX {
+            self.close_packet();
+        }
+        if self.client.queued_bytes() >= PACKET_TEXT_BYTES {
+            self.client.flush().await?;
+        }
+        while self.burst.in_flight.len() > PACKETS_IN_FLIGHT_MAX {
+            self.client.flush().await?;
+            self.read_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the reply to the oldest packet in flight.
+    async fn read_one(&mut self) -> Result<(), ClientError> {
+        let Some(sent) = self.burst.in_flight.pop_front() else { return Ok(()) };
+        let Reply { results, error } = self.client.read_reply().await?;
+        if let (Some(error), None) = (error, &self.burst.failure) {
+            let (step, units) = match sent.owners.get(results.len()) {
+                Some(Owner::For(step)) => (*step, Vec::new()),
+                Some(Owner::Change(index)) => (Step::Change(*index), Vec::new()),
+                Some(Owner::Rows) => (Step::Change(0), sent.units),
+                Some(Owner::Commit) => (Step::Commit, Vec::new()),
+                Some(Owner::Mark) | None => (Step::Mark, Vec::new()),
+            };
+            self.burst.failure = Some((step, error, units));
+        }
+        Ok(())
+    }
+}
+
+/// Runs one statement by itself and says how it went.
+pub(super) async fn single(client: &mut Client, text: &[u8]) -> Result<Result<Vec<StatementResult>, ServerError>, ClientError> {
+    client.queue_query(&[text]);
+    client.flush().await?;
+    let Reply { results, error } = client.read_reply().await?;
+    Ok(error.map_or(Ok(results), Err))
+}

@@ -1,0 +1,228 @@
+//! Group by group, statement by statement: slower, and every error is tied to exactly one statement or row.
+
+use std::time::Duration;
+
+use tributary_client::{Error as ClientError, ServerError};
+use tributary_schedule::GroupSeq;
+
+use super::burst::{self, Failure, Step};
+use super::reaction::{self, Expected, Reaction};
+use super::{RunEnd, RunWork, Worker};
+use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
+use crate::config::SkipErrors;
+use crate::error::{StopReason, number};
+use crate::status;
+
+/// Pause before a group is applied again; grows with each attempt up to ten times this.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How a change ended.
+enum Outcome {
+    Done,
+    /// The group must be applied again from its start.
+    Retry(ServerError),
+    Stop(StopReason),
+}
+
+impl Worker {
+    /// Applies the groups of a run in the source's order, each with a commit of its own.
+    pub(super) async fn one_by_one(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        let mut groups: Vec<&PreparedGroup> = work.groups.iter().map(|group| &**group).collect();
+        groups.sort_unstable_by_key(|group| group.seq);
+        let mut committed: Vec<GroupSeq> = Vec::new();
+        for group in groups {
+            if let Some(reason) = self.group(work, group).await? {
+                self.login.rollback().await?;
+                return Ok(RunEnd::Stopped { committed, reason: Some(reason) });
+            }
+            // The next group's mark names this one, too.
+            work.connection.progress.committed(self.id, &[group.seq]);
+            committed.push(group.seq);
+        }
+        Ok(RunEnd::Committed)
+    }
+
+    /// Applies one group, again and again while other sessions are in the way.
+    async fn group(&mut self, work: &RunWork, group: &PreparedGroup) -> Result<Option<StopReason>, ClientError> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.try_group(work, group).await? {
+                Outcome::Done => return Ok(None),
+                Outcome::Stop(reason) => return Ok(Some(reason)),
+                Outcome::Retry(error) => error,
+            };
+            self.login.rollback().await?;
+            if attempt == work.connection.retries {
+                let reason = reaction::stop_reason(group, None, &error);
+                return Ok(Some(StopReason::new(reason.number, format!("{} after {attempt} retries", reason.message))));
+            }
+            attempt += 1;
+            status::add(&work.connection.counters.retried, 1);
+            tokio::time::sleep(RETRY_PAUSE * attempt.min(10)).await;
+        }
+    }
+
+    async fn try_group(&mut self, work: &RunWork, group: &PreparedGroup) -> Result<Outcome, ClientError> {
+        for (index, change) in group.changes.iter().enumerate() {
+            match self.change(work, group, change).await? {
+                Outcome::Done => {}
+                // What went before cannot be undone, so the group cannot be begun again.
+                Outcome::Retry(error) if index > 0 && !can_roll_back(group) => {
+                    return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
+                }
+                other => return Ok(other),
+            }
+        }
+        if group.rolls_back {
+            self.login.rollback().await?;
+        }
+        self.login.add_mark(&work.connection.progress, self.id, &[group.seq]);
+        self.login.add_commit();
+        Ok(match self.login.finish().await? {
+            None => Outcome::Done,
+            Some(failure) if reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry && can_roll_back(group) => {
+                Outcome::Retry(failure.error)
+            }
+            Some(failure) => Outcome::Stop(reaction::stop_reason(group, None, &failure.error)),
+        })
+    }
+
+    async fn change(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change) -> Result<Outcome, ClientError> {
+        match change {
+            Change::Statement(statement) => self.statement(work, group, change, statement).await,
+            Change::Load(load) => self.load(work, group, change, load).await,
+            Change::Rows(_) => self.rows(work, group, change).await,
+        }
+    }
+
+    async fn statement(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        statement: &StatementChange,
+    ) -> Result<Outcome, ClientError> {
+        let skip = &work.connection.skip_errors;
+        let expected = reaction::expected(statement.expected_error, skip);
+        if let Expected::Killed(code) = expected {
+            let message = format!(
+                "the statement was killed on the source (error {code}) after it had changed something; it cannot be repeated \
+                 exactly: {} ({}). Compare the table with the source, then skip this group",
+                reaction::excerpt(&statement.text),
+                group.label
+            );
+            return Ok(Outcome::Stop(StopReason::new(code, message)));
+        }
+        self.login.add_change(change, 0).await?;
+        let failure = self.login.finish().await?;
+        match (expected, failure) {
+            (Expected::Success, None) => Ok(Outcome::Done),
+            (Expected::AnythingUndone, _) => {
+                self.login.rollback().await?;
+                Ok(Outcome::Done)
+            }
+            (Expected::Error(code), Some(failure)) if failure.error.code == code => Ok(Outcome::Done),
+            (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
+            (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => {
+                Ok(Outcome::Stop(differs(group, statement, code, &failure.error.to_string())))
+            }
+            (Expected::Killed(_), None) => Ok(Outcome::Done),
+            (_, Some(failure)) => self.statement_failed(work, group, change, statement, failure).await,
+        }
+    }
+
+    async fn statement_failed(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        statement: &StatementChange,
+        failure: Failure,
+    ) -> Result<Outcome, ClientError> {
+        if reaction::is_already_so(statement.kind, failure.error.code) {
+            return Ok(Outcome::Done);
+        }
+        if failure.error.code == 1050
+            && let Some(text) = reaction::or_replace(statement)
+        {
+            return Ok(match burst::single(&mut self.login.client, &text).await? {
+                Ok(_) => Outcome::Done,
+                Err(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+            });
+        }
+        self.failed(work, group, change, failure).await
+    }
+
+    /// The general answer to a failed change.
+    async fn failed(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change, failure: Failure) -> Result<Outcome, ClientError> {
+        match reaction::to(&failure.error, &work.connection.skip_errors) {
+            Reaction::Retry => Ok(Outcome::Retry(failure.error)),
+            Reaction::Skip if failure.step != Step::Mark => {
+                self.login.record_skip(work, group, change, &failure).await?;
+                Ok(Outcome::Done)
+            }
+            _ => Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &failure.error))),
+        }
+    }
+
+    /// Rows of one statement; a row that fails and may be skipped does not take the others with it.
+    async fn rows(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change) -> Result<Outcome, ClientError> {
+        let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
+        let mut skip_rows = 0;
+        loop {
+            self.login.isolate_rows(isolates, skip_rows);
+            self.login.add_change(change, 0).await?;
+            let failure = self.login.finish().await?;
+            self.login.isolate_rows(false, 0);
+            let Some(failure) = failure else { return Ok(Outcome::Done) };
+            let is_skip = reaction::to(&failure.error, &work.connection.skip_errors) == Reaction::Skip;
+            let next = super::resume_behind(0, change, &failure);
+            let outcome = self.failed(work, group, change, failure).await?;
+            if !is_skip || next.change > 0 {
+                return Ok(outcome);
+            }
+            skip_rows = next.row;
+        }
+    }
+
+    /// `LOAD DATA`: the file travels inside the statement's own round trip.
+    async fn load(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change, load: &LoadChange) -> Result<Outcome, ClientError> {
+        let mut setup = Vec::new();
+        self.login.session.switch(&load.statement, &mut setup);
+        if !setup.is_empty()
+            && let Err(error) = burst::single(&mut self.login.client, &setup).await?
+        {
+            self.login.session.forget();
+            return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
+        }
+        let data = load.blocks.concat();
+        match self.login.client.load_local(&load.statement.text, &data).await {
+            Ok(_) => Ok(Outcome::Done),
+            Err(ClientError::Server(error)) => {
+                self.login.has_old_errors = true;
+                self.login.clear_errors().await?;
+                let failure = Failure { step: Step::Change(0), error, rows_done: 0, is_row: false };
+                self.failed(work, group, change, failure).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether everything the group does can be undone.
+fn can_roll_back(group: &PreparedGroup) -> bool {
+    let is_transactional = |use_draft: &crate::catalog::TableUseDraft| {
+        !use_draft.is_written || use_draft.info.as_ref().is_some_and(|info| info.is_transactional)
+    };
+    group.tables.iter().all(is_transactional) && group.defines.is_none()
+}
+
+fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, actual: &str) -> StopReason {
+    let message = format!(
+        "the statement ended with error {expected} on the source and with {actual} on the target: {} ({})",
+        reaction::excerpt(&statement.text),
+        group.label
+    );
+    StopReason::new(number::UNKNOWN, message)
+}
+

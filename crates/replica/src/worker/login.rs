@@ -1,0 +1,83 @@
+//! A worker's login on the target: its settings, its session, and the burst it is sending.
+
+use std::sync::Arc;
+
+use tributary_binlog::FormatDescription;
+use tributary_client::{Client, ConnectOptions, Error as ClientError};
+
+use super::burst::Burst;
+use crate::context::{Collations, Session};
+
+/// Longest time one statement of a source may take on the target. A statement that the source ran for hours may run
+/// for hours here; only a peer that has vanished without a word is silent longer.
+const STATEMENT_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Settings of every login that applies changes; they hold for its whole life.
+///
+/// `autocommit=0` makes sure that nothing is final before its position is saved in the same transaction.
+/// `READ COMMITTED` avoids gap locks; rows are changed by one worker at a time anyway.
+const SETTINGS: &str = "SET SESSION autocommit=0, tx_isolation='READ-COMMITTED', completion_type=0, \
+     max_statement_time=0, sql_big_selects=1, pseudo_slave_mode=1, wait_timeout=31536000, lock_wait_timeout=31536000, \
+     net_read_timeout=3600, net_write_timeout=3600, character_set_results=utf8mb4";
+
+/// What a login needs to know of the target.
+#[derive(Debug, Clone)]
+pub(crate) struct LoginSettings {
+    pub(crate) connect: ConnectOptions,
+    pub(crate) schema: String,
+    pub(crate) collations: Arc<Collations>,
+    /// Whether what is applied goes into the target's own binlog.
+    pub(crate) writes_binlog: bool,
+}
+
+/// A login on the target.
+pub(crate) struct Login {
+    pub(crate) client: Client,
+    pub(super) session: Session,
+    pub(super) burst: Burst,
+    /// The format under which this session reads row events.
+    pub(super) format: Option<Arc<FormatDescription>>,
+    pub(super) schema: String,
+    /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
+    pub(super) has_old_errors: bool,
+}
+
+impl Login {
+    /// Logs in and prepares the session.
+    pub(crate) async fn open(settings: &LoginSettings) -> Result<Self, ClientError> {
+        let mut client = Client::connect(&settings.connect).await?;
+        client.set_reply_timeout(STATEMENT_TIME_MAX);
+        client.execute(SETTINGS.as_bytes()).await?;
+        if !settings.writes_binlog {
+            client.execute(b"SET SESSION sql_log_bin=0").await?;
+        }
+        Ok(Self {
+            client,
+            session: Session::new(settings.collations.clone()),
+            burst: Burst::default(),
+            format: None,
+            schema: settings.schema.clone(),
+            has_old_errors: false,
+        })
+    }
+
+    /// The server's number of this session.
+    pub(crate) fn connection_id(&self) -> u32 {
+        self.client.server().connection_id
+    }
+
+    /// Undoes what is not committed.
+    pub(super) async fn rollback(&mut self) -> Result<(), ClientError> {
+        self.client.execute(b"ROLLBACK").await?;
+        self.clear_errors().await
+    }
+
+    /// Empties the session's list of errors: only a statement that uses a table does that.
+    pub(super) async fn clear_errors(&mut self) -> Result<(), ClientError> {
+        if self.has_old_errors {
+            self.client.execute(format!("SELECT 1 FROM `{}`.position LIMIT 0", self.schema).as_bytes()).await?;
+            self.has_old_errors = false;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! What is done about an error of the target: one table, from error to reaction.
+
+use tributary_client::ServerError;
+use tributary_sql::StatementKind;
+
+use crate::change::{Change, PreparedGroup, StatementChange};
+use crate::config::SkipErrors;
+use crate::error::StopReason;
+
+/// What is done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// Another session was in the way: the same again.
+    Retry,
+    /// The rules say that this statement or row may be left out; it is recorded.
+    Skip,
+    /// A person must look.
+    Stop,
+}
+
+/// Errors that time heals: the native replica's `slave_transaction_retry_errors`, and the guard of a packet whose
+/// predecessor failed.
+const TRANSIENT: [u16; 8] = [1020, 1158, 1159, 1160, 1161, 1205, 1213, 1429];
+
+/// The reaction to an error of a statement or row event.
+pub(super) fn to(error: &ServerError, skip: &SkipErrors) -> Reaction {
+    if TRANSIENT.contains(&error.code) {
+        Reaction::Retry
+    } else if skip.contains(error.code) {
+        Reaction::Skip
+    } else {
+        Reaction::Stop
+    }
+}
+
+/// What the source's client got, for statements that failed there half way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// No error.
+    Success,
+    /// This error, with the same partial effect.
+    Error(u16),
+    /// The effect is undone, whatever happens: a lock conflict of the source, or an error that the rules pass over.
+    AnythingUndone,
+    /// The statement was killed at a moment nobody can repeat.
+    Killed(u16),
+}
+
+/// What to expect of a statement that ended on the source with error `code`.
+///
+/// MariaDB server, `sql/log_event_server.cc`, `unexpected_error_code` and `concurrency_error_code`.
+pub(super) fn expected(code: u16, skip: &SkipErrors) -> Expected {
+    match code {
+        0 => Expected::Success,
+        code if skip.contains(code) => Expected::AnythingUndone,
+        1205 | 1213 | 1614 => Expected::AnythingUndone,
+        1053 | 1158 | 1160 | 1184 | 1317 | 1927 | 1969 => Expected::Killed(code),
+        code => Expected::Error(code),
+    }
+}
+
+/// DDL that is already so on the target counts as done (`slave_ddl_exec_mode=IDEMPOTENT`, the native default).
+pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
+    use StatementKind::{CreateDatabase, DropDatabase, DropSequence, DropTable, DropView};
+    match kind {
+        CreateDatabase => code == 1007,
+        DropDatabase => code == 1008,
+        DropTable { .. } | DropView | DropSequence => matches!(code, 1051 | 4091 | 4092),
+        _ => false,
+    }
+}
+
+/// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it.
+pub(super) fn or_replace(statement: &StatementChange) -> Option<Vec<u8>> {
+    let StatementKind::CreateTable { or_replace: false, if_not_exists: false, .. } = statement.kind else { return None };
+    let (first, rest) = statement.text.split_at_checked(b"CREATE".len())?;
+    first.eq_ignore_ascii_case(b"CREATE").then(|| [first, b" OR REPLACE", rest].concat())
+}
+
+/// The message with which a connection stops.
+pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error: &ServerError) -> StopReason {
+    let what = match change {
+        Some(Change::Statement(statement)) => format!("statement {}", excerpt(&statement.text)),
+        Some(Change::Load(load)) => format!("statement {}", excerpt(&load.statement.text)),
+        Some(change @ Change::Rows(_)) => format!("row event{}", on_table(change)),
+        None => "the group".to_owned(),
+    };
+    let hint = hint(error.code);
+    StopReason::new(error.code, format!("error {} on the target: {}: {what} ({}){hint}", error.code, error.message, group.label))
+}
+
+fn on_table(change: &Change) -> String {
+    change.table().map_or_else(String::new, |(database, table)| {
+        format!(" on {}.{}", String::from_utf8_lossy(&database), String::from_utf8_lossy(&table))
+    })
+}
+
+/// What a person can do about frequent errors.
+fn hint(code: u16) -> &'static str {
+    match code {
+        1032 => "; a row is missing on the target: compare the table with the source",
+        1062 => "; a row is on the target already: compare the table with the source",
+        1146 => "; the table is missing on the target: create it, or add a replicate_ignore_table rule",
+        1290 => "; the target is read-only for this account: GRANT READ ONLY ADMIN to it",
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 => "; the account on the target lacks a privilege",
+        1153 => "; raise max_allowed_packet on the target",
+        1021 | 1114 => "; the target has no room left",
+        _ => "",
+    }
+}
+
+/// The beginning of a statement for a message.
+pub(crate) fn excerpt(text: &[u8]) -> String {
+    const LENGTH_MAX: usize = 200;
+    let cut = &text[..text.len().min(LENGTH_MAX)];
+    let more = if text.len() > LENGTH_MAX { "..." } else { "" };
+    format!("`{}{more}`", String::from_utf8_lossy(cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: u16) -> ServerError {
+        ServerError { code, sqlstate: *b"HY000", message: String::new() }
+    }
+
+    #[test]
+    fn lock_waits_are_repeated_even_when_they_could_be_skipped() {
+        assert_eq!(to(&error(1205), &SkipErrors::All), Reaction::Retry);
+        assert_eq!(to(&error(1062), &SkipErrors::List([1062].into())), Reaction::Skip);
+        assert_eq!(to(&error(1032), &SkipErrors::List([1062].into())), Reaction::Stop);
+        assert_eq!(to(&error(1062), &SkipErrors::None), Reaction::Stop);
+    }
+
+    #[test]
+    fn errors_of_the_source_are_expected_killed_statements_are_not() {
+        assert_eq!(expected(0, &SkipErrors::None), Expected::Success);
+        assert_eq!(expected(1062, &SkipErrors::None), Expected::Error(1062));
+        assert_eq!(expected(1317, &SkipErrors::None), Expected::Killed(1317));
+        assert_eq!(expected(1205, &SkipErrors::None), Expected::AnythingUndone);
+        assert_eq!(expected(1317, &SkipErrors::List([1317].into())), Expected::AnythingUndone);
+    }
+}
