@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::Server;
+use crate::Site;
 
 /// A user name and its password, valid from everywhere.
 #[derive(Clone)]
@@ -26,19 +26,19 @@ impl fmt::Debug for Account {
 ///
 /// # Errors
 /// The server's error.
-pub async fn create_replication_user(source: &Server) -> anyhow::Result<Account> {
-    create(source, "repl_replica", &["REPLICATION SLAVE ON *.*"]).await
+pub async fn create_replication_user(source: &impl AsRef<Site>) -> anyhow::Result<Account> {
+    create(source.as_ref(), "repl_replica", &["REPLICATION SLAVE ON *.*"]).await
 }
 
 /// Creates `tributary` on a target; each of `grants` is what stands between `GRANT` and `TO`: `SELECT ON db.*`.
 ///
 /// # Errors
 /// The server's error.
-pub async fn create_applier_user(target: &Server, grants: &[&str]) -> anyhow::Result<Account> {
-    create(target, "tributary", grants).await
+pub async fn create_applier_user(target: &impl AsRef<Site>, grants: &[&str]) -> anyhow::Result<Account> {
+    create(target.as_ref(), "tributary", grants).await
 }
 
-async fn create(server: &Server, user: &str, grants: &[&str]) -> anyhow::Result<Account> {
+async fn create(server: &Site, user: &str, grants: &[&str]) -> anyhow::Result<Account> {
     let password = new_password();
     let mut sql =
         format!("SET sql_log_bin = 0; CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{password}'");

@@ -15,7 +15,7 @@ use anyhow::Context;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::Server;
+use crate::Site;
 use rows::Side;
 
 /// What [`compare`] found, one report per table of either side.
@@ -84,15 +84,15 @@ impl fmt::Display for Comparison {
 /// # Errors
 /// When a server cannot be read. A difference is not an error.
 pub async fn compare(
-    source: &Server,
+    source: &impl AsRef<Site>,
     source_db: &str,
-    target: &Server,
+    target: &impl AsRef<Site>,
     target_db: &str,
     ignored: &[&str],
 ) -> anyhow::Result<Comparison> {
     let mut pair = Pair {
-        source: Side::new(connect(source).await?, source_db),
-        target: Side::new(connect(target).await?, target_db),
+        source: Side::new(connect(source.as_ref()).await?, source_db),
+        target: Side::new(connect(target.as_ref()).await?, target_db),
     };
     let on_source = pair.source.tables().await?;
     let on_target = pair.target.tables().await?;
@@ -118,8 +118,8 @@ pub async fn compare(
 ///
 /// # Errors
 /// The server's error.
-pub async fn open_all_tables(server: &Server, database: &str) -> anyhow::Result<()> {
-    let mut side = Side::new(connect(server).await?, database);
+pub async fn open_all_tables(server: &impl AsRef<Site>, database: &str) -> anyhow::Result<()> {
+    let mut side = Side::new(connect(server.as_ref()).await?, database);
     for table in side.tables().await? {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", side.qualified(&table));
         side.conn
@@ -131,7 +131,7 @@ pub async fn open_all_tables(server: &Server, database: &str) -> anyhow::Result<
     Ok(())
 }
 
-async fn connect(server: &Server) -> anyhow::Result<Conn> {
+async fn connect(server: &Site) -> anyhow::Result<Conn> {
     let mut conn = server.connect().await?;
     conn.query_drop(
         "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = '', max_statement_time = 0",

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use mysql_async::prelude::Queryable;
 
-use crate::Server;
+use crate::Site;
 use crate::random::Random;
 
 /// The database every source has under this same name.
@@ -67,8 +67,8 @@ pub fn table_statements() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// The server's error; for instance when the databases exist already.
-pub async fn create(source: &Server, seed: u64) -> anyhow::Result<()> {
-    let mut conn = source.connect().await?;
+pub async fn create(source: &impl AsRef<Site>, seed: u64) -> anyhow::Result<()> {
+    let mut conn = source.as_ref().connect().await?;
     let mut statements = vec![
         format!("CREATE DATABASE {DATABASE}"),
         format!("CREATE DATABASE {TOOLS_DATABASE}"),

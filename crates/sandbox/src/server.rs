@@ -12,6 +12,7 @@ use mysql_async::Conn;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::site::Site;
 use crate::watchdog::Watchdog;
 use crate::{process, sql, template};
 
@@ -91,6 +92,7 @@ pub struct Server {
     mariadbd: PathBuf,
     port: u16,
     socket: PathBuf,
+    site: Site,
     data_dir: PathBuf,
     pid: u32,
     /// CPU time of the earlier processes of this server, before its restarts.
@@ -121,11 +123,14 @@ impl Server {
         let (program, data) = (mariadbd.clone(), data_dir.clone());
         tokio::task::spawn_blocking(move || template::create_data_dir(&program, &data)).await??;
         fs::create_dir(directory.path().join("tmp")).context("create the server's tmp directory")?;
+        let socket = directory.path().join("mariadbd.sock");
+        let name = format!("server {} at {}", options.server_id, socket.display());
         let mut server = Server {
             options,
             mariadbd,
             port: 0,
-            socket: directory.path().join("mariadbd.sock"),
+            site: Site::new(name, sql::root_over_socket(&socket)),
+            socket,
             data_dir,
             pid: 0,
             cpu_seconds_before: 0.0,
@@ -176,51 +181,31 @@ impl Server {
     /// # Errors
     /// When the server is down.
     pub async fn connect(&self) -> anyhow::Result<Conn> {
-        Conn::new(sql::root_over_socket(&self.socket))
-            .await
-            .with_context(|| {
-                format!(
-                    "connect to server {} at {}",
-                    self.options.server_id,
-                    self.socket.display()
-                )
-            })
+        self.site.connect().await
     }
 
     /// Runs one or many statements on a connection of their own.
     ///
     /// # Errors
-    /// The first statement's error; later statements have not run.
+    /// As [`Site::run`].
     pub async fn run(&self, sql: &str) -> anyhow::Result<()> {
-        let mut conn = self.connect().await?;
-        let result = sql::run(&mut conn, sql).await;
-        conn.disconnect().await.ok();
-        result
+        self.site.run(sql).await
     }
 
-    /// The rows of one statement as text, `None` for NULL; bytes that are no UTF-8 are replaced.
+    /// The rows of one statement as text, `None` for NULL.
     ///
     /// # Errors
-    /// The statement's error.
+    /// As [`Site::rows`].
     pub async fn rows(&self, sql: &str) -> anyhow::Result<Vec<Vec<Option<String>>>> {
-        let mut conn = self.connect().await?;
-        let result = sql::rows(&mut conn, sql).await;
-        conn.disconnect().await.ok();
-        result
+        self.site.rows(sql).await
     }
 
     /// The first column of a statement's first row.
     ///
     /// # Errors
-    /// The statement's error; no row; a NULL.
+    /// As [`Site::value`].
     pub async fn value(&self, sql: &str) -> anyhow::Result<String> {
-        let rows = self.rows(sql).await?;
-        let first = rows.into_iter().next().and_then(|row| row.into_iter().next());
-        match first {
-            Some(Some(value)) => Ok(value),
-            Some(None) => bail!("{} gave NULL", sql::quoted(sql)),
-            None => bail!("{} gave no row", sql::quoted(sql)),
-        }
+        self.site.value(sql).await
     }
 
     /// Stops the server cleanly (SIGTERM) and waits until it is gone.
@@ -347,7 +332,7 @@ impl Server {
     }
 
     async fn answers(&self) -> bool {
-        match Conn::new(sql::root_over_socket(&self.socket)).await {
+        match self.site.try_connect().await {
             Ok(conn) => {
                 conn.disconnect().await.ok();
                 true
@@ -389,6 +374,12 @@ impl Server {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         // Dropping `running` kills what is left and waits for it.
+    }
+}
+
+impl AsRef<Site> for Server {
+    fn as_ref(&self) -> &Site {
+        &self.site
     }
 }
 

@@ -12,7 +12,6 @@ mod spelling;
 mod tables;
 pub(crate) mod words;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
 use crate::schema::DATABASE;
-use crate::{Server, sql};
+use crate::{Site, sql};
 use script::{Charset, Script};
 
 /// How long clients try to come back to a server that went away.
@@ -85,7 +84,7 @@ pub struct Traffic {
 
 struct Shared {
     plan: TrafficPlan,
-    socket: PathBuf,
+    source: Site,
     started: Instant,
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -101,12 +100,12 @@ impl Traffic {
     ///
     /// # Errors
     /// When the plan has no clients or too many.
-    pub fn start(source: &Server, plan: TrafficPlan) -> anyhow::Result<Traffic> {
+    pub fn start(source: &impl AsRef<Site>, plan: TrafficPlan) -> anyhow::Result<Traffic> {
         if !(1..=99).contains(&plan.clients) {
             bail!("traffic needs 1 to 99 clients, not {}", plan.clients);
         }
         let shared = Arc::new(Shared {
-            socket: source.socket().to_owned(),
+            source: source.as_ref().clone(),
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -212,7 +211,7 @@ impl Client {
     }
 
     async fn run(mut self) -> anyhow::Result<()> {
-        let mut conn = connect(&self.shared.socket, self.script.charset).await?;
+        let mut conn = connect(&self.shared.source, self.script.charset).await?;
         while self.shared.goes_on() {
             let step = self.script.next_step();
             let Err(reason) = self.play(&mut conn, &step).await? else {
@@ -224,7 +223,7 @@ impl Client {
             };
             counter.fetch_add(1, Ordering::Relaxed);
             // A new connection also sets the session back to where every step expects it.
-            conn = connect(&self.shared.socket, self.script.charset).await?;
+            conn = connect(&self.shared.source, self.script.charset).await?;
         }
         conn.disconnect().await.ok();
         Ok(())
@@ -270,21 +269,21 @@ fn interruption(error: &mysql_async::Error) -> Option<Interrupted> {
     }
 }
 
-async fn connect(socket: &Path, charset: Charset) -> anyhow::Result<Conn> {
+async fn connect(source: &Site, charset: Charset) -> anyhow::Result<Conn> {
     let deadline = Instant::now() + RECONNECT_TIMEOUT;
     loop {
-        match open(socket, charset).await {
+        match open(source, charset).await {
             Ok(conn) => return Ok(conn),
             Err(error) if Instant::now() > deadline => {
-                return Err(error).with_context(|| format!("traffic: connect to {}", socket.display()));
+                return Err(error).with_context(|| format!("traffic: connect to {}", source.name()));
             }
             Err(_) => tokio::time::sleep(RECONNECT_INTERVAL).await,
         }
     }
 }
 
-async fn open(socket: &Path, charset: Charset) -> Result<Conn, mysql_async::Error> {
-    let mut conn = Conn::new(sql::root_over_socket(socket)).await?;
+async fn open(source: &Site, charset: Charset) -> Result<Conn, mysql_async::Error> {
+    let mut conn = source.try_connect().await?;
     conn.query_drop(format!("SET NAMES {}", charset.name())).await?;
     conn.query_drop(format!("USE {DATABASE}")).await?;
     Ok(conn)

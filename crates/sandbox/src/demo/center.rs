@@ -3,15 +3,17 @@
 use anyhow::{Context, ensure};
 use tributary_sandbox::engine::{Coordinates, EngineStatus};
 use tributary_sandbox::{
-    Account, Comparison, Server, ServerOptions, Traffic, TrafficPlan, TrafficReport, compare,
+    Account, Comparison, ServerOptions, Site, Traffic, TrafficPlan, TrafficReport, compare,
     create_replication_user, open_all_tables, schema,
 };
+
+use crate::host::Host;
 
 pub(crate) struct Center {
     /// The connection's name.
     pub(crate) name: String,
     pub(crate) number: u32,
-    pub(crate) source: Server,
+    pub(crate) source: Host,
     pub(crate) account: Account,
     /// Where the connection starts: before the first database exists, so all of them travel as events.
     pub(crate) start: Coordinates,
@@ -27,10 +29,10 @@ pub(crate) struct Compared {
 }
 
 impl Center {
-    pub(crate) async fn start(number: u32) -> anyhow::Result<Center> {
-        let source = Server::start(ServerOptions::source(number)).await?;
-        let account = create_replication_user(&source).await?;
-        let start = master_status(&source).await?;
+    pub(crate) async fn start(number: u32, url: Option<&str>) -> anyhow::Result<Center> {
+        let source = Host::start(url, ServerOptions::source(number)).await?;
+        let account = create_replication_user(source.site()).await?;
+        let start = master_status(source.site()).await?;
         Ok(Center {
             name: format!("master{number}"),
             number,
@@ -44,12 +46,12 @@ impl Center {
 
     pub(crate) async fn fill_and_start_traffic(&mut self, rate: u32) -> anyhow::Result<()> {
         let seed = u64::from(self.number);
-        schema::create(&self.source, seed).await?;
+        schema::create(self.source.site(), seed).await?;
         let plan = TrafficPlan {
             statements_per_second_max: Some(rate),
             ..TrafficPlan::new(seed)
         };
-        self.traffic = Some(Traffic::start(&self.source, plan)?);
+        self.traffic = Some(Traffic::start(self.source.site(), plan)?);
         Ok(())
     }
 
@@ -71,14 +73,14 @@ impl Center {
         ensure!(report.statements > 0, "not one statement was run");
         self.report = Some(report);
         for database in [schema::DATABASE, schema::TOOLS_DATABASE] {
-            open_all_tables(&self.source, database).await?;
+            open_all_tables(self.source.site(), database).await?;
         }
         Ok(report)
     }
 
     /// The end of the source's binary log.
     pub(crate) async fn end_of_log(&self) -> anyhow::Result<Coordinates> {
-        master_status(&self.source).await
+        master_status(self.source.site()).await
     }
 
     /// How far this connection has come; nowhere without a status.
@@ -94,11 +96,18 @@ impl Center {
         format!("{}_{database}", self.name)
     }
 
-    pub(crate) async fn compare(&self, target: &Server) -> anyhow::Result<Compared> {
+    pub(crate) async fn compare(&self, target: &Site) -> anyhow::Result<Compared> {
         let mut databases = Vec::new();
         for database in [schema::DATABASE, schema::TOOLS_DATABASE] {
             let renamed = self.renamed(database);
-            let found = compare(&self.source, database, target, &renamed, &schema::IGNORED_TABLES).await?;
+            let found = compare(
+                self.source.site(),
+                database,
+                target,
+                &renamed,
+                &schema::IGNORED_TABLES,
+            )
+            .await?;
             databases.push((database, found));
         }
         Ok(Compared {
@@ -108,7 +117,7 @@ impl Center {
     }
 }
 
-async fn master_status(source: &Server) -> anyhow::Result<Coordinates> {
+async fn master_status(source: &Site) -> anyhow::Result<Coordinates> {
     let rows = source.rows("SHOW MASTER STATUS").await?;
     let row = rows.first().context("SHOW MASTER STATUS gave no row")?;
     let column = |index: usize| {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tempfile::TempDir;
-use tributary_sandbox::{Account, Server, schema};
+use tributary_sandbox::{Account, schema};
 
 use crate::center::Center;
+use crate::host::Host;
 
 /// The replication settings of the user's `50-server.cnf`.
 const SERVER_OPTIONS: &str = "\
@@ -36,7 +37,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn write(target: &Server, account: &Account, centers: &[Center]) -> anyhow::Result<Files> {
+    pub(crate) fn write(target: &Host, account: &Account, centers: &[Center]) -> anyhow::Result<Files> {
         let directory = tempfile::Builder::new()
             .prefix("tributary-demo-")
             .tempdir()
@@ -68,16 +69,16 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    fn own_options(&self, target: &Server, account: &Account, centers: &[Center]) -> String {
+    fn own_options(&self, target: &Host, account: &Account, centers: &[Center]) -> String {
         let mut text = format!(
             "!include {}\n!include {}\n\n[tributary]\n\
-             target_socket = {}\n\
+             {}\n\
              target_user = {}\n\
              target_password_file = {}\n\
              state_dir = {}\n",
             self.path("50-server.cnf").display(),
             self.path("60-multisource.cnf").display(),
-            target.socket().display(),
+            target_address(target),
             account.user,
             self.path("target-password").display(),
             self.state_dir().display()
@@ -85,7 +86,7 @@ impl Files {
         for center in centers {
             let name = &center.name;
             text.push_str(&format!(
-                "\n{name}.master_host = 127.0.0.1\n\
+                "\n{name}.master_host = {}\n\
                  {name}.master_port = {}\n\
                  {name}.master_user = {}\n\
                  {name}.master_password_file = {}\n\
@@ -93,7 +94,8 @@ impl Files {
                  {name}.master_log_pos = {}\n\
                  {name}.master_connect_retry = 1\n\
                  {name}.master_heartbeat_period = 30\n",
-                center.source.port(),
+                center.source.address().0,
+                center.source.address().1,
                 center.account.user,
                 self.path(&password_file(center)).display(),
                 center.start.file,
@@ -115,6 +117,13 @@ impl Files {
             .mode(0o600)
             .open(path)?;
         writeln!(file, "{secret}").with_context(|| format!("write {name}"))
+    }
+}
+
+fn target_address(target: &Host) -> String {
+    match (target.socket(), target.address()) {
+        (Some(socket), _) => format!("target_socket = {}", socket.display()),
+        (None, (host, port)) => format!("target_host = {host}\ntarget_port = {port}"),
     }
 }
 

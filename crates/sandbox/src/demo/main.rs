@@ -5,6 +5,7 @@
 
 mod center;
 mod files;
+mod host;
 mod report;
 mod settings;
 mod view;
@@ -15,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tributary_sandbox::engine::EngineStatus;
-use tributary_sandbox::{Engine, Server, ServerOptions, TrafficReport, create_applier_user};
+use tributary_sandbox::{Engine, ServerOptions, TrafficReport, create_applier_user};
 
 use center::Center;
 use files::Files;
+use host::Host;
 use report::{Applied, Figures};
 use settings::Settings;
 use view::View;
@@ -94,25 +96,26 @@ struct Demo {
     applied: Applied,
     view: View,
     centers: Vec<Center>,
-    target: Server,
+    target: Host,
     files: Files,
     settings: Settings,
     began: Instant,
-    target_cpu_before: f64,
+    target_cpu_before: Option<f64>,
 }
 
 impl Demo {
     async fn start(settings: Settings) -> anyhow::Result<Demo> {
         let view = View::new();
         view.say("starting three sources and a target");
-        let target = Server::start(ServerOptions::target())
+        let target = Host::start(settings.target.as_deref(), ServerOptions::target())
             .await
             .context("start the target")?;
-        let account = create_applier_user(&target, &APPLIER_GRANTS).await?;
+        let account = create_applier_user(target.site(), &APPLIER_GRANTS).await?;
         let mut centers = Vec::new();
         for number in 1..=SOURCE_COUNT {
+            let url = settings.sources.get(number as usize - 1).map(String::as_str);
             centers.push(
-                Center::start(number)
+                Center::start(number, url)
                     .await
                     .with_context(|| format!("start source {number}"))?,
             );
@@ -211,13 +214,17 @@ impl Demo {
             traffic,
             applied: self.applied.clone(),
             engine_cpu_seconds: self.engine.cpu_seconds(),
-            target_cpu_seconds: self.target.cpu_seconds() - self.target_cpu_before,
+            target_cpu_seconds: self
+                .target
+                .cpu_seconds()
+                .zip(self.target_cpu_before)
+                .map(|(now, before)| now - before),
             engine_peak_rss_bytes: self.engine.peak_rss_bytes(),
         };
         self.view.end();
         let mut comparisons = Vec::new();
         for center in &self.centers {
-            comparisons.push(center.compare(&self.target).await?);
+            comparisons.push(center.compare(self.target.site()).await?);
         }
         Ok(report::print(&comparisons, &figures))
     }
@@ -256,8 +263,7 @@ impl Demo {
         let center = &mut self.centers[RESTARTED_SOURCE];
         self.view
             .say(&format!("restarting the source of {}", center.name));
-        center.source.shutdown().await;
-        center.source.start_again().await
+        center.source.restart().await
     }
 
     async fn wait_for_engine(&mut self) -> anyhow::Result<()> {

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use tributary_sandbox::engine::EngineStatus;
-use tributary_sandbox::{Server, TableReport, TrafficReport};
+use tributary_sandbox::{TableReport, TrafficReport};
 
 use crate::center::{Center, Compared};
 use crate::files::Files;
+use crate::host::Host;
 
 /// What the engine has applied, over all its starts: its own counters begin anew with each.
 #[derive(Clone, Default)]
@@ -53,7 +54,8 @@ pub(crate) struct Figures {
     pub(crate) traffic: Vec<TrafficReport>,
     pub(crate) applied: Applied,
     pub(crate) engine_cpu_seconds: f64,
-    pub(crate) target_cpu_seconds: f64,
+    /// Unknown when the target runs elsewhere.
+    pub(crate) target_cpu_seconds: Option<f64>,
     pub(crate) engine_peak_rss_bytes: u64,
 }
 
@@ -127,11 +129,15 @@ fn print_figures(figures: &Figures) {
         applied.rows() as f64 / seconds,
         applied.skipped()
     );
+    let target_cpu = figures
+        .target_cpu_seconds
+        .map_or("not known here".to_owned(), |seconds| {
+            let share = 100.0 * figures.engine_cpu_seconds / seconds.max(f64::MIN_POSITIVE);
+            format!("{seconds:.2} s; tributary's share of that is {share:.0} %")
+        });
     println!(
-        "CPU over the same time:  tributary {:.2} s, the target's mariadbd {:.2} s ({:.0} %)",
-        figures.engine_cpu_seconds,
-        figures.target_cpu_seconds,
-        100.0 * figures.engine_cpu_seconds / figures.target_cpu_seconds.max(f64::MIN_POSITIVE)
+        "CPU over the same time:  tributary {:.2} s, the target's mariadbd {target_cpu}",
+        figures.engine_cpu_seconds
     );
     println!(
         "peak memory:             tributary {:.1} MiB",
@@ -140,21 +146,14 @@ fn print_figures(figures: &Figures) {
 }
 
 /// For `DEMO_KEEP=1`.
-pub(crate) fn print_how_to_connect(program: &Path, files: &Files, target: &Server, centers: &[Center]) {
+pub(crate) fn print_how_to_connect(program: &Path, files: &Files, target: &Host, centers: &[Center]) {
     println!();
     println!(
         "Everything keeps running until Ctrl-C. Traffic has ended; what you write on a source, the target gets."
     );
-    println!(
-        "  target:   mariadb -uroot --socket={}",
-        target.socket().display()
-    );
+    println!("  target:   {target}");
     for center in centers {
-        println!(
-            "  {}:  mariadb -uroot --socket={} asterisk",
-            center.name,
-            center.source.socket().display()
-        );
+        println!("  {}:  {} asterisk", center.name, center.source);
     }
     println!(
         "  status:   {} status --defaults-file={}",

@@ -18,6 +18,10 @@ pub(crate) struct Settings {
     pub(crate) rate: u32,
     /// `DEMO_KEEP=1`: everything stays up at the end, until Ctrl-C.
     pub(crate) keep: bool,
+    /// `DEMO_SOURCES`: URLs of three servers that run elsewhere, with commas between; without it we start our own.
+    pub(crate) sources: Vec<String>,
+    /// `DEMO_TARGET`: the URL of the target then.
+    pub(crate) target: Option<String>,
     /// `TRIBUTARY_BIN`, or the program beside this one.
     pub(crate) program: PathBuf,
 }
@@ -32,12 +36,25 @@ impl Settings {
                 Ok("0" | "") | Err(_) => false,
                 Ok(other) => bail!("DEMO_KEEP is '{other}', allowed are 0 and 1"),
             },
+            sources: env::var("DEMO_SOURCES")
+                .map_or(Vec::new(), |urls| urls.split(',').map(str::to_owned).collect()),
+            target: env::var("DEMO_TARGET").ok(),
             program: program()?,
         };
         ensure!(
             (3..=86_400).contains(&settings.seconds),
             "DEMO_SECONDS is {}, allowed are 3 to 86400",
             settings.seconds
+        );
+        let elsewhere_count = if settings.target.is_some() {
+            crate::SOURCE_COUNT as usize
+        } else {
+            0
+        };
+        ensure!(
+            settings.sources.len() == elsewhere_count,
+            "DEMO_SOURCES needs {} URLs with commas between, and DEMO_TARGET one; or neither is set",
+            crate::SOURCE_COUNT
         );
         ensure!(settings.rate > 0, "DEMO_RATE must be at least 1");
         Ok(settings)
