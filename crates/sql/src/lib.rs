@@ -19,6 +19,7 @@ mod recognise;
 mod rename;
 mod scanner;
 mod statement;
+mod string;
 mod token;
 mod word_table;
 
@@ -26,8 +27,8 @@ pub use dialect::{ClientCharset, Dialect};
 pub use error::{RenameError, SqlError};
 pub use keep::keep_tables;
 pub use name::Name;
-pub use parse::parse;
-pub use recognise::{RowStatement, Value, recognise};
+pub use parse::{parse, recognise};
+pub use recognise::{RowStatement, Value};
 pub use rename::rename;
 pub use scanner::Scanner;
 pub use statement::{

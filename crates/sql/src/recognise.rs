@@ -56,14 +56,3 @@ pub enum Value<'a> {
     /// character set.
     Other,
 }
-
-/// Recognises a row statement of simple shape; `None` for everything else.
-#[must_use]
-pub fn recognise<'a>(
-    text: &'a [u8],
-    statement: &crate::Statement<'a>,
-    dialect: &crate::Dialect,
-) -> Option<RowStatement<'a>> {
-    let _ = (text, statement, dialect);
-    None
-}

@@ -3,9 +3,17 @@
 use crate::error::{SqlError, describe};
 use crate::keyword::Keyword;
 use crate::name::Name;
+use crate::scanner::Scanner;
 use crate::token::{Token, TokenKind};
 
 use super::Parser;
+
+/// A place among the tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Mark<'a> {
+    scanner: Scanner<'a>,
+    token: Token,
+}
 
 impl<'a> Parser<'a> {
     /// Takes the current token and goes to the next one.
@@ -37,6 +45,20 @@ impl<'a> Parser<'a> {
             what,
             offset: token.start,
         }
+    }
+
+    /// A place to come back to.
+    pub(super) fn mark(&self) -> Mark<'a> {
+        Mark {
+            scanner: self.scanner,
+            token: self.token,
+        }
+    }
+
+    /// Goes back to a place.
+    pub(super) fn reset(&mut self, mark: Mark<'a>) {
+        self.scanner = mark.scanner;
+        self.token = mark.token;
     }
 
     /// The token after the current one.

@@ -12,8 +12,12 @@ mod expression;
 mod query;
 mod routine;
 mod rows;
+mod simple;
 mod statements;
 mod table;
+mod values;
+
+pub use simple::recognise;
 
 use std::collections::HashSet;
 use std::ops::Range;
