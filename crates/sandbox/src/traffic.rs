@@ -29,6 +29,8 @@ use script::{Charset, Script};
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Wait between two tries.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a statement waits for a table.
+const LOCK_WAIT_SECONDS: u32 = 3;
 /// Deadlock and lock wait timeout: the transaction is given up, as a client would.
 const GIVEN_UP: [u16; 2] = [1213, 1205];
 
@@ -284,7 +286,13 @@ async fn connect(source: &Site, charset: Charset) -> anyhow::Result<Conn> {
 
 async fn open(source: &Site, charset: Charset) -> Result<Conn, mysql_async::Error> {
     let mut conn = source.try_connect().await?;
-    conn.query_drop(format!("SET NAMES {}", charset.name())).await?;
+    // On MyISAM, the server lets an ALTER and an INSERT wait for each other without noticing (seen on 10.11): the one
+    // holds the table and wants its metadata alone, the other the reverse.
+    conn.query_drop(format!(
+        "SET NAMES {}, lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        charset.name()
+    ))
+    .await?;
     conn.query_drop(format!("USE {DATABASE}")).await?;
     Ok(conn)
 }
