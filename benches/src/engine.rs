@@ -62,7 +62,7 @@ pub(crate) async fn catch_up(
     let files = Files::write(source, target, settings)?;
     run(program, source, target, &files)
         .await
-        .with_context(|| format!("the engine's log ends with:\n{}", crate::log_end(&files.log())))
+        .map_err(|error| crate::with_log(&error, "the engine's log", &files.log()))
 }
 
 async fn run(program: &Path, source: &Source, target: &Server, files: &Files) -> Result<Run> {

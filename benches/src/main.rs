@@ -18,7 +18,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::measure::Run;
@@ -122,32 +122,43 @@ async fn run_once(
             native::catch_up(source, &target, settings).await
         }
     };
-    let run = run.with_context(|| {
-        format!(
-            "the target's error log ends with:\n{}",
-            log_end(&target.error_log())
-        )
-    })?;
+    let run =
+        run.map_err(|error| with_log(&error, "the target's error log", &problems(&target.error_log())))?;
     verify::same_data(source, &target).await?;
     Ok(run)
 }
 
-/// The last lines of a log, for an error message.
-fn log_end(log: &str) -> String {
+/// `error`, then the last lines of a log that may explain it.
+fn with_log(error: &anyhow::Error, name: &str, log: &str) -> anyhow::Error {
     const LINES_MAX: usize = 20;
     let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+    let end = lines[lines.len().saturating_sub(LINES_MAX)..].join("\n");
+    anyhow!("{error:#}\n{name} ends with:\n{end}")
+}
+
+/// The lines of a server's error log that are more than a note.
+fn problems(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains("[Note]")).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::log_end;
+    use super::*;
 
     #[test]
-    fn log_end_keeps_the_last_lines() {
+    fn an_error_comes_before_the_last_lines_of_the_log() {
         let log: String = (0..30).map(|n| format!("line {n}\n")).collect();
-        assert!(log_end(&log).starts_with("line 10\n"));
-        assert!(log_end(&log).ends_with("line 29"));
-        assert_eq!(log_end(""), "");
+        let message = with_log(&anyhow!("cause").context("what failed"), "the log", &log).to_string();
+        assert!(
+            message.starts_with("what failed: cause\nthe log ends with:\nline 10\n"),
+            "{message}"
+        );
+        assert!(message.ends_with("line 29"), "{message}");
+    }
+
+    #[test]
+    fn notes_are_no_problems() {
+        assert_eq!(problems("0 [Note] ready\n1 [ERROR] disk\n"), "1 [ERROR] disk");
     }
 }
