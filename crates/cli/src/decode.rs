@@ -9,10 +9,12 @@ use tributary_binlog::{Coordinates, Event, Renderer};
 
 use crate::exit::{Exit, Failure};
 
-/// Prints every event of `files`, in order. A file that fails is named at the end of its events, and the next one is read.
+/// Prints every event of `files`, in order. A file that fails is named at the end of its events, and the next
+/// one is read.
 ///
 /// # Errors
-/// A [`Failure`] when standard output cannot be written to, for another reason than that nobody reads it any more.
+/// A [`Failure`] when standard output cannot be written to, for another reason than that nobody reads it any
+/// more.
 pub(crate) fn decode(files: &[PathBuf], as_json: bool) -> Result<Exit, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut exit = Exit::Clean;

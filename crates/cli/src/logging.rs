@@ -14,7 +14,8 @@ use crate::exit::Failure;
 pub(crate) fn start(args: &LogArgs) -> Result<(), Failure> {
     let filter = EnvFilter::builder().parse(&args.log_level).map_err(|error| {
         Failure::usage(format!(
-            "--log-level={}: {error}; allowed: error, warn, info, debug, trace, off, or directives such as info,tributary=debug",
+            "--log-level={}: {error}; allowed: error, warn, info, debug, trace, off, or directives such as \
+                info,tributary=debug",
             args.log_level
         ))
     })?;

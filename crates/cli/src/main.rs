@@ -1,6 +1,7 @@
 //! The `tributary` command: reads the configuration, runs the engine, shows its status, decodes binary logs.
 //!
-//! Everything that replicates is in the library `tributary`; here are flags, option files, logs, signals and exit codes.
+//! Everything that replicates is in the library `tributary`; here are flags, option files, logs, signals and
+//! exit codes.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -21,23 +22,31 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LogFormat};
 use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     // Wrong usage ends the process here, with code 2; so do --help and --version, with 0.
     let cli = Cli::parse();
+    let log_format = cli.log.log_format;
+    if let Err(failure) = logging::start(&cli.log) {
+        eprintln!("tributary: {failure}");
+        return failure.exit.into();
+    }
     match dispatch(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("tributary: {failure}");
+            match log_format {
+                LogFormat::Human => eprintln!("tributary: {failure}"),
+                // Whoever reads objects from standard error gets nothing else.
+                LogFormat::Json => tracing::error!("{failure}"),
+            }
             failure.exit.into()
         }
     }
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    logging::start(&cli.log)?;
     match cli.command {
         Command::Run { config, state_dir } => run::run(&config.into_input(state_dir)),
         Command::Status(args) => status::status(&args),

@@ -1,15 +1,17 @@
 //! `tributary run`: replicate until a signal comes or every connection has stopped with an error.
 //!
-//! The order of a stop: no more status readers, then the engine stops at group boundaries, then the state directory is given
-//! up. A second signal, or `stop_timeout`, ends the wait; what was not committed is rolled back by the target, and the next
-//! start resumes from the saved position.
+//! The order of a stop: the engine stops at group boundaries, still telling its status; then the state
+//! directory is given up. A second signal, or `stop_timeout`, ends the wait; what was not committed is rolled
+//! back by the target, and the next start resumes from the saved position.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
-use tributary::{ConnectionOptions, Replicator, StartError};
+use tributary::{
+    ConnectionOptions, ConnectionStatus, IoState, Replicator, SqlState, StartError, Status, StatusHandle,
+};
 
 use crate::config::{self, Config, Input};
 use crate::exit::{Exit, Failure};
@@ -48,7 +50,7 @@ fn announce(config: &Config) {
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        target = %config.options.target.login.address,
+        target_address = %config.options.target.login.address,
         state_dir = %config.state_dir.display(),
         workers = config.options.apply.workers,
         "starting"
@@ -89,28 +91,24 @@ async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure
     let replicator = started.map_err(|error| Failure::new(exit_of(&error), &error))?;
     info!("replicating");
 
-    let have_all_stopped = tokio::select! {
+    let status = replicator.status_handle();
+    // Answers also while the engine stops. It ends with the runtime, and owns nothing that must be given up in order.
+    tokio::spawn(status_server::serve(listener, move || document(&status)));
+
+    tokio::select! {
         biased;
         signal = signals.next() => {
-            info!(signal, ?stop_timeout, "stopping at the next group boundaries; a second signal stops at once");
-            false
+            info!(signal, ?stop_timeout, "stopping at the next group boundaries; a second signal stops at \
+                once");
         }
-        () = replicator.wait_all_stopped() => {
-            error!("every connection has stopped with an error");
-            true
-        }
-        // Ends only with the process.
-        () = status_server::serve(listener, || document(&replicator)) => false,
-    };
-    let exit = stop(replicator, &mut signals, stop_timeout).await;
-    Ok(if have_all_stopped && exit == Exit::Clean {
-        Exit::Failed
-    } else {
-        exit
-    })
+        () = replicator.wait_all_stopped() => error!("every connection has stopped with an error"),
+    }
+    Ok(stop(replicator, &mut signals, stop_timeout).await)
 }
 
+/// Stops the engine. A connection that an error had stopped before makes the whole run a failure.
 async fn stop(replicator: Replicator, signals: &mut StopSignals, stop_timeout: Duration) -> Exit {
+    let failed = stopped_connections(&replicator.status());
     let report = tokio::select! {
         biased;
         signal = signals.next() => {
@@ -119,34 +117,32 @@ async fn stop(replicator: Replicator, signals: &mut StopSignals, stop_timeout: D
         }
         report = timeout(stop_timeout + STOP_GRACE, replicator.stop()) => report,
     };
-    match report {
-        Err(_) => {
-            warn!(
-                ?stop_timeout,
-                "the stop did not finish in time; the next start resumes from the saved position"
-            );
-            Exit::StopTimeout
-        }
-        Ok(report) => {
-            for error in &report.errors {
-                error!("{error}");
-            }
-            match (report.is_clean, report.errors.is_empty()) {
-                (false, _) => {
-                    warn!(
-                        ?stop_timeout,
-                        "not every group was finished in time; the next start resumes from the saved position"
-                    );
-                    Exit::StopTimeout
-                }
-                (true, false) => Exit::Failed,
-                (true, true) => {
-                    info!("stopped cleanly");
-                    Exit::Clean
-                }
-            }
-        }
+    if !report.is_ok_and(|report| report.is_clean) {
+        warn!(
+            ?stop_timeout,
+            "not every group was finished in time; the next start resumes from the saved position"
+        );
+        return Exit::StopTimeout;
     }
+    for connection in &failed {
+        let error = connection.last_error.as_ref();
+        let (number, message) = error.map_or((0, "no reason known"), |error| (error.number, &error.message));
+        error!(connection = connection.name, number, "stopped before: {message}");
+    }
+    info!("stopped cleanly");
+    if failed.is_empty() {
+        Exit::Clean
+    } else {
+        Exit::Failed
+    }
+}
+
+/// The connections that have stopped by themselves.
+fn stopped_connections(status: &Status) -> Vec<ConnectionStatus> {
+    let has_stopped = |connection: &&ConnectionStatus| {
+        connection.io_state == IoState::Stopped || connection.sql_state == SqlState::Stopped
+    };
+    status.connections.iter().filter(has_stopped).cloned().collect()
 }
 
 fn exit_of(error: &StartError) -> Exit {
@@ -159,8 +155,8 @@ fn exit_of(error: &StartError) -> Exit {
 }
 
 /// The engine's status with the process id, as the status socket gives it.
-fn document(replicator: &Replicator) -> Vec<u8> {
-    let mut status = serde_json::to_value(replicator.status())
+fn document(engine: &StatusHandle) -> Vec<u8> {
+    let mut status = serde_json::to_value(engine.status())
         .unwrap_or_else(|error| json!({"connections": [], "error": format!("render the status: {error}")}));
     if let Value::Object(fields) = &mut status {
         fields.insert("pid".to_owned(), std::process::id().into());

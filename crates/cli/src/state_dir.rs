@@ -86,8 +86,8 @@ impl StateDir {
 }
 
 impl Drop for StateDir {
-    /// Removes the socket and empties the process id file. The file itself stays: removing it would let two engines lock two
-    /// files of the same name.
+    /// Removes the socket and empties the process id file. The file itself stays: removing it would let two
+    /// engines lock two files of the same name.
     fn drop(&mut self) {
         let _ = fs::remove_file(socket_path(&self.path));
         let _ = self._lock.set_len(0);

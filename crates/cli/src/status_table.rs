@@ -1,7 +1,7 @@
 //! The status as columns for a person.
 //!
-//! It reads the JSON document, not the engine's types: a newer command then shows an older engine's status and the other
-//! way round. What is missing shows as `-`.
+//! It reads the JSON document, not the engine's types: a newer command then shows an older engine's status
+//! and the other way round. What is missing shows as `-`.
 
 use std::fmt::Write;
 

@@ -1,8 +1,9 @@
 //! One line of an option file, without its place: which of the five kinds it is, and its parts.
 //!
 //! The rules are those of the server's own reader, checked line by line against `my_print_defaults` in
-//! `tests/print_defaults.rs`. Two differences are on purpose: a line may be of any length (the server breaks it at 4 KiB),
-//! and only ASCII white space is trimmed (the server also trims byte 0xA0, which is half of some UTF-8 letters).
+//! `tests/print_defaults.rs`. Two differences are on purpose: a line may be of any length (the server breaks
+//! it at 4 KiB), and only ASCII white space is trimmed (the server also trims byte 0xA0, which is half of
+//! some UTF-8 letters).
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]

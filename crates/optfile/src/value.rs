@@ -16,8 +16,8 @@ pub fn parse_bool(text: Option<&str>) -> Option<bool> {
     }
 }
 
-/// Reads a whole number with an optional suffix `K`, `M`, `G`, `T`, `P` or `E` (powers of 1024, either case). `None` when
-/// the text is no such number or does not fit.
+/// Reads a whole number with an optional suffix `K`, `M`, `G`, `T`, `P` or `E` (powers of 1024, either case).
+/// `None` when the text is no such number or does not fit.
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
     let digits_length = text.bytes().take_while(u8::is_ascii_digit).count();

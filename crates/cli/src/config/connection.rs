@@ -1,11 +1,9 @@
 //! The connections: which there are, and the options of each.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::Duration;
 
-use tributary::{ConnectionOptions, StartPosition, TargetOptions};
-use tributary_binlog::{Coordinates, GtidPos};
+use tributary::{ConnectionOptions, TargetOptions};
 use tributary_optfile::Place;
 
 use super::World;
@@ -14,7 +12,7 @@ use super::login::{self, LoginKeys};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::settings::{check_name, is_same_name};
-use super::{keys, rules, skip_errors};
+use super::{keys, rules, skip_errors, start};
 
 const LOGIN: LoginKeys = LoginKeys {
     host: keys::MASTER_HOST,
@@ -66,7 +64,8 @@ fn names(reader: &mut Reader<'_>, warnings: &mut Vec<Problem>) -> Vec<String> {
     let used = reader.settings().names();
     let Some(line) = reader.line(keys::CONNECTIONS) else {
         if used.is_empty() {
-            let text = "no connection is configured; add NAME.master_host, NAME.master_user and NAME.replicate_rewrite_db to [tributary], one set for each source";
+            let text = "no connection is configured; add NAME.master_host, NAME.master_user and \
+                NAME.replicate_rewrite_db to [tributary], one set for each source";
             reader.problems.push(Problem::missing(text));
         }
         return used.iter().map(|(name, _)| name.clone()).collect();
@@ -110,14 +109,15 @@ fn read_one(
 ) -> Option<ReadConnection> {
     let server_id = reader.number_as(keys::SERVER_ID);
     if reader.line(keys::SERVER_ID).is_none() {
-        let text = "server_id is not set: the id to register with, unique among all servers and replicas; add it to [tributary]";
+        let text = "server_id is not set: the id to register with, unique among all servers and replicas; \
+            add it to [tributary]";
         let problem = Problem::missing(text);
         if !reader.problems.contains(&problem) {
             reader.problems.push(problem);
         }
     }
     let source = read_source(reader, world);
-    let start = read_start(reader);
+    let start = start::read(reader);
     let connect_retry = reader.seconds(keys::MASTER_CONNECT_RETRY);
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
     let heartbeat_period = read_heartbeat(reader, net_timeout, warnings);
@@ -207,77 +207,6 @@ fn parse_heartbeat(text: &str) -> Option<Duration> {
     (period_ms <= HEARTBEAT_MS_MAX).then(|| Duration::from_millis(period_ms))
 }
 
-struct Start {
-    position: Option<StartPosition>,
-    use_gtid: bool,
-}
-
-/// Reads where to begin: by file and offset, by GTID, or nowhere, which can only resume.
-fn read_start(reader: &mut Reader<'_>) -> Option<Start> {
-    let has_file = reader.line(keys::MASTER_LOG_FILE).is_some();
-    if let Some(line) = reader.line(keys::MASTER_LOG_POS).filter(|_| !has_file) {
-        let text = format!("{} needs {}", line.shown, reader.full_name(keys::MASTER_LOG_FILE));
-        reader.problems.push(Problem::at(&line.place, text));
-        return None;
-    }
-    let has_gtid = reader.line(keys::GTID_SLAVE_POS).is_some();
-    if has_file && has_gtid {
-        reader.either(keys::MASTER_LOG_FILE, keys::GTID_SLAVE_POS)?;
-    }
-    let use_gtid = read_use_gtid(reader, has_file, has_gtid)?;
-    let position = if has_file {
-        let file = reader.value(keys::MASTER_LOG_FILE, parse_file_name);
-        let offset = reader.number(keys::MASTER_LOG_POS);
-        Some(StartPosition::Coordinates(Coordinates::new(file?, offset?)))
-    } else if has_gtid {
-        let position = reader.value(keys::GTID_SLAVE_POS, |text| GtidPos::from_str(text).ok());
-        Some(StartPosition::Gtid(position?))
-    } else {
-        None
-    };
-    Some(Start { position, use_gtid })
-}
-
-/// A start by file excludes asking by GTID and the other way round: the server would pass over one of the two in silence.
-fn read_use_gtid(reader: &mut Reader<'_>, has_file: bool, has_gtid: bool) -> Option<bool> {
-    let Some(line) = reader.line(keys::MASTER_USE_GTID) else {
-        let text = if has_gtid { "slave_pos" } else { "no" };
-        reader.record(keys::MASTER_USE_GTID, text, Origin::Derived("the start position"));
-        return Some(has_gtid);
-    };
-    let use_gtid = reader.value(keys::MASTER_USE_GTID, parse_use_gtid)?;
-    let contradicts = match (use_gtid, has_file, has_gtid) {
-        (true, true, _) => Some((keys::MASTER_LOG_FILE, keys::GTID_SLAVE_POS)),
-        (false, _, true) => Some((keys::GTID_SLAVE_POS, keys::MASTER_LOG_FILE)),
-        _ => None,
-    };
-    if let Some((given, wanted)) = contradicts {
-        let text = format!(
-            "{} does not go with {}; give {} instead",
-            line.shown, given.name, wanted.name
-        );
-        reader.problems.push(Problem::at(&line.place, text));
-        return None;
-    }
-    Some(use_gtid)
-}
-
-fn parse_use_gtid(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "no" | "0" | "off" => Some(false),
-        "slave_pos" | "replica_pos" => Some(true),
-        _ => None,
-    }
-}
-
-/// A name without directory that ends in a number, as the server makes them.
-fn parse_file_name(text: &str) -> Option<String> {
-    let (base, number) = text.rsplit_once('.')?;
-    let is_name = !base.is_empty() && !text.contains('/') && text.len() <= 255;
-    let is_numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    (is_name && is_numbered).then(|| text.to_owned())
-}
-
 /// The id of the options as a whole: the one without prefix, or the first connection's.
 pub(crate) fn common_server_id(reader: &mut Reader<'_>, connections: &[ReadConnection]) -> u32 {
     let common = reader
@@ -309,14 +238,16 @@ pub(crate) fn check_together(
         let address = options.source.address.to_string();
         if let Some(other) = registered.insert((address.clone(), *server_id), name) {
             let text = format!(
-                "connections '{other}' and '{name}' both register with server_id {server_id} at {address}, which would end each other's stream; give one of them NAME.server_id"
+                "connections '{other}' and '{name}' both register with server_id {server_id} at {address}, \
+                    which would end each other's stream; give one of them NAME.server_id"
             );
             problems.push(at(name, text));
         }
         for (from, to) in options.rewrite.pairs() {
             if to.eq_ignore_ascii_case(&target.schema) {
                 let text = format!(
-                    "connection '{name}' renames {from} to {to}, which holds the engine's own tables; set schema to another name"
+                    "connection '{name}' renames {from} to {to}, which holds the engine's own tables; set \
+                        schema to another name"
                 );
                 problems.push(at(name, text));
             }
@@ -350,21 +281,6 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(parse_heartbeat(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn file_names_end_in_a_number() {
-        assert!(parse_file_name("mysql-bin.000042").is_some() && parse_file_name("a.b.1").is_some());
-        for text in [
-            "",
-            "mysql-bin",
-            "mysql-bin.",
-            ".000001",
-            "/var/lib/mysql-bin.000001",
-            "x.00a",
-        ] {
-            assert_eq!(parse_file_name(text), None, "{text}");
         }
     }
 }

@@ -30,7 +30,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Every value that was read. Displays as an option file that means the same; secrets are only named by where they are kept.
+/// Every value that was read. Displays as an option file that means the same; secrets are only named by where
+/// they are kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Effective {
     lines: Vec<Line>,

@@ -167,7 +167,7 @@ keys! {
     TARGET_SSL_CERT = Key::engine("target_ssl_cert", PEM, "(none)");
     TARGET_SSL_KEY = Key::engine("target_ssl_key", PEM, "(none)");
     TARGET_COMPRESS = Key::engine("target_compress", Allowed::Switch, "OFF");
-    SCHEMA = Key::engine("schema", Allowed::Text("a database name of at most 64 characters"), "tributary");
+    SCHEMA = Key::engine("schema", Allowed::Text("1 to 64 letters, digits and _"), "tributary");
 
     MASTER_HOST = Key::connection("master_host", HOST, "(this or master_socket must be set)");
     MASTER_PORT = Key::connection("master_port", PORT, "3306");

@@ -1,8 +1,9 @@
 //! Option files to the engine's options.
 //!
-//! The path of a value: the files give entries (`tributary-optfile`), [`settings`] keeps those that count, [`reader`] gives
-//! them types, [`target`], [`connection`] and [`apply`] put the options together. All problems are collected, so that a
-//! person mends them in one go. Files and the environment are reached through [`World`] only.
+//! The path of a value: the files give entries (`tributary-optfile`), [`settings`] keeps those that count,
+//! [`reader`] gives them types, [`target`], [`connection`] and [`apply`] put the options together. All
+//! problems are collected, so that a person mends them in one go. Files and the environment are reached
+//! through [`World`] only.
 
 mod apply;
 mod connection;
@@ -15,6 +16,7 @@ mod rules;
 mod server_keys;
 mod settings;
 mod skip_errors;
+mod start;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -100,7 +102,8 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
     problems.append(&mut reader.problems);
     match (target, apply, state_dir) {
         (Some(target), Some(apply), Some(state_dir)) if problems.is_empty() => {
-            // With all connections read, the first one's id serves those that register no id of their own: there are none.
+            // With all connections read, the first one's id serves those that register no id of their own:
+            // there are none.
             let server_id = connection::common_server_id(&mut reader, &connections);
             let connections: Vec<_> = connections.into_iter().map(|read| read.options).collect();
             let notes = rules::shared_notes(&settings, &connections);

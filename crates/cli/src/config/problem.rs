@@ -4,8 +4,8 @@ use std::fmt;
 
 use tributary_optfile::{Entry, Place};
 
-/// One thing that is wrong, or that a person should know. Written `file:line: text`, or only the text when no line is to
-/// blame (something is missing).
+/// One thing that is wrong, or that a person should know. Written `file:line: text`, or only the text when no
+/// line is to blame (something is missing).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) place: Option<Place>,

@@ -12,8 +12,8 @@ use super::settings::{Setting, Settings};
 
 /// Reads values for the engine, or for one connection; collects what is wrong and goes on.
 ///
-/// Every getter gives `None` when there is no value and no default, or when the value is wrong; in the second case there is a
-/// problem, and the configuration will not be used.
+/// Every getter gives `None` when there is no value and no default, or when the value is wrong; in the second
+/// case there is a problem, and the configuration will not be used.
 pub(crate) struct Reader<'a> {
     settings: &'a Settings,
     connection: Option<String>,

@@ -30,8 +30,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, connection: &str, warnings: &mut Vec
     rules
 }
 
-/// A rule that names a database the way the target does would never match: the filter comes before the rename. The native
-/// server renames first, so such rules may stand in files that worked there.
+/// A rule that names a database the way the target does would never match: the filter comes before the
+/// rename. The native server renames first, so such rules may stand in files that worked there.
 fn warn_of_target_names(
     reader: &Reader<'_>,
     connection: &str,
@@ -47,7 +47,8 @@ fn warn_of_target_names(
                 continue;
             };
             let text = format!(
-                "{}: '{database}' is a name on the target and matches nothing on connection '{connection}': rules are written in the source's names; write '{from}'",
+                "{}: '{database}' is a name on the target and matches nothing on connection '{connection}': \
+                    rules are written in the source's names; write '{from}'",
                 line.shown
             );
             warnings.push(Problem::at(&line.place, text));
@@ -93,8 +94,8 @@ fn filter_keys() -> [(&'static Key, FilterKind); 6] {
     ]
 }
 
-/// Hands every rule of `key` to `add`. One line may hold several, separated by commas; an empty line of the server's groups
-/// sets nothing, as on the server.
+/// Hands every rule of `key` to `add`. One line may hold several, separated by commas; an empty line of the
+/// server's groups sets nothing, as on the server.
 fn read_key(
     reader: &mut Reader<'_>,
     connection: &str,

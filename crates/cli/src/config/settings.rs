@@ -74,8 +74,9 @@ impl Settings {
 
     /// The rules of a connection, in the order of the files.
     ///
-    /// In the server's groups a rule without prefix is for the connections that have no rule of that key of their own, as
-    /// on the server. In `[tributary]` it is for every connection, and every rule there is added.
+    /// In the server's groups a rule without prefix is for the connections that have no rule of that key of
+    /// their own, as on the server. In `[tributary]` it is for every connection, and every rule there is
+    /// added.
     pub(crate) fn rules(&self, key: &Key, connection: &str) -> Vec<&Setting> {
         let of_key = || self.all.iter().filter(|setting| setting.key.name == key.name);
         let has_own =
@@ -130,8 +131,8 @@ impl Settings {
         }
     }
 
-    /// Takes the keys of the server that the engine knows. An unprefixed start position or login there is no option of the
-    /// server, which would not start with it; it is named rather than obeyed.
+    /// Takes the keys of the server that the engine knows. An unprefixed start position or login there is no
+    /// option of the server, which would not start with it; it is named rather than obeyed.
     fn add_server(&mut self, entry: &Entry) {
         let is_taken = |name: &str| keys::find(name).is_some_and(|key| key.is_server_key);
         let resolved = entry.resolve(|name| is_taken(name) || server_keys::is_known(name));
@@ -150,13 +151,19 @@ impl Settings {
         };
         if entry.connection.is_some() && key.scope != Scope::Rules {
             let text = format!(
-                "{}: the server takes no connection prefix here; move the line to [{OWN_GROUP}] or take the prefix off",
+                "{}: the server takes no connection prefix here; move the line to [{OWN_GROUP}] or take the \
+                    prefix off",
                 entry.full_key()
             );
             // The server knows a mode per connection; the engine has one for all workers, and works with any.
             let problem = Problem::at(&entry.place, text);
             if key.name == keys::SLAVE_PARALLEL_MODE.name {
-                self.warnings.push(Problem { text: "slave_parallel_mode per connection is not supported and passed over: all connections share the workers".into(), ..problem });
+                self.warnings.push(Problem {
+                    text: "slave_parallel_mode per connection is not supported and \
+                    passed over: all connections share the workers"
+                        .into(),
+                    ..problem
+                });
             } else {
                 self.problems.push(problem);
             }
@@ -226,7 +233,8 @@ impl Settings {
         let is_taken = |name: &str| keys::find(name).is_some_and(|key| key.is_server_key);
         if is_server_group && entry.resolve(is_taken).is_known {
             let text = format!(
-                "{} stands in [{group}], which is for servers of that version, and is passed over; --defaults-group-suffix=-{version} takes it",
+                "{} stands in [{group}], which is for servers of that version, and is passed over; \
+                    --defaults-group-suffix=-{version} takes it",
                 entry.full_key()
             );
             self.warnings.push(Problem::at(&entry.place, text));
@@ -257,15 +265,16 @@ fn is_for(setting: &Setting, connection: Option<&str>) -> bool {
     matches!((&setting.connection, connection), (Some(own), Some(wanted)) if is_same_name(own, wanted))
 }
 
-/// What to say of a key that does not exist. A password in an option file would be world-readable on many systems, so there
-/// is no key for one; the value is not repeated.
+/// What to say of a key that does not exist. A password in an option file would be world-readable on many
+/// systems, so there is no key for one; the value is not repeated.
 fn unknown(full_key: &str, name: &str) -> String {
     if let Some(side) = ["master", "target"]
         .iter()
         .find(|side| name == format!("{side}_password"))
     {
         return format!(
-            "{full_key}: passwords do not stand in option files; use {side}_password_file or {side}_password_env"
+            "{full_key}: passwords do not stand in option files; use {side}_password_file or \
+                {side}_password_env"
         );
     }
     match keys::suggest(name) {
@@ -275,132 +284,4 @@ fn unknown(full_key: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::entries;
-    use super::*;
-
-    fn collect(text: &str) -> Settings {
-        Settings::collect(&entries(text), None)
-    }
-
-    fn texts(settings: Vec<&Setting>) -> Vec<String> {
-        settings
-            .into_iter()
-            .map(|setting| setting.text.clone().unwrap_or_default())
-            .collect()
-    }
-
-    #[test]
-    fn own_beats_server_connection_beats_all_last_beats_first() {
-        let settings = collect(
-            "[tributary]\nslave_net_timeout=1\nslave_net_timeout=2\n[mysqld]\nslave_net_timeout=3\n[tributary]\nm.slave_net_timeout=4\n",
-        );
-        let winner = |connection| {
-            settings
-                .winner(keys::SLAVE_NET_TIMEOUT, connection)
-                .and_then(|setting| setting.text.clone())
-        };
-        assert_eq!(winner(None).as_deref(), Some("2"));
-        assert_eq!(winner(Some("other")).as_deref(), Some("2"));
-        assert_eq!(winner(Some("M")).as_deref(), Some("4"));
-        assert!(settings.problems.is_empty() && settings.warnings.is_empty());
-    }
-
-    #[test]
-    fn rules_without_prefix_are_a_fallback_on_the_server_and_for_all_in_our_group() {
-        let settings = collect(
-            "[mysqld]\nreplicate_do_db=s\na.replicate_do_db=sa\n[tributary]\nreplicate_do_db=t\nb.replicate_do_db=tb\n",
-        );
-        assert_eq!(texts(settings.rules(keys::REPLICATE_DO_DB, "a")), ["sa", "t"]);
-        assert_eq!(
-            texts(settings.rules(keys::REPLICATE_DO_DB, "b")),
-            ["s", "t", "tb"]
-        );
-        assert_eq!(texts(settings.rules(keys::REPLICATE_IGNORE_DB, "b")), [""; 0]);
-    }
-
-    #[test]
-    fn names_differ_in_more_than_case() {
-        let settings = collect("[mysqld]\neu.replicate_do_db=x\nEU.replicate_do_db=y\n");
-        assert_eq!(settings.names().len(), 1);
-        assert_eq!(
-            settings.warnings[0].to_string(),
-            "t.cnf:3: connection 'EU' is taken to be 'eu' of t.cnf:2: names differ only in case"
-        );
-        assert_eq!(texts(settings.rules(keys::REPLICATE_DO_DB, "eu")), ["x", "y"]);
-    }
-
-    #[test]
-    fn lines_that_cannot_count_are_named() {
-        for (line, message) in [
-            (
-                "target_hots=x",
-                "t.cnf:2: unknown key 'target_hots' in [tributary]; did you mean target_host?",
-            ),
-            (
-                "xyzzy",
-                "t.cnf:2: unknown key 'xyzzy' in [tributary]; docs/configuration.md lists all keys",
-            ),
-            (
-                "m.master_password=geheim",
-                "t.cnf:2: m.master_password: passwords do not stand in option files; use master_password_file or master_password_env",
-            ),
-            (
-                "m.target_host=x",
-                "t.cnf:2: m.target_host: target_host is not set per connection; write it without a prefix",
-            ),
-            (
-                "master_log_pos=4",
-                "t.cnf:2: master_log_pos belongs to one connection; write NAME.master_log_pos",
-            ),
-        ] {
-            let settings = collect(&format!("[tributary]\n{line}\n"));
-            let problems: Vec<String> = settings.problems.iter().map(Problem::to_string).collect();
-            assert_eq!(problems, [message]);
-        }
-    }
-
-    #[test]
-    fn server_groups_give_what_they_have_and_keep_the_rest() {
-        let settings = collect(
-            "[mysqld]\nport=3306\nslave_parallel_workers=3\nmaster_host=x\nm.server_id=4\nm.slave_parallel_mode=none\nskip-slave-start\n[mariadb-10.11]\nserver_id=5\n[client]\nuser=x\n",
-        );
-        assert_eq!(
-            settings
-                .winner(keys::SLAVE_PARALLEL_THREADS, None)
-                .and_then(|setting| setting.text.as_deref()),
-            Some("3")
-        );
-        let warnings: Vec<String> = settings.warnings.iter().map(Problem::to_string).collect();
-        assert_eq!(
-            warnings,
-            [
-                "t.cnf:4: master_host is no option of a server and passed over; it belongs in [tributary]",
-                "t.cnf:6: slave_parallel_mode per connection is not supported and passed over: all connections share the workers",
-                "t.cnf:7: skip_slave_start is not supported and passed over: tributary run starts every connection",
-                "t.cnf:9: server_id stands in [mariadb-10.11], which is for servers of that version, and is passed over; --defaults-group-suffix=-10.11 takes it",
-            ]
-        );
-        assert_eq!(
-            settings.problems[0].to_string(),
-            "t.cnf:5: m.server_id: the server takes no connection prefix here; move the line to [tributary] or take the prefix off"
-        );
-        assert_eq!(settings.problems.len(), 1);
-    }
-
-    #[test]
-    fn a_loose_unknown_key_is_only_named() {
-        let settings = collect("[tributary]\nloose-xyzzy=1\n");
-        assert!(settings.problems.is_empty());
-        assert_eq!(settings.warnings.len(), 1);
-    }
-
-    #[test]
-    fn a_suffix_adds_groups() {
-        let entries = entries("[mysqld-10.11]\nserver_id=5\n[tributary-10.11]\nschema=x\n");
-        let settings = Settings::collect(&entries, Some("-10.11"));
-        assert!(
-            settings.winner(keys::SERVER_ID, None).is_some() && settings.winner(keys::SCHEMA, None).is_some()
-        );
-    }
-}
+mod tests;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use tributary::SkipErrors;
 
-/// What `ddl_exist_errors` stands for: errors of DDL that has been applied before. The list is MySQL's; MariaDB reads the
-/// word as an empty list.
+/// What `ddl_exist_errors` stands for: errors of DDL that has been applied before. The list is MySQL's;
+/// MariaDB reads the word as an empty list.
 const DDL_EXIST_ERRORS: [u16; 10] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1146];
 
 /// Reads the value; `None` when it is none of what is allowed.

@@ -8,7 +8,7 @@ use super::login::{self, LoginKeys};
 use super::reader::Reader;
 
 /// Longest name of a database on the server.
-const DATABASE_CHARS_MAX: usize = 64;
+const NAME_BYTES_MAX: usize = 64;
 
 const LOGIN: LoginKeys = LoginKeys {
     host: keys::TARGET_HOST,
@@ -27,9 +27,7 @@ const LOGIN: LoginKeys = LoginKeys {
 pub(crate) fn read(reader: &mut Reader<'_>, world: &mut dyn World) -> Option<TargetOptions> {
     let login = login::read(reader, world, &LOGIN, None);
     let compress = reader.switch(keys::TARGET_COMPRESS);
-    let schema = reader.value(keys::SCHEMA, |text| {
-        is_database_name(text).then(|| text.to_owned())
-    });
+    let schema = reader.value(keys::SCHEMA, |text| is_plain_name(text).then(|| text.to_owned()));
     let mut login = login?;
     login.compress = compress;
     Some(TargetOptions {
@@ -38,6 +36,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, world: &mut dyn World) -> Option<Tar
     })
 }
 
-fn is_database_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= DATABASE_CHARS_MAX && !text.contains(['/', '\\', '.', '`'])
+/// The engine writes this name into statements of its own; a plain name needs no quoting there or in messages.
+fn is_plain_name(text: &str) -> bool {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_plain && (1..=NAME_BYTES_MAX).contains(&text.len())
 }

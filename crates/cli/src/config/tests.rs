@@ -374,7 +374,7 @@ fn every_kind_of_bad_value_names_file_line_key_and_what_is_allowed() {
         ),
         (
             "schema=a.b",
-            "t.cnf:7: schema = 'a.b': allowed: a database name of at most 64 characters",
+            "t.cnf:7: schema = 'a.b': allowed: 1 to 64 letters, digits and _",
         ),
         (
             "m.master_heartbeat_period=1h",

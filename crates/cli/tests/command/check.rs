@@ -1,6 +1,6 @@
-//! Shows what `tributary check` makes of option files on disk: the files of a replica as they stand, password files by their
-//! mode, includes, and every kind of bad line with file, line, key and what is allowed. What is wrong for `check` is wrong for
-//! `run`, with the same words and the same exit code.
+//! Shows what `tributary check` makes of option files on disk: the files of a replica as they stand, password
+//! files by their mode, includes, and every kind of bad line with file, line, key and what is allowed. What
+//! is wrong for `check` is wrong for `run`, with the same words and the same exit code.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Shows that `tributary decode` prints real binary logs to their end, as text and as JSON, and says where a bad one is bad.
+//! Shows that `tributary decode` prints real binary logs to their end, as text and as JSON, and says where a
+//! bad one is bad.
 
 use std::fs::{self, File};
 use std::path::Path;

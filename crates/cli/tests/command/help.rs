@@ -1,5 +1,5 @@
-//! Shows that the help teaches: the lines a newcomer needs are there, exit codes included, and wrong usage ends with code 2
-//! and a hint.
+//! Shows that the help teaches: the lines a newcomer needs are there, exit codes included, and wrong usage
+//! ends with code 2 and a hint.
 
 use crate::support::{Dir, defaults, tributary};
 
@@ -131,4 +131,24 @@ fn wrong_usage_ends_with_2_and_a_hint() {
         assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
         assert!(ran.stderr.contains(hint), "{args:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn failures_are_objects_where_logs_are() {
+    let ran = tributary(["decode", "--log-format=json", "--log-level=a=b=c", "x"]);
+    // Before the log is set up there is only text.
+    assert!(
+        ran.stderr.starts_with("tributary: --log-level=a=b=c: "),
+        "{}",
+        ran.stderr
+    );
+    let ran = tributary(["check", "--log-format=json", "--defaults-file=/does/not/exist"]);
+    assert_eq!(ran.code, Some(2));
+    let line: serde_json::Value = serde_json::from_str(ran.stderr.trim_end()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("read option file /does/not/exist: "),
+        "{message}"
+    );
 }

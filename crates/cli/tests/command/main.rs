@@ -4,5 +4,6 @@
 mod check;
 mod decode;
 mod help;
+mod run;
 mod status;
 mod support;

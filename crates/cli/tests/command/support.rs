@@ -1,10 +1,17 @@
-//! The command as a child process.
+//! The command as a child process, and what it needs around it.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything a child process should do.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a run of the command gave.
 #[derive(Debug)]
@@ -36,6 +43,18 @@ pub(crate) fn tributary(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ra
     command().args(args).output().unwrap().into()
 }
 
+/// `--defaults-file=PATH`
+pub(crate) fn defaults(path: &Path) -> String {
+    format!("--defaults-file={}", path.display())
+}
+
+/// A file of the repository's test data.
+pub(crate) fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata")
+        .join(name)
+}
+
 /// A directory with option files; gone when dropped.
 pub(crate) struct Dir(tempfile::TempDir);
 
@@ -61,14 +80,90 @@ impl Dir {
     }
 }
 
-/// A file of the repository's test data.
-pub(crate) fn testdata(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../testdata")
-        .join(name)
+/// A `tributary run`, killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
 }
 
-/// `--defaults-file=PATH`
-pub(crate) fn defaults(path: &Path) -> String {
-    format!("--defaults-file={}", path.display())
+impl Running {
+    /// Starts it; its log goes to a new file beside the option file.
+    pub(crate) fn start(option_file: &Path, args: &[&str]) -> Self {
+        let log = (0..).map(|number| option_file.with_extension(format!("{number}.log")));
+        let log = log.into_iter().find(|path| !path.exists()).unwrap();
+        let child = command()
+            .arg("run")
+            .arg(defaults(option_file))
+            .args(args)
+            .stdin(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended, and gives its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(
+                started.elapsed() < DEADLINE,
+                "still running after {DEADLINE:?}; log:\n{}",
+                self.log()
+            );
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Waits until its log has `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let is_there = |running: &Self| running.log().contains(text);
+        self.wait_until(&format!("log line '{text}'"), is_there);
+    }
+
+    /// Waits until `condition` holds while it runs.
+    pub(crate) fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "ended with {ended:?} before {what}; log:\n{}",
+                self.log()
+            );
+            assert!(
+                started.elapsed() < DEADLINE,
+                "no {what} within {DEADLINE:?}; log:\n{}",
+                self.log()
+            );
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
