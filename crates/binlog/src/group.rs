@@ -73,8 +73,6 @@ pub enum GroupEnd {
 }
 
 /// One change of a group.
-// A statement is the most frequent item; boxing it to make the others smaller would cost an allocation for each.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum GroupItem {
     /// A statement.
@@ -91,7 +89,7 @@ pub struct StatementItem {
     /// The header of the statement's event.
     pub header: Header,
     /// The statement and its context.
-    pub query: QueryEvent,
+    pub query: Box<QueryEvent>,
     /// The first value for an AUTO_INCREMENT column.
     pub insert_id: Option<u64>,
     /// What `LAST_INSERT_ID()` returns.
@@ -133,7 +131,7 @@ pub struct LoadDataItem {
     /// The file, in pieces.
     pub blocks: Vec<Bytes>,
     /// The statement and its context.
-    pub query: QueryEvent,
+    pub query: Box<QueryEvent>,
     /// Where ` [LOCAL] INFILE '<name>' [IGNORE |REPLACE ]INTO` begins in the statement, with its leading blank.
     pub fn_start: usize,
     /// Where it ends, behind `INTO`.

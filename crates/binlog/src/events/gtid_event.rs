@@ -126,7 +126,7 @@ pub struct GtidEvent {
     /// Groups with an equal id committed together on the source, so they do not conflict.
     pub commit_id: Option<u64>,
     /// The XA transaction the group prepares or completes.
-    pub xid: Option<XaId>,
+    pub xid: Option<Box<XaId>>,
     /// Further flags of newer servers, raw.
     pub flags_extra: u8,
     /// How many engines besides the first took part, less one; `0xff` if unknown.
@@ -171,7 +171,12 @@ impl GtidEvent {
             let format_id = reader.u32("XA format id")?;
             let gtrid_length = usize::from(reader.u8("XA gtrid length")?);
             let bqual_length = usize::from(reader.u8("XA bqual length")?);
-            event.xid = Some(XaId::decode(&mut reader, format_id, gtrid_length, bqual_length)?);
+            event.xid = Some(Box::new(XaId::decode(
+                &mut reader,
+                format_id,
+                gtrid_length,
+                bqual_length,
+            )?));
         }
         if !reader.is_at_end() {
             event.decode_extra(&mut reader)?;

@@ -51,7 +51,7 @@ pub struct ExecuteLoadQuery {
     /// What to do with rows that are there already.
     pub duplicates: DuplicateHandling,
     /// The statement and its context.
-    pub query: QueryEvent,
+    pub query: Box<QueryEvent>,
 }
 
 impl ExecuteLoadQuery {
@@ -96,7 +96,7 @@ impl ExecuteLoadQuery {
             file_id,
             file_clause,
             duplicates,
-            query,
+            query: Box::new(query),
         })
     }
 }

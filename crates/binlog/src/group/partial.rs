@@ -179,7 +179,7 @@ impl Partial {
                 let index = self.find_file(&header, file_id)?;
                 self.files.swap_remove(index);
             }
-            EventBody::ExecuteLoadQuery(load) => return self.push_load(header, load),
+            EventBody::ExecuteLoadQuery(load) => return self.push_load(header, *load),
             EventBody::Xid(_) => return Ok(self.end(GroupEnd::Xid)),
             EventBody::XaPrepare(prepare) => return Ok(self.end(GroupEnd::XaPrepare(prepare))),
             // The assembler keeps all others.
@@ -188,7 +188,7 @@ impl Partial {
         Ok(Pushed::Open)
     }
 
-    fn push_query(&mut self, header: Header, query: QueryEvent) -> Pushed {
+    fn push_query(&mut self, header: Header, query: Box<QueryEvent>) -> Pushed {
         if !self.is_standalone {
             match frame_word(&query.query) {
                 Some(FrameWord::Commit) => return self.end(GroupEnd::Commit),
