@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::Signal;
 use serde::Deserialize;
 
+use crate::child::OwnedChild;
 use crate::process;
 use crate::watchdog::Watchdog;
 
@@ -27,14 +28,11 @@ pub struct Engine {
     program: PathBuf,
     option_file: PathBuf,
     log: PathBuf,
-    running: Option<Running>,
+    /// Declared before the watchdog, which is let go when the process has ended.
+    running: Option<OwnedChild>,
+    watchdog: Watchdog,
     cpu_seconds_before: f64,
     peak_rss_bytes_before: u64,
-}
-
-struct Running {
-    child: Child,
-    watchdog: Option<Watchdog>,
 }
 
 /// The status document, as far as the sandbox reads it. Keys it does not know are passed over.
@@ -116,11 +114,13 @@ impl Engine {
     /// # Errors
     /// When the program cannot be started. What happens afterwards, [`Engine::status`] and [`Engine::ensure_running`] tell.
     pub fn start(program: &Path, option_file: &Path) -> anyhow::Result<Engine> {
+        let directory = option_file.parent().context("the option file's directory")?;
         let mut engine = Engine {
             program: program.to_owned(),
             option_file: option_file.to_owned(),
             log: option_file.with_file_name("tributary.log"),
             running: None,
+            watchdog: Watchdog::for_process(directory)?,
             cpu_seconds_before: 0.0,
             peak_rss_bytes_before: 0,
         };
@@ -138,28 +138,21 @@ impl Engine {
         }
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("open {}", self.log.display()))?;
-        let child = Command::new(&self.program)
-            .arg("run")
-            .arg(self.option_file_arg())
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg(self.option_file_arg()).process_group(0);
+        command
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the log file")?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("start {}", self.program.display()))?;
-        let directory = self.option_file.parent().unwrap_or(Path::new("."));
-        let mut running = Running {
-            child,
-            watchdog: None,
-        };
-        running.watchdog = Some(Watchdog::start(running.child.id(), directory)?);
+            .stderr(log);
+        let running = OwnedChild::spawn(&mut command)?;
+        self.watchdog.watch(running.id())?;
         self.running = Some(running);
         Ok(())
     }
 
     /// The process number while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(|running| running.child.id())
+        self.running.as_ref().map(|running| running.id())
     }
 
     /// The log of all starts.
@@ -175,7 +168,7 @@ impl Engine {
         let Some(running) = &mut self.running else {
             bail!("tributary is not running")
         };
-        if let Some(status) = running.child.try_wait().context("look at tributary")? {
+        if let Some(status) = running.try_wait().context("look at tributary")? {
             self.running = None;
             bail!(
                 "tributary ended by itself ({status}); its log ends with:\n{}",
@@ -264,20 +257,13 @@ impl Engine {
         let Some(mut running) = self.running.take() else {
             bail!("tributary is not running")
         };
-        let number = i32::try_from(running.child.id()).ok().and_then(Pid::from_raw);
-        let pid = number.context("tributary's process number")?;
         // Read before the end: a process that has ended no longer knows its memory.
         self.peak_rss_bytes_before = self
             .peak_rss_bytes_before
-            .max(process::peak_rss_bytes(running.child.id()));
-        kill_process(pid, signal).context("send a signal to tributary")?;
+            .max(process::peak_rss_bytes(running.id()));
+        running.signal(signal)?;
         let deadline = Instant::now() + STOP_TIMEOUT;
-        // Left unreaped by this wait, the process still shows all the CPU time it has used.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        while waitid(WaitId::Pid(pid), look)
-            .context("wait for tributary")?
-            .is_none()
-        {
+        while !running.has_ended()? {
             if Instant::now() > deadline {
                 bail!(
                     "tributary did not stop within {STOP_TIMEOUT:?}; its log ends with:\n{}",
@@ -286,17 +272,8 @@ impl Engine {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        self.cpu_seconds_before += process::cpu_seconds(running.child.id());
-        running.child.wait().context("read tributary's exit status")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.cpu_seconds_before += process::cpu_seconds(running.id());
+        running.wait().context("read tributary's exit status")
     }
 }
 

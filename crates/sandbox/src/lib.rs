@@ -15,6 +15,7 @@
 //! ```
 
 mod account;
+mod child;
 mod compare;
 pub mod engine;
 pub mod process;
@@ -35,3 +36,4 @@ pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};
 pub use site::Site;
 pub use traffic::{Traffic, TrafficPlan, TrafficReport};
+pub use watchdog::ScratchDirectory;

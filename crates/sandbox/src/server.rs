@@ -3,17 +3,17 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::{Context, bail};
 use mysql_async::Conn;
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
+use crate::child::OwnedChild;
 use crate::site::Site;
-use crate::watchdog::Watchdog;
+use crate::watchdog::ScratchDirectory;
 use crate::{process, sql, template};
 
 /// A start may recover a killed server's tables on a busy machine.
@@ -98,14 +98,8 @@ pub struct Server {
     /// CPU time of the earlier processes of this server, before its restarts.
     cpu_seconds_before: f64,
     /// Declared before `directory`: the process must have ended before its files are removed.
-    running: Option<Running>,
-    directory: TempDir,
-}
-
-/// A live server process. Its `Drop` ends the process, and only then lets the watchdog go.
-struct Running {
-    child: Child,
-    watchdog: Option<Watchdog>,
+    running: Option<OwnedChild>,
+    directory: ScratchDirectory,
 }
 
 impl Server {
@@ -115,10 +109,7 @@ impl Server {
     /// When the server is not installed, or does not come up; the error then ends with its error log.
     pub async fn start(options: ServerOptions) -> anyhow::Result<Server> {
         let mariadbd = template::mariadbd()?;
-        let directory = tempfile::Builder::new()
-            .prefix("tributary-")
-            .tempdir()
-            .context("create the server's directory")?;
+        let directory = ScratchDirectory::create("tributary-")?;
         let data_dir = directory.path().join("data");
         let (program, data) = (mariadbd.clone(), data_dir.clone());
         tokio::task::spawn_blocking(move || template::create_data_dir(&program, &data)).await??;
@@ -271,20 +262,12 @@ impl Server {
     /// Starts the process and waits until it answers. `false`: another process has the port.
     async fn start_on_port(&mut self) -> anyhow::Result<bool> {
         let log_start = fs::metadata(self.error_log_path()).map_or(0, |metadata| metadata.len());
-        let child = self
-            .command()
-            .spawn()
-            .with_context(|| format!("start {}", self.mariadbd.display()))?;
-        self.pid = child.id();
-        let watchdog = Watchdog::start(self.pid, self.directory.path());
-        let mut running = Running {
-            child,
-            watchdog: None,
-        };
-        running.watchdog = Some(watchdog?);
+        let mut running = OwnedChild::spawn(&mut self.command())?;
+        self.pid = running.id();
+        self.directory.watch(self.pid)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            if let Some(status) = running.child.try_wait().context("look at the server process")? {
+            if let Some(status) = running.try_wait().context("look at the server process")? {
                 return self.explain_exit(status, log_start);
             }
             if self.answers().await {
@@ -365,10 +348,11 @@ impl Server {
             return;
         };
         self.cpu_seconds_before += process::cpu_seconds(self.pid);
-        running.signal(signal);
+        // Failing that, it is killed below all the same.
+        let _ = running.signal(signal);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
-            if !matches!(running.child.try_wait(), Ok(None)) {
+            if !matches!(running.try_wait(), Ok(None)) {
                 return;
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -397,24 +381,6 @@ const COMMON_ARGS: [&str; 11] = [
     "--innodb-buffer-pool-dump-at-shutdown=OFF",
     "--innodb-buffer-pool-load-at-startup=OFF",
 ];
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // The child has not been waited for, so its number cannot belong to anyone else.
-            let _ = kill_process(pid, signal);
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
 
 /// A port that was free a moment ago.
 fn free_port() -> io::Result<u16> {

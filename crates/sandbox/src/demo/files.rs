@@ -6,8 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::TempDir;
-use tributary_sandbox::{Account, schema};
+use tributary_sandbox::{Account, ScratchDirectory, schema};
 
 use crate::center::Center;
 use crate::host::Host;
@@ -33,15 +32,12 @@ log_slave_updates       = OFF
 
 /// A directory with all files, removed when dropped.
 pub(crate) struct Files {
-    directory: TempDir,
+    directory: ScratchDirectory,
 }
 
 impl Files {
     pub(crate) fn write(target: &Host, account: &Account, centers: &[Center]) -> anyhow::Result<Files> {
-        let directory = tempfile::Builder::new()
-            .prefix("tributary-demo-")
-            .tempdir()
-            .context("create a directory")?;
+        let directory = ScratchDirectory::create("tributary-demo-")?;
         let files = Files { directory };
         fs::create_dir(files.state_dir()).context("create the state directory")?;
         fs::set_permissions(files.state_dir(), Permissions::from_mode(0o700))

@@ -61,12 +61,14 @@ fn main() -> ExitCode {
 async fn run_until_interrupted() -> anyhow::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt()).context("watch for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let settings = Settings::from_environment()?;
     let keep = settings.keep;
     let (mut demo, is_equal) = tokio::select! {
         result = run(settings) => result?,
         _ = interrupt.recv() => bail!("interrupted"),
         _ = terminate.recv() => bail!("terminated"),
+        _ = hang_up.recv() => bail!("the terminal went away"),
     };
     if keep {
         report::print_how_to_connect(&demo.settings.program, &demo.files, &demo.target, &demo.centers);
@@ -74,6 +76,7 @@ async fn run_until_interrupted() -> anyhow::Result<bool> {
             result = demo.watch_engine() => result?,
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
     }
     demo.engine.stop().await?;
