@@ -43,7 +43,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              table_name VARCHAR(64) NOT NULL, \
              error_number SMALLINT UNSIGNED NOT NULL, \
              error_message TEXT NOT NULL, \
-             row_number INT UNSIGNED COMMENT 'which row of the event; NULL for a statement', \
+             event_row INT UNSIGNED COMMENT 'which row of the event; NULL for a statement', \
              statement LONGBLOB NOT NULL COMMENT 'the statement, or the values of the row') \
              ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         ),

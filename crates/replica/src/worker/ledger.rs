@@ -58,7 +58,7 @@ impl Login {
         let _ = write!(
             text,
             "INSERT INTO `{}`.skipped (skipped_at,connection,log_file,log_offset,gtid,database_name,table_name,\
-             error_number,error_message,row_number,statement) VALUES (NOW(6),",
+             error_number,error_message,event_row,statement) VALUES (NOW(6),",
             self.schema
         );
         quote_text(connection.as_bytes(), &mut text);
