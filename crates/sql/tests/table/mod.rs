@@ -1,5 +1,7 @@
 //! Reads the statement tables in `testdata/sql`; their form is described in the README beside them.
 
+#![allow(dead_code, reason = "each test uses a part")]
+
 use std::path::Path;
 
 use tributary_sql::{ClientCharset, Dialect};
@@ -30,8 +32,8 @@ pub(crate) struct Case {
     pub(crate) calls: Option<String>,
     pub(crate) object: Option<String>,
     pub(crate) kind: Option<String>,
-    /// It asks the client for a file.
-    pub(crate) reads_file: bool,
+    /// It changes nothing that can be seen afterwards.
+    pub(crate) is_idle: bool,
     /// Parsed by no server as it stands: why is in the table.
     pub(crate) is_not_run: bool,
 }
@@ -113,7 +115,7 @@ fn case(block: &str) -> Case {
             "@renamed" => renamed = Some(value),
             "@refused" => case.refused = Some(value),
             "@bytes" => is_bytes = true,
-            "@infile" => case.reads_file = true,
+            "@idle" => case.is_idle = true,
             "@not_run" => case.is_not_run = true,
             other => panic!("{other} in {}", case.title),
         }
