@@ -21,6 +21,7 @@ const WATCHER: &str = r#"
 dir=$1; shift
 "$@" >"$dir/server.log" 2>&1 &
 pid=$!
+echo "$pid" >"$dir/watched"
 cat >/dev/null
 kill "$pid"; wait "$pid"
 rm -rf "$dir"
@@ -137,6 +138,17 @@ impl Server {
                 "the server does not start: {error}\n{log}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether the server process was started and is gone, or is waited for as a zombie.
+    fn has_ended(&self) -> bool {
+        let Ok(pid) = std::fs::read_to_string(self.dir.join("watched")) else {
+            return false;
+        };
+        match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+            Ok(stat) => stat.contains(") Z "),
+            Err(_) => !pid.trim().is_empty(),
         }
     }
 
