@@ -52,6 +52,8 @@ pub(crate) struct ConnectionSlot {
     first: u64,
     /// Why the stream ended; takes effect when everything before is applied.
     source_stop: Option<SourceStop>,
+    /// Takes no more groups.
+    is_stopping: bool,
     is_drained: bool,
     saved: Position,
 }
@@ -99,7 +101,7 @@ impl Applier {
         let slot = |shared: Arc<ConnectionShared>| {
             let saved = shared.progress.low_water();
             let id = coordinator.add_connection(saved.seq);
-            ConnectionSlot { id, first: saved.seq.0 + 1, saved, shared, groups: VecDeque::new(), source_stop: None, is_drained: false }
+            ConnectionSlot { id, first: saved.seq.0 + 1, saved, shared, groups: VecDeque::new(), source_stop: None, is_stopping: false, is_drained: false }
         };
         let connections = connections.into_iter().map(slot).collect();
         Self {
@@ -181,7 +183,7 @@ impl Applier {
 
     fn arrived(&mut self, connection: u16, group: Box<PreparedGroup>) {
         let slot = &mut self.connections[usize::from(connection)];
-        if slot.is_drained || slot.shared.counters.state().sql_state == SqlState::Stopped {
+        if slot.is_stopping {
             return;
         }
         slot.shared.progress.received(group.label.clone());
@@ -259,7 +261,9 @@ impl Applier {
     }
 
     fn stopped(&mut self, connection: ConnectionId, reason: &StopReason) {
-        let shared = &self.connections[usize::from(connection.0)].shared;
+        let slot = &mut self.connections[usize::from(connection.0)];
+        slot.is_stopping = true;
+        let shared = &slot.shared;
         tracing::error!(connection = %shared.name, number = reason.number, "stopped: {}", reason.message);
         shared.counters.update(|state| {
             state.sql_state = SqlState::Stopped;

@@ -78,10 +78,11 @@ impl Progress {
         }
     }
 
-    /// The stream moved on without a group (a new file, a checkpoint). Counts only when nothing is open.
+    /// The stream moved on without a group (a new file, a checkpoint). Counts only when nothing is open, and never
+    /// backwards: a stream asked for by GTID begins before the groups that are applied.
     pub(crate) fn moved(&self, coordinates: &Coordinates) {
         let mut inner = self.lock();
-        if inner.labels.is_empty() {
+        if inner.labels.is_empty() && !coordinates.is_before(&inner.low_water.coordinates) {
             inner.low_water.coordinates = coordinates.clone();
         }
     }

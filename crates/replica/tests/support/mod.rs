@@ -91,6 +91,55 @@ pub async fn assert_equal(source: &Server, target: &Server, target_db: &str, ign
     Ok(())
 }
 
+/// One connection's status now.
+pub fn status(engine: &Replicator, connection: &str) -> tributary::ConnectionStatus {
+    engine.status().connections.into_iter().find(|c| c.name == connection).unwrap()
+}
+
+/// Waits until a connection has stopped with an error, and tells which.
+pub async fn stopped(engine: &Replicator, connection: &str) -> anyhow::Result<tributary::ErrorStatus> {
+    let has_stopped = || {
+        let now = status(engine, connection);
+        let is_stopped = now.sql_state == tributary::SqlState::Stopped || now.io_state == tributary::IoState::Stopped;
+        Ok(is_stopped && now.last_error.is_some())
+    };
+    until(&format!("{connection} to stop"), has_stopped).await.with_context(|| format!("{:#?}", engine.status()))?;
+    status(engine, connection).last_error.context("the reason")
+}
+
+/// Waits until a connection shows this error while it keeps trying.
+pub async fn keeps_trying(engine: &Replicator, connection: &str, number: u16) -> anyhow::Result<String> {
+    let has_failed = || {
+        let now = status(engine, connection);
+        ensure!(now.io_state != tributary::IoState::Stopped, "it has stopped: {:?}", now.last_error);
+        Ok(now.io_state == tributary::IoState::Connecting && now.last_error.is_some_and(|error| error.number == number))
+    };
+    until(&format!("{connection} to fail with {number}"), has_failed).await.with_context(|| format!("{:#?}", engine.status()))?;
+    Ok(status(engine, connection).last_error.context("the reason")?.message)
+}
+
+/// Logs in over TCP as `root` without a password; see [`open_tcp`].
+pub fn tcp(port: u16) -> ConnectOptions {
+    ConnectOptions::new(Address::Tcp { host: "127.0.0.1".to_owned(), port }, "root", Secret::new(""))
+}
+
+/// Lets `root` in over TCP. The binary log does not see it.
+pub async fn open_tcp(server: &Server) -> anyhow::Result<()> {
+    server.run("SET sql_log_bin=0; CREATE USER IF NOT EXISTS root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION").await
+}
+
+/// Creates the call centre with every table in InnoDB, which is what can be rolled back.
+pub async fn create_innodb(source: &Server, seed: u64) -> anyhow::Result<()> {
+    tributary_sandbox::schema::create(source, seed).await?;
+    let others = "SELECT table_schema, table_name FROM information_schema.tables \
+        WHERE table_schema IN ('asterisk','tools') AND table_type='BASE TABLE' AND engine<>'InnoDB'";
+    for row in source.rows(others).await? {
+        let name = |index: usize| row[index].as_deref().unwrap_or_default();
+        source.run(&format!("ALTER TABLE {}.{} ENGINE=InnoDB", name(0), name(1))).await?;
+    }
+    Ok(())
+}
+
 /// Shows the engine's log when `RUST_LOG` is set.
 pub fn log() {
     let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();

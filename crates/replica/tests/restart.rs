@@ -1,0 +1,147 @@
+//! Stopped and started again, cleanly or by a crash, the engine loses nothing and doubles nothing.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{SOURCE_DB, TARGET_DB, assert_equal, caught_up, create_innodb, log, options, pair, status, until};
+use tributary::{Replicator, StartError};
+use tributary_sandbox::{Server, ServerOptions, Site, Traffic, TrafficPlan, schema};
+
+/// Rounds of statements whose effect doubles when they are applied twice.
+const COUNTING_ROUNDS: usize = 150;
+
+/// Waits until a few more groups have been applied, so that a stop falls in the middle of work.
+async fn works(engine: &Replicator, groups: u64) -> anyhow::Result<()> {
+    let before = status(engine, "m1").groups_applied;
+    until("some groups", || Ok(status(engine, "m1").groups_applied >= before + groups)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clean_stops_under_traffic_are_exact_for_every_engine() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    schema::create(&source, 1).await?;
+    let plan = TrafficPlan { statements_max: Some(6000), statements_per_second_max: Some(800), ..TrafficPlan::new(11) };
+    let traffic = Traffic::start(&source, plan)?;
+    for round in 0..6 {
+        let engine = Replicator::start(options(&source, &target)).await?;
+        works(&engine, 100 + 70 * round).await?;
+        let report = engine.stop().await;
+        assert!(report.is_clean, "round {round}: {:#?}", report.status);
+    }
+    traffic.wait().await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+/// `n = n + 1` and a table without any key, alone and in transactions.
+async fn count(source: Site) -> anyhow::Result<()> {
+    for round in 0..COUNTING_ROUNDS {
+        let one = round % 5;
+        source
+            .run(&format!(
+                "USE {SOURCE_DB}; UPDATE counters SET n=n+1 WHERE id={one}; INSERT INTO keyless VALUES ({round}, 'alone'); \
+                 BEGIN; UPDATE counters SET n=n+1 WHERE id IN (5,6); INSERT INTO keyless VALUES ({round}, 'both'); COMMIT; \
+                 UPDATE counters SET n=n+1; INSERT INTO numbered (note) VALUES ('{round}'), (UUID()); \
+                 DELETE FROM keyless WHERE a={} LIMIT 1",
+                round / 2
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// The engine is dropped again and again while transactions come in.
+async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
+    log();
+    let source = ServerOptions::source(1).arg(&format!("--binlog-format={format}")).arg("--default-storage-engine=InnoDB");
+    let (source, target) = pair(source).await?;
+    target.run("SET GLOBAL default_storage_engine=InnoDB").await?;
+    create_innodb(&source, 1).await?;
+    source
+        .run(&format!(
+            "USE {SOURCE_DB}; CREATE TABLE counters (id INT PRIMARY KEY, n INT); CREATE TABLE keyless (a INT, b VARCHAR(10)); \
+             CREATE TABLE numbered (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(64)); \
+             INSERT INTO counters VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0)"
+        ))
+        .await?;
+    // DDL cannot share a transaction with its position, so a crash behind it repeats it; that is another promise.
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    drop(engine);
+    let plan = TrafficPlan { ddl: false, statements_max: Some(5000), statements_per_second_max: Some(800), ..TrafficPlan::new(12) };
+    let traffic = Traffic::start(&source, plan)?;
+    let counting = tokio::spawn(count(source.as_ref().clone()));
+    for round in 0..8 {
+        let engine = Replicator::start(options(&source, &target)).await?;
+        works(&engine, 40 + 37 * round).await?;
+        drop(engine);
+    }
+    traffic.wait().await?;
+    counting.await??;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_are_exact_for_innodb_in_mixed_format() -> anyhow::Result<()> {
+    crashes_are_exact("MIXED").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_are_exact_for_innodb_in_row_format() -> anyhow::Result<()> {
+    crashes_are_exact("ROW").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_engine_on_the_target_is_refused() -> anyhow::Result<()> {
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    let first = Replicator::start(options(&source, &target)).await?;
+    let refused = Replicator::start(options(&source, &target)).await.unwrap_err();
+    assert!(matches!(&refused, StartError::Held(text) if text.contains("stop it")), "{refused}");
+    assert!(first.stop().await.is_clean);
+    let second = Replicator::start(options(&source, &target)).await?;
+    assert!(second.stop().await.is_clean);
+    Ok(())
+}
+
+/// The newest saved position: groups, file, offset and GTIDs.
+async fn saved(target: &Server) -> anyhow::Result<(u64, String, u64, String)> {
+    let rows = target
+        .rows("SELECT low_water, log_file, log_offset, gtid_pos FROM tributary.position WHERE connection='m1' ORDER BY low_water DESC LIMIT 1")
+        .await?;
+    let text = |index: usize| rows[0][index].clone().unwrap();
+    Ok((text(0).parse()?, text(1), text(2).parse()?, text(3)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_saved_position_is_where_the_source_is() -> anyhow::Result<()> {
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    source
+        .run(&format!("CREATE DATABASE {SOURCE_DB}; CREATE TABLE {SOURCE_DB}.t (a INT); INSERT INTO {SOURCE_DB}.t VALUES (1); INSERT INTO {SOURCE_DB}.t VALUES (2)"))
+        .await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    let at_source = source.rows("SHOW MASTER STATUS").await?;
+    let (groups, file, offset, gtids) = saved(&target).await?;
+    assert_eq!((Some(file), Some(offset.to_string())), (at_source[0][0].clone(), at_source[0][1].clone()));
+    assert_eq!(gtids, source.value("SELECT @@gtid_binlog_pos").await?);
+    assert_eq!(groups, 4, "one group per statement");
+    assert_eq!(target.value("SELECT GROUP_CONCAT(done SEPARATOR '') FROM tributary.position").await?, "", "nothing is open");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_without_work_is_quick() -> anyhow::Result<()> {
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let stop = tokio::time::timeout(Duration::from_secs(5), engine.stop()).await?;
+    assert!(stop.is_clean);
+    Ok(())
+}
