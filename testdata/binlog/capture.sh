@@ -59,7 +59,7 @@ stop() {
     unset 'pids[-1]'
 }
 
-# client DIR [OPTION...]: runs standard input as SQL; statements that are meant to fail do not end it.
+# client DIR [OPTION...]: runs standard input as SQL.
 client() {
     local dir=$1
     shift

@@ -12,6 +12,10 @@ use libdeflater::Decompressor;
 use crate::error::DecodeError;
 use crate::header::EventType;
 
+/// Deflate expands a byte to this many at most (zlib's technical notes, "Maximum Compression Factor"): a stated length
+/// beyond that is a lie, and not worth its memory.
+const EXPANSION_MAX: usize = 1032;
+
 /// The setting that limits a decompressed event.
 pub(crate) const EVENT_BYTES_MAX: &str = "event_bytes_max";
 
@@ -50,6 +54,10 @@ impl Expander {
                 limit: self.bytes_max as u64,
                 setting: EVENT_BYTES_MAX,
             });
+        }
+        if stated / EXPANSION_MAX > stream.len() {
+            let why = format!("{} compressed bytes cannot expand to {stated}", stream.len());
+            return Err(DecodeError::invalid(event, field, offset, why));
         }
         let mut plain = vec![0_u8; stated];
         match self.decompressor.zlib_decompress(stream, &mut plain) {
@@ -159,6 +167,12 @@ pub(crate) fn expand_value(raw: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>
             "{stated} bytes decompressed exceed the limit of {bytes_max}"
         )));
     }
+    if stated / EXPANSION_MAX > stream.len() {
+        return Err(Cow::Owned(format!(
+            "{} compressed bytes cannot expand to {stated}",
+            stream.len()
+        )));
+    }
     let mut plain = vec![0_u8; stated];
     let mut decompressor = Decompressor::new();
     let written = if marker & 0x08 == 0 {
@@ -213,6 +227,34 @@ mod tests {
             error.to_string(),
             "decode Query_compressed event (type 165): query of 4294967295 bytes exceeds event_bytes_max = 1000; \
              raise the setting if this is real"
+        );
+    }
+
+    #[test]
+    fn a_length_beyond_deflate_is_refused() {
+        let mut expander = Expander::new(1 << 30);
+        let bomb = [0x84, 0x30, 0, 0, 0, 0x78, 0x9c, 1, 2, 3];
+        let error = expander
+            .expand(&bomb, EventType::QUERY_COMPRESSED, "query", 40)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("5 compressed bytes cannot expand to 805306368"),
+            "{error}"
+        );
+        assert!(
+            expand_value(&[0x8c, 0x30, 0, 0, 0, 1, 2], 1 << 30)
+                .unwrap_err()
+                .contains("cannot expand")
+        );
+        // Nothing compresses better than one byte repeated, and that still reads.
+        let zeros = vec![0; 60_000];
+        assert_eq!(
+            expander
+                .expand(&block(&zeros), EventType::QUERY_COMPRESSED, "query", 40)
+                .unwrap(),
+            zeros
         );
     }
 

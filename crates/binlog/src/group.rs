@@ -307,10 +307,11 @@ impl GroupAssembler {
                 self.safe = self.stream.coordinates();
                 Ok(Some(Assembled::GtidListReached(list.position(), list)))
             }
-            EventBody::GtidList(_)
-            | EventBody::BinlogCheckpoint(_)
-            | EventBody::StartEncryption(_)
-            | EventBody::Ignorable(_) => self.pass(&event.header, Assembled::Advanced),
+            EventBody::GtidList(_) | EventBody::BinlogCheckpoint(_) | EventBody::Ignorable(_) => {
+                self.pass(&event.header, Assembled::Advanced)
+            }
+            // It stands near the start of the file, but is sent wherever a stream begins.
+            EventBody::StartEncryption(_) => Ok(Some(Assembled::Advanced)),
             EventBody::Stop => self.pass(&event.header, Assembled::Stopped),
             _ => self.push_change(event),
         }
@@ -327,7 +328,7 @@ impl GroupAssembler {
             self.partial = None;
         }
         self.refuse_inside_group(header)?;
-        self.stream.advance(header, false)?;
+        self.stream.enter(header);
         self.safe = self.stream.coordinates();
         self.format = Some(Arc::clone(&format));
         Ok(Assembled::FormatChanged {

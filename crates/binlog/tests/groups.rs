@@ -252,6 +252,17 @@ fn a_format_from_the_middle_of_a_file_moves_nothing() {
 }
 
 #[test]
+fn an_encrypted_source_repeats_its_start_event() {
+    let mut stream = Stream::mariadb();
+    stream.push(rotate("mysql-bin.000001", 9000)).unwrap();
+    let start = Made::new(EventType::START_ENCRYPTION, [1; 17])
+        .flagged(Header::FLAG_IGNORABLE)
+        .ending_at(296);
+    assert_eq!(stream.push(start).unwrap(), Some(Assembled::Advanced));
+    assert_eq!(stream.at(), "mysql-bin.000001:9000");
+}
+
+#[test]
 fn heartbeats_and_artificial_lists() {
     let mut stream = Stream::mariadb();
     let heartbeat = || Made::new(EventType::HEARTBEAT, *b"mysql-bin.000001").ending_at(256);

@@ -53,6 +53,13 @@ impl StreamOffset {
         Ok(())
     }
 
+    /// Moves behind a Format_description, which stands at the start of the file but is sent wherever a stream begins.
+    pub(super) fn enter(&mut self, header: &Header) {
+        if self.end == Coordinates::FIRST_OFFSET && !header.is_artificial() {
+            self.end = self.end.max(u64::from(header.end_offset));
+        }
+    }
+
     /// Moves to the end offset of an event, if it has one; over events that the source left out.
     pub(super) fn jump(&mut self, header: &Header) -> Result<(), GroupError> {
         if header.end_offset == 0 {
