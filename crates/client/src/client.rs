@@ -337,3 +337,24 @@ pub(crate) fn last_ok(mut reply: Reply) -> OkInfo {
         None => OkInfo::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DumpRequest, DumpStream};
+
+    /// Compiles only if the futures can move between threads, as tasks of a runtime do.
+    #[test]
+    fn futures_can_be_spawned() {
+        fn spawnable<T: Send>(_: impl FnOnce(&'static mut Client, &'static mut DumpStream) -> T) {}
+        spawnable(|client, _| client.query(b""));
+        spawnable(|client, _| client.flush());
+        spawnable(|client, _| client.read_reply());
+        spawnable(|client, _| client.load_local(b"", b""));
+        spawnable(|_, stream| stream.next(Duration::ZERO));
+        fn connects<T: Send>(_: impl FnOnce(&'static ConnectOptions, Client, &'static DumpRequest) -> T) {}
+        connects(|options, _, _| Client::connect(options));
+        connects(|_, client, request| client.dump(request));
+        connects(|_, client, _| client.quit());
+    }
+}

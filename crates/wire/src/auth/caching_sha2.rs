@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn a_private_channel_gets_the_password_and_its_zero_byte() {
         let step = login(Channel::Private).receive(&[1, 4], b"secret").unwrap();
+        assert_eq!(format!("{step:?}"), "Send(..)");
         assert!(matches!(step, Step::Send(clear) if clear.as_slice() == b"secret\0"));
     }
 

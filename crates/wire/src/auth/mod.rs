@@ -10,6 +10,8 @@
 mod caching_sha2;
 mod rsa;
 
+use std::fmt;
+
 use mysql_common::scramble::{create_response_for_ed25519, scramble_native, scramble_sha256};
 use zeroize::Zeroizing;
 
@@ -101,7 +103,6 @@ fn nonce_of(nonce: &[u8], count: usize) -> Result<&[u8], Error> {
 }
 
 /// What to do after a packet of the server.
-#[derive(Debug)]
 pub enum Step {
     /// Send this payload, then read the next packet.
     Send(Zeroizing<Vec<u8>>),
@@ -111,6 +112,18 @@ pub enum Step {
     Done(OkInfo),
     /// The server refused.
     Refused(ServerError),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // It may be the password.
+            Step::Send(_) => f.write_str("Send(..)"),
+            Step::Read => f.write_str("Read"),
+            Step::Done(ok) => f.debug_tuple("Done").field(ok).finish(),
+            Step::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+        }
+    }
 }
 
 /// One login, as far as it is.
