@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tributary_sandbox::{Server, process};
+use tributary_sandbox::Server;
 
 use crate::coordinates::Coordinates;
-use crate::measure::{CATCH_UP_TIMEOUT, POLL_INTERVAL, Run};
+use crate::measure::{POLL_INTERVAL, Run, Watch};
 use crate::settings::Settings;
 use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Source};
 use crate::target::{APPLIER_PASSWORD, APPLIER_USER, CONNECTION, SKIPPED_ERRORS};
@@ -66,18 +66,11 @@ pub(crate) async fn catch_up(
 }
 
 async fn run(program: &Path, source: &Source, target: &Server, files: &Files) -> Result<Run> {
-    let cpu_before = target.cpu_seconds();
-    let began = Instant::now();
+    let watch = Watch::start(&source.server, target)?;
     let mut engine = files.start(program)?;
     let pid = engine.id().context("the engine ended at once")?;
-    wait_until_executed(&mut engine, files, &source.end, began).await?;
-    let run = Run {
-        seconds: began.elapsed().as_secs_f64(),
-        target_cpu_seconds: target.cpu_seconds() - cpu_before,
-        engine_cpu_seconds: Some(process::cpu_seconds(pid)),
-        target_peak_rss_bytes: target.peak_rss_bytes(),
-        engine_peak_rss_bytes: Some(process::peak_rss_bytes(pid)),
-    };
+    wait_until_executed(&mut engine, files, &source.end, &watch).await?;
+    let run = watch.stop(Some(pid))?;
     stop(&mut engine, pid).await?;
     Ok(run)
 }
@@ -87,7 +80,7 @@ async fn wait_until_executed(
     engine: &mut Child,
     files: &Files,
     end: &Coordinates,
-    began: Instant,
+    watch: &Watch<'_>,
 ) -> Result<()> {
     loop {
         if let Some(status) = engine.try_wait()? {
@@ -98,10 +91,7 @@ async fn wait_until_executed(
         {
             return Ok(());
         }
-        ensure!(
-            began.elapsed() < CATCH_UP_TIMEOUT,
-            "not caught up after {CATCH_UP_TIMEOUT:?}"
-        );
+        watch.check_time()?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,16 +1,17 @@
 //! What one run cost: time, CPU, memory.
 
-use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use tributary_sandbox::{Server, process};
 
 /// How often a running catch-up is asked how far it is, in every system alike.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// After this long a catch-up counts as failed.
-pub(crate) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(900);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// One catch-up.
 #[derive(Clone, Debug, Serialize)]
@@ -25,9 +26,97 @@ pub(crate) struct Run {
     pub(crate) target_peak_rss_bytes: u64,
     /// The most memory the engine held.
     pub(crate) engine_peak_rss_bytes: Option<u64>,
+    /// CPU the machine spent on other than source, target and engine: unrelated work, and the kernel's own.
+    pub(crate) other_cpu_seconds: f64,
+}
+
+/// The clocks of one catch-up, from its start on.
+pub(crate) struct Watch<'a> {
+    source: &'a Server,
+    target: &'a Server,
+    began: Instant,
+    source_cpu: f64,
+    target_cpu: f64,
+    machine_cpu: f64,
+}
+
+impl<'a> Watch<'a> {
+    /// Starts the clocks. What catches up is started right after.
+    ///
+    /// # Errors
+    /// When the machine's CPU time cannot be read.
+    pub(crate) fn start(source: &'a Server, target: &'a Server) -> Result<Watch<'a>> {
+        Ok(Watch {
+            source,
+            target,
+            machine_cpu: machine_cpu_seconds()?,
+            source_cpu: source.cpu_seconds(),
+            target_cpu: target.cpu_seconds(),
+            began: Instant::now(),
+        })
+    }
+
+    /// Whether there is time left.
+    ///
+    /// # Errors
+    /// When the catch-up has taken [`CATCH_UP_TIMEOUT`].
+    pub(crate) fn check_time(&self) -> Result<()> {
+        ensure!(
+            self.began.elapsed() < CATCH_UP_TIMEOUT,
+            "not caught up after {CATCH_UP_TIMEOUT:?}"
+        );
+        Ok(())
+    }
+
+    /// Reads the clocks. `engine` is the engine's process, started after this watch.
+    ///
+    /// # Errors
+    /// When the machine's CPU time cannot be read.
+    pub(crate) fn stop(self, engine: Option<u32>) -> Result<Run> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let target_cpu_seconds = self.target.cpu_seconds() - self.target_cpu;
+        let engine_cpu_seconds = engine.map(process::cpu_seconds);
+        let source_cpu_seconds = self.source.cpu_seconds() - self.source_cpu;
+        let ours = target_cpu_seconds + engine_cpu_seconds.unwrap_or(0.0) + source_cpu_seconds;
+        Ok(Run {
+            seconds,
+            target_cpu_seconds,
+            engine_cpu_seconds,
+            target_peak_rss_bytes: self.target.peak_rss_bytes(),
+            engine_peak_rss_bytes: engine.map(process::peak_rss_bytes),
+            // The clocks tick in hundredths and are not read in one moment.
+            other_cpu_seconds: (machine_cpu_seconds()? - self.machine_cpu - ours).max(0.0),
+        })
+    }
+}
+
+/// CPU time all cores together have been busy since the machine started.
+fn machine_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    let ticks = busy_ticks(&stat).context("/proc/stat does not begin with the CPU times")?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The ticks of the first line that were neither idle nor waiting for a disk.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let times = stat.lines().next()?.strip_prefix("cpu ")?;
+    let times: Vec<u64> = times
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    // proc_stat(5): user nice system idle iowait irq softirq steal; guest times, further on, are part of user.
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal] = *times.first_chunk::<8>()?;
+    Some(user + nice + system + irq + softirq + steal)
 }
 
 impl Run {
+    /// Which part of the machine's CPU, 0 to 1, other work took while this ran.
+    pub(crate) fn other_share(&self) -> f64 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.other_cpu_seconds / (self.seconds * cores as f64)
+    }
+
     /// CPU of everything on the replica's side.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         self.target_cpu_seconds + self.engine_cpu_seconds.unwrap_or(0.0)
@@ -44,7 +133,7 @@ impl fmt::Display for Run {
                 self.target_cpu_seconds
             )?;
         }
-        Ok(())
+        write!(f, "; {:.2} s of other work", self.other_cpu_seconds)
     }
 }
 
@@ -75,7 +164,16 @@ pub(crate) async fn settle_disk() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::*;
+
+    #[test]
+    fn busy_is_neither_idle_nor_waiting() {
+        let stat = "cpu  1 20 300 4000 50000 600000 7000000 80000000 5 5\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(busy_ticks(stat), Some(87_600_321));
+        assert_eq!(busy_ticks("cpu  1 2 3\n"), None);
+        assert_eq!(busy_ticks("intr 1\n"), None);
+        assert!(machine_cpu_seconds().unwrap() > 0.0);
+    }
 
     #[test]
     fn median_is_the_middle() {

@@ -1,14 +1,12 @@
 //! Catching up by the server's own replica: `START SLAVE` until its executed coordinates are the source's end.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Row};
 use tributary_sandbox::Server;
 
 use crate::coordinates::Coordinates;
-use crate::measure::{CATCH_UP_TIMEOUT, POLL_INTERVAL, Run};
+use crate::measure::{POLL_INTERVAL, Run, Watch};
 use crate::settings::Settings;
 use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Source};
 use crate::target::CONNECTION;
@@ -24,28 +22,17 @@ pub(crate) async fn catch_up(source: &Source, target: &Server, settings: &Settin
         .context("configure the native replica")?;
     check_settings(&mut conn, settings).await?;
 
-    let cpu_before = target.cpu_seconds();
-    let began = Instant::now();
+    let watch = Watch::start(&source.server, target)?;
     conn.query_drop(format!("START SLAVE '{CONNECTION}'")).await?;
     while !executed(&mut conn).await?.has_reached(&source.end)? {
-        ensure!(
-            began.elapsed() < CATCH_UP_TIMEOUT,
-            "not caught up after {CATCH_UP_TIMEOUT:?}"
-        );
+        watch.check_time()?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let seconds = began.elapsed().as_secs_f64();
-    let target_cpu_seconds = target.cpu_seconds() - cpu_before;
+    let run = watch.stop(None)?;
 
     conn.query_drop(format!("STOP SLAVE '{CONNECTION}'")).await?;
     conn.disconnect().await?;
-    Ok(Run {
-        seconds,
-        target_cpu_seconds,
-        engine_cpu_seconds: None,
-        target_peak_rss_bytes: target.peak_rss_bytes(),
-        engine_peak_rss_bytes: None,
-    })
+    Ok(run)
 }
 
 fn change_master(source: &Source) -> String {

@@ -11,6 +11,9 @@ use crate::measure::{Run, median};
 use crate::settings::System;
 use crate::workload::Workload;
 
+/// Above this part of the machine's CPU, other work has disturbed a run. The kernel's writing to disk stays below.
+const OTHER_SHARE_MAX: f64 = 0.1;
+
 /// The runs of one system on one workload.
 #[derive(Debug)]
 pub(crate) struct SystemRuns {
@@ -45,6 +48,8 @@ struct ResultLine {
     /// The largest of the runs, of the process that applies: the engine, or for the native replica the server.
     peak_rss_bytes: u64,
     target_peak_rss_bytes: u64,
+    /// The largest part of the machine's CPU, 0 to 1, that other work took during a run.
+    other_cpu_share: f64,
     runs: Vec<Run>,
     #[serde(skip)]
     is_native: bool,
@@ -109,7 +114,21 @@ impl Report {
                 line.peak_rss_bytes as f64 / f64::from(1 << 20),
             );
         }
-        text
+        text + &self.disturbance()
+    }
+
+    /// A warning when the machine was not the bench's own: more threads then get a larger share of the cores, so
+    /// seconds favour the systems that run in parallel. Empty when it was.
+    fn disturbance(&self) -> String {
+        let shares = self.lines.iter().map(|line| line.other_cpu_share);
+        match shares.max_by(f64::total_cmp) {
+            Some(share) if share > OTHER_SHARE_MAX => format!(
+                "\nOther work took up to {:.0} % of the machine's CPU during a run: compare CPU seconds, not \
+                 seconds, or repeat on a quiet machine.\n",
+                share * 100.0
+            ),
+            _ => String::new(),
+        }
     }
 
     /// The shortest median of a native setting on this workload.
@@ -139,6 +158,7 @@ fn line(workload: Workload, system: SystemRuns) -> Option<ResultLine> {
         target_cpu_seconds: median(runs.iter().map(|run| run.target_cpu_seconds))?,
         peak_rss_bytes: peak(|run| run.engine_peak_rss_bytes.unwrap_or(run.target_peak_rss_bytes))?,
         target_peak_rss_bytes: peak(|run| run.target_peak_rss_bytes)?,
+        other_cpu_share: runs.iter().map(Run::other_share).max_by(f64::total_cmp)?,
         is_native: system.is_native(),
         runs,
     })
@@ -170,6 +190,7 @@ mod tests {
                 engine_cpu_seconds: engine,
                 target_peak_rss_bytes: 300 << 20,
                 engine_peak_rss_bytes: engine.map(|_| 20 << 20),
+                other_cpu_seconds: 0.0,
             })
             .collect();
         runs
@@ -216,6 +237,16 @@ mod tests {
             lines[4].ends_with("| 400 | 2.50 (0.50 + 2.00) | 20 | 2.00x |"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        let mut report = report();
+        assert!(!report.to_markdown().contains("Other work"));
+        let mut disturbed = runs(System::Tributary, &[1.0]);
+        disturbed.runs[0].other_cpu_seconds = 1e6;
+        report.add(Workload::RowInnodb, vec![disturbed]);
+        assert!(report.to_markdown().contains("Other work took up to"));
     }
 
     #[test]
