@@ -1,6 +1,7 @@
 //! A connection that runs commands: one at a time, or many in a row with their replies read later.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tributary_wire::result::{ReplyDecoder, ReplyFormat, Rows, Step};
@@ -28,6 +29,8 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Client {
     pub(crate) connection: Connection,
     pub(crate) server: ServerInfo,
+    /// Told apart from every other client of this process, so that prepared statements are not mixed up.
+    pub(crate) id: u64,
     /// The replies to commands queued or sent, oldest first.
     pub(crate) due: VecDeque<DueReply>,
     is_broken: bool,
@@ -49,9 +52,12 @@ impl Client {
     /// it takes longer than `connect_timeout`.
     pub async fn connect(options: &ConnectOptions) -> Result<Client, Error> {
         let (connection, server) = login::connect(options).await?;
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Client {
             connection,
             server,
+            id,
             due: VecDeque::new(),
             is_broken: false,
         })

@@ -13,7 +13,7 @@ use crate::{Client, Error, OkInfo, Param, ParamType};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Prepared {
     info: PreparedInfo,
-    connection_id: u32,
+    client_id: u64,
 }
 
 impl Prepared {
@@ -73,7 +73,7 @@ impl Client {
         }
         Ok(Prepared {
             info,
-            connection_id: self.server.connection_id,
+            client_id: self.id,
         })
     }
 
@@ -111,7 +111,7 @@ impl Client {
         types: &[ParamType],
         rows: &[Vec<Param>],
     ) -> Result<(), Error> {
-        if statement.connection_id != self.server.connection_id {
+        if statement.client_id != self.id {
             return Err(Error::Misuse("the statement was prepared on another connection"));
         }
         if !self.server.has(cap::MARIADB_STMT_BULK_OPERATIONS) {
@@ -136,7 +136,7 @@ impl Client {
     /// # Errors
     /// [`Error::Timeout`] or [`Error::Io`] when it cannot be sent, which breaks the connection.
     pub async fn close_prepared(&mut self, statement: Prepared) -> Result<(), Error> {
-        if statement.connection_id != self.server.connection_id {
+        if statement.client_id != self.id {
             return Err(Error::Misuse("the statement was prepared on another connection"));
         }
         self.connection

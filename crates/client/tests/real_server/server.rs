@@ -134,7 +134,7 @@ impl Server {
         while let Err(error) = Client::connect(&self.options()).await {
             let log = std::fs::read_to_string(self.dir.join("server.log")).unwrap_or_default();
             assert!(
-                Instant::now() < deadline,
+                Instant::now() < deadline && !self.has_ended(),
                 "the server does not start: {error}\n{log}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
