@@ -240,11 +240,11 @@ impl Engine {
             .max(self.pid().map_or(0, process::peak_rss_bytes))
     }
 
-    /// The last lines of the log.
+    /// The last lines of the log, without stack traces.
     pub fn log_end(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with(' ')).collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 

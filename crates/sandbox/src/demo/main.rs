@@ -83,14 +83,14 @@ async fn run_until_interrupted() -> anyhow::Result<bool> {
     Ok(is_equal)
 }
 
-/// The demo up to its result: whether everything is equal.
+/// The demo up to its result: whether everything is equal. Anything else leaves the engine's log behind.
 async fn run(settings: Settings) -> anyhow::Result<(Demo, bool)> {
     let mut demo = Demo::start(settings).await?;
-    demo.traffic().await?;
-    let traffic = demo.end_traffic().await?;
-    demo.drain().await?;
-    let is_equal = demo.compare(traffic).await?;
-    Ok((demo, is_equal))
+    let result = demo.play().await;
+    if !matches!(result, Ok(true)) {
+        demo.keep_log();
+    }
+    Ok((demo, result?))
 }
 
 /// Everything that runs. Dropped in this order: the engine before the servers it works with.
@@ -142,8 +142,34 @@ impl Demo {
             began,
             target_cpu_before,
         };
-        demo.wait_for_engine().await?;
+        if let Err(error) = demo.wait_for_engine().await {
+            demo.keep_log();
+            return Err(error);
+        }
         Ok(demo)
+    }
+
+    async fn play(&mut self) -> anyhow::Result<bool> {
+        self.traffic().await?;
+        let traffic = self.end_traffic().await?;
+        self.drain().await?;
+        self.compare(traffic).await
+    }
+
+    /// Copies the engine's log out of the directory that goes with the demo.
+    fn keep_log(&self) {
+        let Ok(program) = std::env::current_exe() else {
+            return;
+        };
+        let kept = program.with_file_name("tributary-demo.log");
+        match std::fs::copy(self.engine.log_path(), &kept) {
+            Ok(_) => self
+                .view
+                .say(&format!("tributary's whole log is in {}", kept.display())),
+            Err(error) => self
+                .view
+                .say(&format!("tributary's log could not be kept: {error}")),
+        }
     }
 
     /// Live traffic, with the engine stopped and started at one third and a source restarted at two thirds of it.
