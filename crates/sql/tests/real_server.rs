@@ -27,7 +27,9 @@ fn map(db: &[u8]) -> Option<Vec<u8>> {
 
 fn renamed(text: &[u8], dialect: &Dialect) -> Result<Vec<u8>, String> {
     let statement = parse(text, dialect).map_err(|error| error.to_string())?;
-    rename(text, &statement, &map).map(|text| text.into_owned()).map_err(|error| error.to_string())
+    rename(text, &statement, &map)
+        .map(|text| text.into_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// One side: a server and the name its database has there.
@@ -38,7 +40,10 @@ struct Side {
 
 impl Side {
     async fn start(db: &'static str) -> Side {
-        Side { server: Server::start().await, db }
+        Side {
+            server: Server::start().await,
+            db,
+        }
     }
 
     fn is_target(&self) -> bool {
@@ -47,7 +52,11 @@ impl Side {
 
     /// The text this side runs.
     fn own(&self, text: &[u8], dialect: &Dialect) -> Result<Vec<u8>, String> {
-        if self.is_target() { renamed(text, dialect) } else { Ok(text.to_vec()) }
+        if self.is_target() {
+            renamed(text, dialect)
+        } else {
+            Ok(text.to_vec())
+        }
     }
 
     /// Makes the tables anew.
@@ -55,7 +64,10 @@ impl Side {
         let fixture = include_str!("../../../testdata/sql/fixture.sql").replace("{db}", self.db);
         let mut session = self.server.session().await;
         for db in [self.db, "other"] {
-            session.query_drop(format!("DROP DATABASE IF EXISTS {db}")).await.unwrap();
+            session
+                .query_drop(format!("DROP DATABASE IF EXISTS {db}"))
+                .await
+                .unwrap();
         }
         session.query_drop(fixture).await.unwrap();
         session.disconnect().await.unwrap();
@@ -72,7 +84,11 @@ impl Side {
             None => {}
         }
         if !case.mode.is_empty() {
-            execute(&mut session, format!("SET sql_mode = '{}'", case.mode).into_bytes()).await?;
+            execute(
+                &mut session,
+                format!("SET sql_mode = '{}'", case.mode).into_bytes(),
+            )
+            .await?;
         }
         execute(&mut session, format!("SET NAMES {}", case.charset).into_bytes()).await?;
         for text in &case.setup {
@@ -104,17 +120,27 @@ impl Side {
 
 async fn execute(session: &mut Conn, text: Vec<u8>) -> Result<(), String> {
     let shown = text.escape_ascii().to_string();
-    session.query_drop(text).await.map_err(|error| format!("{error}\n    in {shown}"))
+    session
+        .query_drop(text)
+        .await
+        .map_err(|error| format!("{error}\n    in {shown}"))
 }
 
 async fn rows(session: &mut Conn, query: String) -> Vec<Vec<String>> {
-    let rows: Vec<Row> = session.query(&query).await.unwrap_or_else(|error| panic!("{error} in {query}"));
+    let rows: Vec<Row> = session
+        .query(&query)
+        .await
+        .unwrap_or_else(|error| panic!("{error} in {query}"));
     let text = |value: Value| match value {
         Value::NULL => "NULL".to_owned(),
-        Value::Bytes(bytes) => String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().escape_ascii().to_string()),
+        Value::Bytes(bytes) => {
+            String::from_utf8(bytes).unwrap_or_else(|e| e.into_bytes().escape_ascii().to_string())
+        }
         other => format!("{other:?}"),
     };
-    rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect()
+    rows.into_iter()
+        .map(|row| row.unwrap().into_iter().map(text).collect())
+        .collect()
 }
 
 /// Definitions, rows and privileges, with the database's name and quotes taken out of definitions (not of rows).
@@ -160,7 +186,9 @@ async fn contents(session: &mut Conn, db: &str) -> Contents {
 
 /// A definition without the database's name and the quotes, which renaming may change.
 fn plain(definition: &str) -> String {
-    definition.replace(TARGET, SOURCE).replace(['`', '"', '[', ']'], "")
+    definition
+        .replace(TARGET, SOURCE)
+        .replace(['`', '"', '[', ']'], "")
 }
 
 fn difference(one: &Contents, other: &Contents) -> Vec<String> {
@@ -180,11 +208,19 @@ async fn check(case: &Case, source: &Side, target: &Side) -> Result<(), String> 
         return Err(format!("different before the statement:\n{}", fixture.join("\n")));
     }
     if (before == after) != case.is_idle {
-        let what = if case.is_idle { "it is marked @idle and changes" } else { "it changes nothing" };
+        let what = if case.is_idle {
+            "it is marked @idle and changes"
+        } else {
+            "it changes nothing"
+        };
         return Err(format!("{what}:\n{}", difference(&before, &after).join("\n")));
     }
     let wrong = difference(&after, &target_after);
-    if wrong.is_empty() { Ok(()) } else { Err(format!("different after it:\n{}", wrong.join("\n"))) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("different after it:\n{}", wrong.join("\n")))
+    }
 }
 
 #[tokio::test]
@@ -197,7 +233,13 @@ async fn renamed_statements_do_on_the_target_what_they_did_on_the_source() {
             wrong.push(format!("{}: {error}", case.title));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]

@@ -132,7 +132,8 @@ impl Parser<'_> {
                     self.query()?;
                     return Ok(true);
                 }
-                Keyword::Select => {
+                // VALUES of partitions stand in parentheses.
+                Keyword::Select | Keyword::Values => {
                     self.query()?;
                     return Ok(true);
                 }
@@ -144,7 +145,10 @@ impl Parser<'_> {
                 _ if self.token.kind == TokenKind::Open => {
                     let inside = self.peek();
                     let is_query = inside.kind == TokenKind::Open
-                        || matches!(self.keyword_of(inside), Keyword::Select | Keyword::With);
+                        || matches!(
+                            self.keyword_of(inside),
+                            Keyword::Select | Keyword::With | Keyword::Values
+                        );
                     if is_query {
                         self.query()?;
                         return Ok(true);

@@ -187,7 +187,9 @@ impl<'a> Parser<'a> {
                         Keyword::Full,
                     ]);
                     self.eat(Keyword::Outer);
-                    self.expect(Keyword::Join, "JOIN")?;
+                    if !self.eat(Keyword::StraightJoin) {
+                        self.expect(Keyword::Join, "JOIN")?;
+                    }
                     self.table_factor(access)?;
                 }
                 _ if self.eat_kind(TokenKind::Comma) => self.table_factor(access)?,

@@ -5,7 +5,7 @@
 
 use crate::error::SqlError;
 use crate::keyword::Keyword;
-use crate::statement::StatementKind;
+use crate::statement::{Place, StatementKind};
 use crate::token::TokenKind;
 
 use super::Parser;
@@ -192,14 +192,22 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The label after END.
+    /// The label after END; in Oracle mode also the routine's own name, perhaps with its database.
     fn eat_label(&mut self) {
-        if self.token.kind.is_name() {
-            self.advance();
+        if !self.token.kind.is_name() {
+            return;
+        }
+        let first = self.advance();
+        let path = self.path_after(first, false);
+        if path.second.is_some() {
+            self.qualifier(first, Place::Body);
         }
     }
 
     fn unlabelled_statement(&mut self) -> Result<(), SqlError> {
+        if self.at_assignment() {
+            return self.expression(Until::CLOSE);
+        }
         match self.keyword() {
             Keyword::Begin => self.block(),
             Keyword::Declare if self.statement.dialect.oracle => {
@@ -259,6 +267,13 @@ impl Parser<'_> {
             }
             _ => self.statement_here().map(|_| ()),
         }
+    }
+
+    /// Oracle mode: `variable :=`, whatever the variable is called.
+    fn at_assignment(&self) -> bool {
+        let next = self.peek();
+        let is_sign = self.bytes(next) == b":" && self.text.get(next.end) == Some(&b'=');
+        self.statement.dialect.oracle && is_sign
     }
 
     /// `BEGIN [NOT ATOMIC] statements [EXCEPTION WHEN ...] END [label]`
@@ -359,9 +374,7 @@ impl Parser<'_> {
     /// DECLARE of variables, conditions, cursors and handlers.
     fn declare(&mut self) -> Result<(), SqlError> {
         self.advance();
-        let is_handler = self.at_any(&[Keyword::Continue, Keyword::Exit, Keyword::Undo])
-            && self.peek_keyword() == Keyword::Handler;
-        if is_handler {
+        if self.at_handler() {
             return self.handler_declaration();
         }
         self.variable()?;
@@ -372,6 +385,11 @@ impl Parser<'_> {
             return self.cursor_query(Keyword::For);
         }
         self.expression(Until::CLOSE)
+    }
+
+    fn at_handler(&self) -> bool {
+        self.at_any(&[Keyword::Continue, Keyword::Exit, Keyword::Undo])
+            && self.peek_keyword() == Keyword::Handler
     }
 
     /// `[(parameters)] FOR | IS query`
@@ -423,6 +441,7 @@ impl Parser<'_> {
                 return Ok(());
             }
             match self.keyword() {
+                _ if self.at_handler() => self.handler_declaration()?,
                 Keyword::Procedure | Keyword::Function => {
                     self.advance();
                     self.identifier("the name of a routine")?;

@@ -23,21 +23,42 @@ impl Server {
         let directory = temporary_directory();
         let data = directory.path().join("data");
         let install = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .args([
+                "--no-defaults",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ])
             .arg(format!("--datadir={}", data.display()))
             .args(as_root())
             .output()
             .expect("mariadb-install-db has to be installed (package mariadb-server-core)");
-        assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
+        assert!(
+            install.status.success(),
+            "{}",
+            String::from_utf8_lossy(&install.stderr)
+        );
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         let process = Command::new("mariadbd")
             .arg("--no-defaults")
             .args(as_root())
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket(directory.path()).display()))
-            .args(["--skip-networking", "--skip-log-bin", "--local-infile=1", "--event-scheduler=OFF"])
-            .args(["--character-set-server=utf8mb4", "--sync-frm=0", "--innodb-flush-log-at-trx-commit=0"])
-            .args(["--innodb-buffer-pool-size=16M", "--skip-innodb-doublewrite", "--key-buffer-size=1M"])
+            .args([
+                "--skip-networking",
+                "--skip-log-bin",
+                "--local-infile=1",
+                "--event-scheduler=OFF",
+            ])
+            .args([
+                "--character-set-server=utf8mb4",
+                "--sync-frm=0",
+                "--innodb-flush-log-at-trx-commit=0",
+            ])
+            .args([
+                "--innodb-buffer-pool-size=16M",
+                "--skip-innodb-doublewrite",
+                "--key-buffer-size=1M",
+            ])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -54,7 +75,10 @@ impl Server {
     /// A new session, without a default database.
     pub(crate) async fn session(&self) -> Conn {
         let mut session = Conn::new(self.options()).await.unwrap();
-        session.query_drop("SET TIMESTAMP = 1700000000, lock_wait_timeout = 20").await.unwrap();
+        session
+            .query_drop("SET TIMESTAMP = 1700000000, lock_wait_timeout = 20")
+            .await
+            .unwrap();
         session
     }
 
@@ -82,7 +106,11 @@ impl Drop for Server {
 /// In memory where there is such a place: making tables anew is mostly waiting for the disk.
 fn temporary_directory() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let in_memory = if memory.is_dir() { tempfile::tempdir_in(memory).ok() } else { None };
+    let in_memory = if memory.is_dir() {
+        tempfile::tempdir_in(memory).ok()
+    } else {
+        None
+    };
     in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
