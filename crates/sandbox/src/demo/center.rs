@@ -8,6 +8,7 @@ use tributary_sandbox::{
 };
 
 use crate::host::Host;
+use crate::settings::Settings;
 
 pub(crate) struct Center {
     /// The connection's name.
@@ -44,11 +45,15 @@ impl Center {
         })
     }
 
-    pub(crate) async fn fill_and_start_traffic(&mut self, rate: u32) -> anyhow::Result<()> {
-        let seed = u64::from(self.number);
+    pub(crate) async fn fill_and_start_traffic(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        // Different data and traffic on every source, under equal keys.
+        let seed = settings
+            .seed
+            .wrapping_mul(u64::from(crate::SOURCE_COUNT))
+            .wrapping_add(u64::from(self.number));
         schema::create(self.source.site(), seed).await?;
         let plan = TrafficPlan {
-            statements_per_second_max: Some(rate),
+            statements_per_second_max: Some(settings.rate),
             ..TrafficPlan::new(seed)
         };
         self.traffic = Some(Traffic::start(self.source.site(), plan)?);

@@ -176,7 +176,7 @@ impl Demo {
     async fn traffic(&mut self) -> anyhow::Result<()> {
         let length = Duration::from_secs(self.settings.seconds);
         for center in &mut self.centers {
-            center.fill_and_start_traffic(self.settings.rate).await?;
+            center.fill_and_start_traffic(&self.settings).await?;
         }
         let start = Instant::now();
         self.view.start_phase("traffic", length);

@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) seconds: u64,
     /// `DEMO_RATE`: statements per second on each source.
     pub(crate) rate: u32,
+    /// `DEMO_SEED`: what the traffic follows from.
+    pub(crate) seed: u64,
     /// `DEMO_KEEP=1`: everything stays up at the end, until Ctrl-C.
     pub(crate) keep: bool,
     /// `DEMO_SOURCES`: URLs of three servers that run elsewhere, with commas between; without it we start our own.
@@ -31,6 +33,7 @@ impl Settings {
         let settings = Settings {
             seconds: number("DEMO_SECONDS", SECONDS_DEFAULT)?,
             rate: number("DEMO_RATE", RATE_DEFAULT)?,
+            seed: number("DEMO_SEED", 1)?,
             keep: match env::var("DEMO_KEEP").as_deref() {
                 Ok("1") => true,
                 Ok("0" | "") | Err(_) => false,
