@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{
-    Access, Action, ConnectionId, Coordinator, Footprint, GroupId, GroupInfo, GroupKind, GroupSeq, Run, RunId, TableUse,
-    WorkerId,
+    Access, Action, ConnectionId, Coordinator, Footprint, GroupId, GroupInfo, GroupKind, GroupSeq, Run,
+    RunId, TableUse, WorkerId,
 };
 
 use crate::catalog::{self, Catalog};
@@ -48,7 +48,7 @@ pub(crate) struct ConnectionSlot {
     id: ConnectionId,
     pub(crate) shared: Arc<ConnectionShared>,
     /// Groups that have arrived and not been handed to a worker, from `first` on.
-    groups: VecDeque<Option<Box<PreparedGroup>>>,
+    groups: VecDeque<Option<PreparedGroup>>,
     first: u64,
     /// Why the stream ended; takes effect when everything before is applied.
     source_stop: Option<SourceStop>,
@@ -97,11 +97,30 @@ pub(crate) struct ApplierParts {
 
 impl Applier {
     pub(crate) fn new(parts: ApplierParts) -> Self {
-        let ApplierParts { mut coordinator, connections, workers, worker_sessions, catalog, login, messages, reports, stop } = parts;
+        let ApplierParts {
+            mut coordinator,
+            connections,
+            workers,
+            worker_sessions,
+            catalog,
+            login,
+            messages,
+            reports,
+            stop,
+        } = parts;
         let slot = |shared: Arc<ConnectionShared>| {
             let saved = shared.progress.low_water();
             let id = coordinator.add_connection(saved.seq);
-            ConnectionSlot { id, first: saved.seq.0 + 1, saved, shared, groups: VecDeque::new(), source_stop: None, is_stopping: false, is_drained: false }
+            ConnectionSlot {
+                id,
+                first: saved.seq.0 + 1,
+                saved,
+                shared,
+                groups: VecDeque::new(),
+                source_stop: None,
+                is_stopping: false,
+                is_drained: false,
+            }
         };
         let connections = connections.into_iter().map(slot).collect();
         Self {
@@ -146,32 +165,45 @@ impl Applier {
                     let Some(report) = report else { return Err(ClientError::Broken) };
                     self.run_ended(report).await?;
                 }
-                () = told_to_stop(&mut self.stop), if !is_stopping => {
-                    is_stopping = true;
-                    self.connections.iter().map(|slot| slot.id).collect::<Vec<_>>().into_iter().for_each(|id| self.coordinator.stop_connection(id));
-                }
+                () = told_to_stop(&mut self.stop), if !is_stopping => is_stopping = self.stop_all(),
                 _ = lock_tick.tick() => self.watch_locks().await?,
                 _ = save_tick.tick() => self.save_moved().await?,
                 message = self.messages.recv(), if !is_stopping => match message {
                     Some((connection, message)) => self.take_messages(connection, message),
-                    None => is_stopping = true,
+                    // Sources that were told to stop are gone before we hear of it.
+                    None => is_stopping = self.stop_all(),
                 },
             }
         }
     }
 
+    /// Starts nothing more.
+    fn stop_all(&mut self) -> bool {
+        for slot in &mut self.connections {
+            slot.is_stopping = true;
+            self.coordinator.stop_connection(slot.id);
+        }
+        true
+    }
+
     fn take_messages(&mut self, connection: u16, message: SourceMessage) {
         self.take(connection, message);
         for _ in 0..MESSAGES_MAX {
-            let Ok((connection, message)) = self.messages.try_recv() else { break };
+            let Ok((connection, message)) = self.messages.try_recv() else {
+                break;
+            };
             self.take(connection, message);
         }
     }
 
     fn take(&mut self, connection: u16, message: SourceMessage) {
-        let Some(slot) = self.connections.get_mut(usize::from(connection)) else { return };
+        let Some(slot) = self.connections.get_mut(usize::from(connection)) else {
+            return;
+        };
         match message {
-            SourceMessage::Groups(groups) => groups.into_iter().for_each(|group| self.arrived(connection, group)),
+            SourceMessage::Groups(groups) => groups
+                .into_iter()
+                .for_each(|group| self.arrived(connection, group)),
             SourceMessage::Moved(coordinates) => slot.shared.progress.moved(&coordinates),
             SourceMessage::StartsAt(gtid_pos) => slot.shared.progress.starts_at(gtid_pos),
             SourceMessage::Stopped(stop) => {
@@ -181,13 +213,16 @@ impl Applier {
         }
     }
 
-    fn arrived(&mut self, connection: u16, group: Box<PreparedGroup>) {
+    fn arrived(&mut self, connection: u16, group: PreparedGroup) {
         let slot = &mut self.connections[usize::from(connection)];
         if slot.is_stopping {
             return;
         }
         slot.shared.progress.received(group.label.clone());
-        let id = GroupId { connection: slot.id, seq: group.seq };
+        let id = GroupId {
+            connection: slot.id,
+            seq: group.seq,
+        };
         let info = self.defining.describe(id, &group, &self.catalog);
         let is_empty = info.kind == GroupKind::Empty;
         if let Some(defines) = &group.defines {
@@ -226,11 +261,20 @@ impl Applier {
         let connection = slot.shared.clone();
         let (id, worker) = (run.id, run.worker);
         self.runs.insert(id, worker);
-        self.order(id, Order::Run(Box::new(RunWork { run, groups, connection })))
+        self.order(
+            id,
+            Order::Run(Box::new(RunWork {
+                run,
+                groups,
+                connection,
+            })),
+        )
     }
 
     fn order(&mut self, run: RunId, order: Order) -> Result<(), ClientError> {
-        let Some(worker) = self.runs.get(&run) else { return Ok(()) };
+        let Some(worker) = self.runs.get(&run) else {
+            return Ok(());
+        };
         let sender = &self.workers[usize::from(worker.0)];
         // A worker gets a handful of orders per run and its queue is longer than that; full or closed, it is dead.
         sender.try_send(order).map_err(|_| ClientError::Broken)
@@ -338,7 +382,11 @@ impl Applier {
         for index in 0..self.connections.len() {
             let oldest = self.coordinator.oldest_in_order(self.connections[index].id);
             let Some((oldest, younger)) = oldest else { continue };
-            for run in self.lock_watch.in_the_way(&mut self.login, &self.runs, oldest, &younger).await? {
+            for run in self
+                .lock_watch
+                .in_the_way(&mut self.login, &self.runs, oldest, &younger)
+                .await?
+            {
                 self.order(run, Order::GiveWay(run))?;
             }
         }
@@ -356,9 +404,14 @@ impl Defining {
     fn describe(&self, id: GroupId, group: &PreparedGroup, catalog: &Catalog) -> GroupInfo {
         let mut kinds = (false, false);
         let mut is_unknown = group.is_alone;
-        let mut footprint = Footprint { tables: smallvec::SmallVec::new(), scope: group.scope };
+        let mut footprint = Footprint {
+            tables: smallvec::SmallVec::new(),
+            scope: group.scope,
+        };
         for used in &group.tables {
-            let current = catalog.info(used.name.id).filter(|_| !self.touches(catalog, used.name));
+            let current = catalog
+                .info(used.name.id)
+                .filter(|_| !self.touches(catalog, used.name));
             let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
             let access = match &used.access {
                 Access::Keys(_) if !is_same => Access::Whole,
@@ -371,7 +424,11 @@ impl Defining {
                     None => is_unknown = true,
                 }
             }
-            footprint.tables.push(TableUse { table: used.name.id, database: used.name.database, access });
+            footprint.tables.push(TableUse {
+                table: used.name.id,
+                database: used.name.database,
+                access,
+            });
         }
         let kind = match kinds {
             _ if group.changes.is_empty() => GroupKind::Empty,
@@ -379,13 +436,24 @@ impl Defining {
             (false, true) if !is_unknown => GroupKind::Tables,
             _ => GroupKind::Alone,
         };
-        GroupInfo { id, kind, footprint, bytes: group.bytes, commit_id: group.commit_id, pinned: group.pinned }
+        GroupInfo {
+            id,
+            kind,
+            footprint,
+            bytes: group.bytes,
+            commit_id: group.commit_id,
+            pinned: group.pinned,
+        }
     }
 
     fn touches(&self, catalog: &Catalog, name: catalog::TableName) -> bool {
         self.open.values().any(|defines| match defines {
-            Defines::Tables(tables) => tables.iter().any(|(database, table)| catalog.table(database, table).0.id == name.id),
-            Defines::Databases(databases) => databases.iter().any(|database| catalog.database(database) == name.database),
+            Defines::Tables(tables) => tables
+                .iter()
+                .any(|(database, table)| catalog.table(database, table).0.id == name.id),
+            Defines::Databases(databases) => databases
+                .iter()
+                .any(|database| catalog.database(database) == name.database),
         })
     }
 

@@ -60,7 +60,9 @@ pub(crate) struct TableInfo {
 impl TableInfo {
     /// The place of a column.
     pub(crate) fn column(&self, name: &[u8]) -> Option<usize> {
-        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+        self.columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
     /// The column that generates ids.
@@ -103,7 +105,9 @@ pub(crate) type Loaded = Vec<(Bytes, Bytes, TableInfo)>;
 
 impl Catalog {
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The ids of a table, and what is known of it.
@@ -114,7 +118,10 @@ impl Catalog {
                 return (*name, inner.info(name.id));
             }
         }
-        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = inner.table(database, table);
         (name, inner.info(name.id))
     }
@@ -129,14 +136,24 @@ impl Catalog {
         if let Some(id) = self.read().databases.get(name) {
             return *id;
         }
-        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner).database(name)
+        self.inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .database(name)
     }
 
     /// Replaces all that is known of these databases (`None`: of all).
     pub(crate) fn replace_databases(&self, databases: Option<&[Bytes]>, loaded: Loaded) {
-        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_meant = |name: &Bytes| databases.is_none_or(|list| list.contains(name));
-        let meant = inner.tables.iter().filter(|(name, _)| is_meant(name)).flat_map(|(_, tables)| tables.values());
+        let meant = inner
+            .tables
+            .iter()
+            .filter(|(name, _)| is_meant(name))
+            .flat_map(|(_, tables)| tables.values());
         let forgotten: Vec<TableId> = meant.map(|table| table.id).collect();
         for id in forgotten {
             inner.by_id[id.0 as usize] = None;
@@ -146,7 +163,10 @@ impl Catalog {
 
     /// Replaces what is known of these tables.
     pub(crate) fn replace_tables(&self, tables: &[(Bytes, Bytes)], loaded: Loaded) {
-        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         for (database, table) in tables {
             let id = inner.table(database, table).id;
             inner.by_id[id.0 as usize] = None;
@@ -172,7 +192,10 @@ impl Inner {
             return *name;
         }
         let id = TableId(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
-        let name = TableName { id, database: database_id };
+        let name = TableName {
+            id,
+            database: database_id,
+        };
         tables.insert(Bytes::copy_from_slice(table), name);
         self.by_id.push(None);
         name

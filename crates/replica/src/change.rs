@@ -63,7 +63,11 @@ impl PreparedGroup {
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
         Self {
             seq,
-            label: GroupLabel { gtid, end: group.end.clone(), timestamp: group.timestamp },
+            label: GroupLabel {
+                gtid,
+                end: group.end.clone(),
+                timestamp: group.timestamp,
+            },
             changes: Vec::new(),
             bytes: 0,
             tables: SmallVec::new(),

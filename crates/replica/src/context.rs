@@ -47,7 +47,9 @@ impl Context {
         Self {
             database,
             sql_mode: status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE),
-            flags2: status.flags2.map(|flags| (flags & known_flags) | (default_flags() & !known_flags)),
+            flags2: status
+                .flags2
+                .map(|flags| (flags & known_flags) | (default_flags() & !known_flags)),
             charset: status.charset.map(|c| (c.client, c.connection, c.server)),
             collation_database: status.charset_database,
             time_zone: status.time_zone.clone(),
@@ -61,7 +63,10 @@ impl Context {
         let status = &query.status;
         self.database == database
             && self.sql_mode == status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE)
-            && self.flags2 == status.flags2.map(|flags| (flags & known_flags) | (default_flags() & !known_flags))
+            && self.flags2
+                == status
+                    .flags2
+                    .map(|flags| (flags & known_flags) | (default_flags() & !known_flags))
             && self.charset == status.charset.map(|c| (c.client, c.connection, c.server))
             && self.collation_database == status.charset_database
             && self.time_zone == status.time_zone
@@ -109,7 +114,14 @@ pub(crate) struct Session {
 impl Session {
     /// The session of a new login, of which nothing is known.
     pub(crate) fn new(collations: Arc<Collations>) -> Self {
-        Self { current: None, time_zone: None, timestamp: None, has_insert_id: false, thread: None, collations }
+        Self {
+            current: None,
+            time_zone: None,
+            timestamp: None,
+            has_insert_id: false,
+            thread: None,
+            collations,
+        }
     }
 
     /// Nothing is known any more.
@@ -145,7 +157,12 @@ impl Session {
     }
 
     fn switch_database(&mut self, database: &Bytes, out: &mut Vec<u8>) -> usize {
-        if database.is_empty() || self.current.as_ref().is_some_and(|current| current.database == database) {
+        if database.is_empty()
+            || self
+                .current
+                .as_ref()
+                .is_some_and(|current| current.database == database)
+        {
             return 0;
         }
         let mut count = 1;
@@ -167,7 +184,10 @@ impl Session {
     }
 
     fn set_context(&mut self, wanted: &Context, out: &mut Vec<u8>) {
-        let is_new = self.current.as_ref().is_none_or(|current| current.sql_mode.is_none());
+        let is_new = self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.sql_mode.is_none());
         let current = self.current.get_or_insert_default();
         if wanted.sql_mode.is_some() && current.sql_mode != wanted.sql_mode {
             current.sql_mode = wanted.sql_mode;
@@ -294,12 +314,19 @@ pub(crate) struct Collations {
 impl Collations {
     /// From id, character set and collation.
     pub(crate) fn new(rows: impl IntoIterator<Item = (u32, String, String)>) -> Self {
-        Self { by_id: rows.into_iter().map(|(id, charset, name)| (id, (charset, name))).collect() }
+        Self {
+            by_id: rows
+                .into_iter()
+                .map(|(id, charset, name)| (id, (charset, name)))
+                .collect(),
+        }
     }
 
     /// Character set and collation of an id.
     pub(crate) fn get(&self, id: u32) -> Option<(&str, &str)> {
-        self.by_id.get(&id).map(|(charset, name)| (charset.as_str(), name.as_str()))
+        self.by_id
+            .get(&id)
+            .map(|(charset, name)| (charset.as_str(), name.as_str()))
     }
 }
 

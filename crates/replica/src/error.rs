@@ -18,7 +18,7 @@ pub enum StartError {
         address: String,
         /// What went wrong.
         #[source]
-        source: ClientError,
+        source: Box<ClientError>,
     },
     /// The target is not fit to be written to; every finding with what mends it.
     #[error("the target is not ready:\n{}", .0.iter().map(|finding| format!("  - {finding}")).collect::<Vec<_>>().join("\n"))]
@@ -59,11 +59,17 @@ pub(crate) struct StopReason {
 
 impl StopReason {
     pub(crate) fn new(number: u16, message: impl Into<String>) -> Self {
-        Self { number, message: message.into() }
+        Self {
+            number,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn status(&self) -> ErrorStatus {
-        ErrorStatus { number: self.number, message: self.message.clone() }
+        ErrorStatus {
+            number: self.number,
+            message: self.message.clone(),
+        }
     }
 }
 

@@ -7,8 +7,8 @@
 //! Text compares under collations. Only printable ASCII is used, folded to lower case and without trailing spaces: every
 //! collation that is finer only gets a false conflict from that. Any other text takes the whole table.
 
-use std::hash::Hasher as _;
 use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher as _;
 
 use smallvec::SmallVec;
 use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
@@ -38,17 +38,30 @@ pub(crate) struct GeneratedIds {
 }
 
 /// Hashes of the rows a recognised statement writes.
-pub(crate) fn of_statement(table: &TableInfo, statement: &RowStatement<'_>, ids: GeneratedIds) -> Option<Keys> {
+pub(crate) fn of_statement(
+    table: &TableInfo,
+    statement: &RowStatement<'_>,
+    ids: GeneratedIds,
+) -> Option<Keys> {
     if !table.has_plain_keys() {
         return None;
     }
     match statement {
-        RowStatement::Insert { columns, rows, replace, on_duplicate, .. } => {
+        RowStatement::Insert {
+            columns,
+            rows,
+            replace,
+            on_duplicate,
+            ..
+        } => {
             // With a second unique key these may change a row that is named by neither.
             if table.unique_keys.len() > 1 && (*replace || on_duplicate.is_some()) {
                 return None;
             }
-            if on_duplicate.as_ref().is_some_and(|assigned| touches_keys(table, assigned)) {
+            if on_duplicate
+                .as_ref()
+                .is_some_and(|assigned| touches_keys(table, assigned))
+            {
                 return None;
             }
             of_insert(table, columns.as_deref(), rows, ids)
@@ -71,7 +84,11 @@ pub(crate) fn of_statement(table: &TableInfo, statement: &RowStatement<'_>, ids:
 
 fn touches_keys(table: &TableInfo, assigned: &[Name<'_>]) -> bool {
     assigned.iter().any(|name| match table.column(name.as_bytes()) {
-        Some(column) => table.unique_keys.iter().flatten().any(|key| key.contains(&column)),
+        Some(column) => table
+            .unique_keys
+            .iter()
+            .flatten()
+            .any(|key| key.contains(&column)),
         None => true,
     })
 }
@@ -80,7 +97,9 @@ fn touches_keys(table: &TableInfo, assigned: &[Name<'_>]) -> bool {
 fn of_condition(table: &TableInfo, equal: &[(Name<'_>, Value<'_>)]) -> Option<Keys> {
     let key = table.unique_keys.first()?.as_ref()?;
     let values = key.iter().map(|&column| {
-        let (_, value) = equal.iter().find(|(name, _)| table.column(name.as_bytes()) == Some(column))?;
+        let (_, value) = equal
+            .iter()
+            .find(|(name, _)| table.column(name.as_bytes()) == Some(column))?;
         literal(table.columns[column].class, value)
     });
     let mut keys = Keys::new();
@@ -96,7 +115,10 @@ fn of_insert(
     ids: GeneratedIds,
 ) -> Option<Keys> {
     let places: Vec<usize> = match columns {
-        Some(names) => names.iter().map(|name| table.column(name.as_bytes())).collect::<Option<_>>()?,
+        Some(names) => names
+            .iter()
+            .map(|name| table.column(name.as_bytes()))
+            .collect::<Option<_>>()?,
         None => (0..table.columns.len()).collect(),
     };
     let mut keys = Keys::new();
@@ -105,7 +127,12 @@ fn of_insert(
         if row.len() != places.len() || keys.len() > KEYS_MAX {
             return None;
         }
-        let value_of = |column: usize| places.iter().position(|place| *place == column).map(|index| &row[index]);
+        let value_of = |column: usize| {
+            places
+                .iter()
+                .position(|place| *place == column)
+                .map(|index| &row[index])
+        };
         let generated = generated_id(table, &value_of, &mut next_id, ids.step)?;
         for (index, key) in table.unique_keys.iter().enumerate() {
             let values = key.as_ref()?.iter().map(|&column| match generated {
@@ -125,7 +152,9 @@ fn generated_id<'v>(
     next_id: &mut Option<u64>,
     step: u64,
 ) -> Option<Option<(usize, u64)>> {
-    let Some(auto) = table.auto_increment() else { return Some(None) };
+    let Some(auto) = table.auto_increment() else {
+        return Some(None);
+    };
     match value_of(auto) {
         Some(Value::Int(value)) if *value > 0 => Some(None),
         // Zero generates an id, unless sql_mode says otherwise.
@@ -141,11 +170,17 @@ fn generated_id<'v>(
 /// A literal as the column would hold it; `None` when the conversion is not plain.
 fn literal<'v>(class: ValueClass, value: &'v Value<'v>) -> Option<KeyValue<'v>> {
     match (class, value) {
-        (ValueClass::Integer { size, is_unsigned }, Value::Int(number)) => in_range(*number, size, is_unsigned),
+        (ValueClass::Integer { size, is_unsigned }, Value::Int(number)) => {
+            in_range(*number, size, is_unsigned)
+        }
         (ValueClass::Integer { size, is_unsigned }, Value::String(text)) => {
             let digits = text.strip_prefix(b"-").unwrap_or(text);
             let is_plain = !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit);
-            let number: i128 = std::str::from_utf8(text).ok().filter(|_| is_plain)?.parse().ok()?;
+            let number: i128 = std::str::from_utf8(text)
+                .ok()
+                .filter(|_| is_plain)?
+                .parse()
+                .ok()?;
             in_range(number, size, is_unsigned)
         }
         (ValueClass::Text, Value::String(text)) => Some(KeyValue::Text(text)),
@@ -157,8 +192,14 @@ fn literal<'v>(class: ValueClass, value: &'v Value<'v>) -> Option<KeyValue<'v>> 
 /// Numbers outside the column's range are clipped or refused, which we leave to the server.
 fn in_range<'v>(number: i128, size: u8, is_unsigned: bool) -> Option<KeyValue<'v>> {
     let bits = u32::from(size) * 8;
-    let (low, high) = if is_unsigned { (0, (1_i128 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
-    (low..=high).contains(&number).then_some(KeyValue::Integer(number))
+    let (low, high) = if is_unsigned {
+        (0, (1_i128 << bits) - 1)
+    } else {
+        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    };
+    (low..=high)
+        .contains(&number)
+        .then_some(KeyValue::Integer(number))
 }
 
 /// Hashes of the rows that one rows event writes, appended to `keys`. `None` when the table must be taken whole.
@@ -248,12 +289,16 @@ fn hash_key<'a>(key_index: usize, values: impl Iterator<Item = Option<KeyValue<'
         match value {
             Some(KeyValue::Integer(number)) => hasher.write_i128(number),
             Some(KeyValue::Text(text)) => {
-                let length = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+                let length = text
+                    .iter()
+                    .rposition(|byte| *byte != b' ')
+                    .map_or(0, |last| last + 1);
                 let text = &text[..length];
                 if !text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
                     return KeyHash::Unknown;
                 }
-                text.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+                text.iter()
+                    .for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
                 hasher.write_u8(0xff);
             }
             Some(KeyValue::Null) => return KeyHash::Null,

@@ -24,7 +24,9 @@ mod source;
 mod status;
 mod worker;
 
-pub use config::{ApplyOptions, ConnectionOptions, Options, ParallelMode, SkipErrors, StartPosition, TargetOptions};
+pub use config::{
+    ApplyOptions, ConnectionOptions, Options, ParallelMode, SkipErrors, StartPosition, TargetOptions,
+};
 pub use error::StartError;
 pub use replicator::{Replicator, StatusHandle, StopReport};
 pub use status::{ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status, TargetStatus};

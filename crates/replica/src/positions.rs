@@ -58,7 +58,11 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
 ///
 /// # Errors
 /// A row that cannot be read is reported as text: somebody has changed it.
-pub(crate) async fn load(client: &mut Client, schema: &str, connection: &str) -> Result<Result<Option<Saved>, String>, ClientError> {
+pub(crate) async fn load(
+    client: &mut Client,
+    schema: &str,
+    connection: &str,
+) -> Result<Result<Option<Saved>, String>, ClientError> {
     let mut text = format!(
         "SELECT low_water,log_file,log_offset,gtid_pos,done FROM `{schema}`.position WHERE connection="
     )
@@ -72,29 +76,58 @@ pub(crate) async fn load(client: &mut Client, schema: &str, connection: &str) ->
 fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
     let mut saved: Option<Saved> = None;
     for row in rows {
-        let broken = |column: &str| format!("connection {connection}: the saved position's {column} cannot be read: correct table position on the target");
+        let broken = |column: &str| {
+            format!(
+                "connection {connection}: the saved position's {column} cannot be read: correct table position on the target"
+            )
+        };
         let text = |index: usize| row.text(index).unwrap_or_default();
         let seq = text(0).parse().map_err(|_| broken("low_water"))?;
         let offset = text(2).parse().map_err(|_| broken("log_offset"))?;
         let gtid_pos: GtidPos = text(3).parse().map_err(|_| broken("gtid_pos"))?;
         let done: GtidSet = text(4).parse().map_err(|_| broken("done"))?;
-        let position = Position { seq: GroupSeq(seq), coordinates: Coordinates::new(text(1), offset), gtid_pos };
+        let position = Position {
+            seq: GroupSeq(seq),
+            coordinates: Coordinates::new(text(1), offset),
+            gtid_pos,
+        };
         // Rows come newest first; older low-water marks add only what their worker had done.
-        saved.get_or_insert(Saved { position, done: GtidSet::new() }).done.union(&done);
+        saved
+            .get_or_insert(Saved {
+                position,
+                done: GtidSet::new(),
+            })
+            .done
+            .union(&done);
     }
     Ok(saved)
 }
 
 /// Writes the merged position to every row: the rows that workers update, and none of a larger pool of the past.
-pub(crate) async fn save_all(client: &mut Client, schema: &str, connection: &str, saved: &Saved, workers: u16) -> Result<(), ClientError> {
+pub(crate) async fn save_all(
+    client: &mut Client,
+    schema: &str,
+    connection: &str,
+    saved: &Saved,
+    workers: u16,
+) -> Result<(), ClientError> {
     client.execute(b"START TRANSACTION").await?;
     let mut delete = format!("DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
     quote_text(connection.as_bytes(), &mut delete);
     client.execute(&delete).await?;
     for slot in 0..workers {
         let mut text = format!("INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ({slot},{},{}", saved.position.seq, saved.position.coordinates.offset).into_bytes();
-        let done = if slot == 0 { saved.done.to_string() } else { String::new() };
-        for value in [connection, &saved.position.coordinates.file, &saved.position.gtid_pos.to_string(), &done] {
+        let done = if slot == 0 {
+            saved.done.to_string()
+        } else {
+            String::new()
+        };
+        for value in [
+            connection,
+            &saved.position.coordinates.file,
+            &saved.position.gtid_pos.to_string(),
+            &done,
+        ] {
             text.push(b',');
             quote_text(value.as_bytes(), &mut text);
         }

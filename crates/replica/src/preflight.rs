@@ -58,7 +58,11 @@ struct Variables {
 
 /// Looks at the target.
 pub(crate) async fn check(client: &mut Client, options: &Options) -> Result<TargetFacts, ClientError> {
-    let mut facts = TargetFacts { writes_binlog: true, faults: Vec::new(), warnings: Vec::new() };
+    let mut facts = TargetFacts {
+        writes_binlog: true,
+        faults: Vec::new(),
+        warnings: Vec::new(),
+    };
     let server = client.server().clone();
     if !server.is_mariadb || (server.version.0, server.version.1) < VERSION_MIN {
         facts.faults.push(format!(
@@ -83,7 +87,13 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
               @@global.max_allowed_packet,@@global.local_infile,@@global.lower_case_table_names",
         )
         .await?;
-    let text = |index: usize| result.rows.first().and_then(|row| row.text(index)).unwrap_or_default();
+    let text = |index: usize| {
+        result
+            .rows
+            .first()
+            .and_then(|row| row.text(index))
+            .unwrap_or_default()
+    };
     Ok(Variables {
         read_only: text(0) == "1",
         log_bin: text(1) == "1",
@@ -100,7 +110,10 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
 
 fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetFacts) {
     let faults = &mut facts.faults;
-    if !matches!(variables.slave_skip_errors.to_ascii_uppercase().as_str(), "" | "OFF") {
+    if !matches!(
+        variables.slave_skip_errors.to_ascii_uppercase().as_str(),
+        "" | "OFF"
+    ) {
         faults.push(format!(
             "slave_skip_errors={}: with it the target itself drops the rest of a row event behind an error, unseen. Remove the \
              line from the server's option file and restart the server; the engine takes the same list from its own files and \
@@ -109,7 +122,10 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
         ));
     }
     if !variables.slave_exec_mode.eq_ignore_ascii_case("STRICT") {
-        faults.push(format!("slave_exec_mode={}: errors in rows would not be seen. SET GLOBAL slave_exec_mode='STRICT'", variables.slave_exec_mode));
+        faults.push(format!(
+            "slave_exec_mode={}: errors in rows would not be seen. SET GLOBAL slave_exec_mode='STRICT'",
+            variables.slave_exec_mode
+        ));
     }
     if !variables.run_triggers.eq_ignore_ascii_case("NO") {
         faults.push(format!(
@@ -118,7 +134,12 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
             variables.run_triggers
         ));
     }
-    let targets: HashSet<&str> = options.connections.iter().flat_map(|c| c.rewrite.pairs()).map(|(_, to)| to).collect();
+    let targets: HashSet<&str> = options
+        .connections
+        .iter()
+        .flat_map(|c| c.rewrite.pairs())
+        .map(|(_, to)| to)
+        .collect();
     for rule in variables.rewrite_db.split(',').filter(|rule| !rule.is_empty()) {
         let from = rule.split("->").next().unwrap_or_default().trim();
         if targets.contains(from) {
@@ -135,10 +156,16 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
         ));
     }
     if !variables.local_infile {
-        facts.warnings.push("local_infile=OFF: LOAD DATA of a source will stop its connection. SET GLOBAL local_infile=ON".to_owned());
+        facts.warnings.push(
+            "local_infile=OFF: LOAD DATA of a source will stop its connection. SET GLOBAL local_infile=ON"
+                .to_owned(),
+        );
     }
     if !variables.read_only {
-        facts.warnings.push("read_only=OFF: other accounts can write into the replicated tables. SET GLOBAL read_only=ON".to_owned());
+        facts.warnings.push(
+            "read_only=OFF: other accounts can write into the replicated tables. SET GLOBAL read_only=ON"
+                .to_owned(),
+        );
     }
     const PACKET_BYTES_MIN: u64 = 16 << 20;
     if variables.max_allowed_packet < PACKET_BYTES_MIN {
@@ -150,7 +177,11 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
 }
 
 fn judge_privileges(held: &Privileges, variables: &Variables, options: &Options, facts: &mut TargetFacts) {
-    let mut missing: Vec<&str> = GLOBAL_PRIVILEGES.iter().copied().filter(|name| !held.has_global(name)).collect();
+    let mut missing: Vec<&str> = GLOBAL_PRIVILEGES
+        .iter()
+        .copied()
+        .filter(|name| !held.has_global(name))
+        .collect();
     if variables.read_only && !held.has_global("READ_ONLY ADMIN") {
         missing.push("READ_ONLY ADMIN");
     }
@@ -158,16 +189,33 @@ fn judge_privileges(held: &Privileges, variables: &Variables, options: &Options,
         missing.push("BINLOG ADMIN");
     }
     if !missing.is_empty() {
-        facts.faults.push(format!("privileges are missing: GRANT {} ON *.* TO {}", missing.join(", "), held.account));
+        facts.faults.push(format!(
+            "privileges are missing: GRANT {} ON *.* TO {}",
+            missing.join(", "),
+            held.account
+        ));
     }
-    let mut databases: Vec<&str> = options.connections.iter().flat_map(|c| c.rewrite.pairs()).map(|(_, to)| to).collect();
+    let mut databases: Vec<&str> = options
+        .connections
+        .iter()
+        .flat_map(|c| c.rewrite.pairs())
+        .map(|(_, to)| to)
+        .collect();
     databases.push(&options.target.schema);
     databases.sort_unstable();
     databases.dedup();
     for database in databases {
-        let missing: Vec<&str> = DATABASE_PRIVILEGES.iter().copied().filter(|name| !held.has_on(database, name)).collect();
+        let missing: Vec<&str> = DATABASE_PRIVILEGES
+            .iter()
+            .copied()
+            .filter(|name| !held.has_on(database, name))
+            .collect();
         if !missing.is_empty() {
-            facts.faults.push(format!("privileges are missing: GRANT {} ON `{database}`.* TO {}", missing.join(", "), held.account));
+            facts.faults.push(format!(
+                "privileges are missing: GRANT {} ON `{database}`.* TO {}",
+                missing.join(", "),
+                held.account
+            ));
         }
     }
 }
@@ -191,16 +239,29 @@ impl Privileges {
         let mut grantees = vec![account.clone()];
         grantees.extend(name(1).map(|role| format!("'{role}'@''")));
         let is_ours = |grantee: Option<String>| grantee.is_some_and(|grantee| grantees.contains(&grantee));
-        let rows = client.query(b"SELECT GRANTEE,PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES").await?;
-        let global = rows.rows.iter().filter(|row| is_ours(row.text(0))).filter_map(|row| row.text(1)).collect();
-        let rows = client.query(b"SELECT GRANTEE,TABLE_SCHEMA,PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES").await?;
+        let rows = client
+            .query(b"SELECT GRANTEE,PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES")
+            .await?;
+        let global = rows
+            .rows
+            .iter()
+            .filter(|row| is_ours(row.text(0)))
+            .filter_map(|row| row.text(1))
+            .collect();
+        let rows = client
+            .query(b"SELECT GRANTEE,TABLE_SCHEMA,PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES")
+            .await?;
         let databases = rows
             .rows
             .iter()
             .filter(|row| is_ours(row.text(0)))
             .filter_map(|row| Some((row.text(1)?, row.text(2)?)))
             .collect();
-        Ok(Self { account, global, databases })
+        Ok(Self {
+            account,
+            global,
+            databases,
+        })
     }
 
     fn has_global(&self, name: &str) -> bool {
@@ -208,7 +269,11 @@ impl Privileges {
     }
 
     fn has_on(&self, database: &str, name: &str) -> bool {
-        self.global.contains(name) || self.databases.iter().any(|(pattern, held)| held == name && matches_pattern(pattern, database))
+        self.global.contains(name)
+            || self
+                .databases
+                .iter()
+                .any(|(pattern, held)| held == name && matches_pattern(pattern, database))
     }
 }
 
@@ -219,7 +284,10 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
         None => name.is_empty(),
         Some('%') => {
             let rest = pattern_chars.as_str();
-            name.char_indices().map(|(index, _)| index).chain([name.len()]).any(|index| matches_pattern(rest, &name[index..]))
+            name.char_indices()
+                .map(|(index, _)| index)
+                .chain([name.len()])
+                .any(|index| matches_pattern(rest, &name[index..]))
         }
         Some('_') => {
             let mut chars = name.chars();
@@ -227,9 +295,12 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
         }
         Some('\\') => {
             let literal = pattern_chars.next().unwrap_or('\\');
-            name.strip_prefix(literal).is_some_and(|rest| matches_pattern(pattern_chars.as_str(), rest))
+            name.strip_prefix(literal)
+                .is_some_and(|rest| matches_pattern(pattern_chars.as_str(), rest))
         }
-        Some(literal) => name.strip_prefix(literal).is_some_and(|rest| matches_pattern(pattern_chars.as_str(), rest)),
+        Some(literal) => name
+            .strip_prefix(literal)
+            .is_some_and(|rest| matches_pattern(pattern_chars.as_str(), rest)),
     }
 }
 

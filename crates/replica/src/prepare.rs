@@ -87,10 +87,16 @@ impl Preparer {
     /// When the connection must stop here, with what a person needs to know.
     pub(crate) fn prepare(&mut self, group: EventGroup, seq: GroupSeq) -> Result<PreparedGroup, StopReason> {
         let gtid = group.gtid.as_ref();
-        let label = GroupLabel { gtid: gtid.map(|event| event.gtid), end: group.end, timestamp: group.timestamp };
+        let label = GroupLabel {
+            gtid: gtid.map(|event| event.gtid),
+            end: group.end,
+            timestamp: group.timestamp,
+        };
         let commit_id = gtid.and_then(|event| event.commit_id);
         let is_left_out = group.server_id == self.own_server_id
-            || gtid.is_some_and(|event| matches!(event.alter, Some(AlterPhase::Start | AlterPhase::Rollback { .. })));
+            || gtid.is_some_and(|event| {
+                matches!(event.alter, Some(AlterPhase::Start | AlterPhase::Rollback { .. }))
+            });
         let mut draft = Draft::default();
         if !is_left_out {
             let place = Place { label: &label };
@@ -132,7 +138,10 @@ impl Preparer {
             GroupItem::Statement(item) => self.prepare_statement(item, server_id, draft, place),
             GroupItem::Rows(item) => {
                 let Some(format) = self.format.clone() else {
-                    return Err(place.stop(crate::error::number::RELAY_READ_FAILURE, "row events before a format description"));
+                    return Err(place.stop(
+                        crate::error::number::RELAY_READ_FAILURE,
+                        "row events before a format description",
+                    ));
                 };
                 self.prepare_rows(item, &format, draft);
                 Ok(())
@@ -151,7 +160,9 @@ impl Preparer {
 
     /// Whether nothing may be written there, whatever the filters say.
     fn is_reserved(&self, source_database: &[u8]) -> bool {
-        SYSTEM_DATABASES.iter().any(|name| name.eq_ignore_ascii_case(source_database))
+        SYSTEM_DATABASES
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(source_database))
             || self.rewrite.target_name(source_database) == self.schema.as_ref()
     }
 }
@@ -203,7 +214,12 @@ fn add_related(catalog: &Catalog, draft: &mut Draft, first: usize) {
         for (database, table) in related {
             let (name, info) = catalog.table(&database, &table);
             if draft.tables.iter().all(|known| known.name.id != name.id) {
-                draft.tables.push(TableUseDraft { name, access: Access::Whole, info, is_written: true });
+                draft.tables.push(TableUseDraft {
+                    name,
+                    access: Access::Whole,
+                    info,
+                    is_written: true,
+                });
             }
         }
         index += 1;

@@ -48,13 +48,19 @@ impl Progress {
         Self {
             connection: connection.to_owned(),
             schema: schema.to_owned(),
-            inner: Mutex::new(Inner { low_water, labels: VecDeque::new(), done: vec![BTreeSet::new(); workers] }),
+            inner: Mutex::new(Inner {
+                low_water,
+                labels: VecDeque::new(),
+                done: vec![BTreeSet::new(); workers],
+            }),
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         // A panic while the lock was held cannot leave the numbers half changed in a way that matters more than it.
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A group was received; its seq is the next.
@@ -66,7 +72,9 @@ impl Progress {
     pub(crate) fn advance(&self, seq: GroupSeq) {
         let mut inner = self.lock();
         while inner.low_water.seq < seq {
-            let Some(label) = inner.labels.pop_front() else { break };
+            let Some(label) = inner.labels.pop_front() else {
+                break;
+            };
             inner.low_water.seq.0 += 1;
             inner.low_water.coordinates = label.end;
             if let Some(gtid) = label.gtid {
@@ -111,7 +119,10 @@ impl Progress {
     /// The timestamp of the oldest group that is not committed, and how many there are.
     pub(crate) fn oldest_open(&self) -> Option<(u32, usize)> {
         let inner = self.lock();
-        inner.labels.front().map(|label| (label.timestamp, inner.labels.len()))
+        inner
+            .labels
+            .front()
+            .map(|label| (label.timestamp, inner.labels.len()))
     }
 
     /// Appends the statement that saves this worker's row as it will be once `groups` are committed.
@@ -121,7 +132,11 @@ impl Progress {
         let inner = self.lock();
         let done = inner.done_with(worker, groups);
         let position = &inner.low_water;
-        let _ = write!(out, "UPDATE `{}`.position SET low_water={},log_file=", self.schema, position.seq);
+        let _ = write!(
+            out,
+            "UPDATE `{}`.position SET low_water={},log_file=",
+            self.schema, position.seq
+        );
         quote_text(position.coordinates.file.as_bytes(), out);
         let _ = write!(out, ",log_offset={},gtid_pos=", position.coordinates.offset);
         quote_text(position.gtid_pos.to_string().as_bytes(), out);
@@ -156,14 +171,24 @@ mod tests {
     fn progress() -> Progress {
         let start = Position {
             seq: GroupSeq(10),
-            coordinates: Coordinates { file: "b.000001".into(), offset: 4 },
+            coordinates: Coordinates {
+                file: "b.000001".into(),
+                offset: 4,
+            },
             gtid_pos: GtidPos::default(),
         };
         let progress = Progress::new("tributary", "m1", start, 2);
         for sequence in 11..=14_u64 {
             progress.received(GroupLabel {
-                gtid: Some(Gtid { domain: 0, server: 1, sequence }),
-                end: Coordinates { file: "b.000001".into(), offset: sequence * 100 },
+                gtid: Some(Gtid {
+                    domain: 0,
+                    server: 1,
+                    sequence,
+                }),
+                end: Coordinates {
+                    file: "b.000001".into(),
+                    offset: sequence * 100,
+                },
                 timestamp: 7,
             });
         }
@@ -192,7 +217,10 @@ mod tests {
         assert!(text.contains(&hex(&set.to_string())), "{text}");
         progress.committed(WorkerId(1), &[GroupSeq(12), GroupSeq(14)]);
         let other = mark(&progress, 0, &[11]);
-        assert!(!other.contains(&hex(&set.to_string())), "a worker writes down only its own groups: {other}");
+        assert!(
+            !other.contains(&hex(&set.to_string())),
+            "a worker writes down only its own groups: {other}"
+        );
     }
 
     #[test]
@@ -203,16 +231,26 @@ mod tests {
         let position = progress.low_water();
         assert_eq!((position.seq, position.coordinates.offset), (GroupSeq(12), 1200));
         assert_eq!(position.gtid_pos.to_string(), "0-1-12");
-        assert!(mark(&progress, 0, &[]).contains("done=X''"), "groups below the mark are no longer listed");
+        assert!(
+            mark(&progress, 0, &[]).contains("done=X''"),
+            "groups below the mark are no longer listed"
+        );
         assert_eq!(progress.oldest_open(), Some((7, 2)));
     }
 
     #[test]
     fn a_move_without_a_group_waits_for_open_groups() {
         let progress = progress();
-        let next = Coordinates { file: "b.000002".into(), offset: 4 };
+        let next = Coordinates {
+            file: "b.000002".into(),
+            offset: 4,
+        };
         progress.moved(&next);
-        assert_eq!(progress.low_water().coordinates.offset, 4, "groups are open: the file is not finished yet");
+        assert_eq!(
+            progress.low_water().coordinates.offset,
+            4,
+            "groups are open: the file is not finished yet"
+        );
         progress.advance(GroupSeq(14));
         progress.moved(&next);
         assert_eq!(progress.low_water().coordinates, next);

@@ -56,22 +56,36 @@ impl RelayQueue {
     ///
     /// Cancel-safe. `None` only when the queue has been closed, which nothing does while a source task runs.
     pub(crate) async fn admit(&self, bytes: usize) -> Option<Permit> {
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX).clamp(1, self.blocks_max);
+        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES))
+            .unwrap_or(u32::MAX)
+            .clamp(1, self.blocks_max);
         let group = self.groups.clone().acquire_owned().await.ok()?;
         let blocks = self.blocks.clone().acquire_many_owned(blocks).await.ok()?;
         self.used.groups.fetch_add(1, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(Permit { _group: group, _blocks: blocks, bytes, used: self.used.clone() })
+        Some(Permit {
+            _group: group,
+            _blocks: blocks,
+            bytes,
+            used: self.used.clone(),
+        })
     }
 
     /// Like [`Self::admit`], but only if there is room at once.
     pub(crate) fn try_admit(&self, bytes: usize) -> Option<Permit> {
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX).clamp(1, self.blocks_max);
+        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES))
+            .unwrap_or(u32::MAX)
+            .clamp(1, self.blocks_max);
         let group = self.groups.clone().try_acquire_owned().ok()?;
         let blocks = self.blocks.clone().try_acquire_many_owned(blocks).ok()?;
         self.used.groups.fetch_add(1, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(Permit { _group: group, _blocks: blocks, bytes, used: self.used.clone() })
+        Some(Permit {
+            _group: group,
+            _blocks: blocks,
+            bytes,
+            used: self.used.clone(),
+        })
     }
 }
 
@@ -90,7 +104,10 @@ mod tests {
     async fn a_full_queue_waits_and_an_oversized_group_takes_all() {
         let queue = RelayQueue::new(2, 1024);
         let first = queue.admit(100).await.unwrap();
-        assert!(queue.try_admit(5000).is_none(), "an oversized group waits for an empty queue");
+        assert!(
+            queue.try_admit(5000).is_none(),
+            "an oversized group waits for an empty queue"
+        );
         let second = queue.try_admit(700).unwrap();
         assert!(queue.try_admit(1).is_none(), "no third group");
         assert_eq!(queue.used().bytes.load(Ordering::Relaxed), 800);

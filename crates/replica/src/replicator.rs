@@ -13,7 +13,8 @@ use crate::error::StartError;
 use crate::relay::Used;
 use crate::session::Session;
 use crate::status::{
-    self, ConnectionCounters, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status, TargetStatus,
+    self, ConnectionCounters, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status,
+    TargetStatus,
 };
 use crate::worker::ConnectionShared;
 
@@ -33,7 +34,11 @@ pub(crate) struct ConnectionView {
 
 impl ConnectionView {
     fn new(options: ConnectionOptions) -> Self {
-        Self { options, counters: Arc::new(ConnectionCounters::new()), current: Mutex::new(None) }
+        Self {
+            options,
+            counters: Arc::new(ConnectionCounters::new()),
+            current: Mutex::new(None),
+        }
     }
 
     /// The connection has begun a new life.
@@ -44,14 +49,21 @@ impl ConnectionView {
     /// Whether an error has stopped it for good.
     pub(crate) fn has_stopped(&self) -> bool {
         let state = self.counters.state();
-        state.sql_state == SqlState::Stopped || (state.io_state == IoState::Stopped && state.io_error.is_some())
+        state.sql_state == SqlState::Stopped
+            || (state.io_state == IoState::Stopped && state.io_error.is_some())
     }
 
     fn status(&self) -> ConnectionStatus {
         let state = self.counters.state();
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let position = current.as_ref().map(|(shared, _)| shared.progress.low_water());
-        let oldest = current.as_ref().and_then(|(shared, _)| shared.progress.oldest_open());
+        let oldest = current
+            .as_ref()
+            .and_then(|(shared, _)| shared.progress.oldest_open());
         let count = status::count;
         let counters = &self.counters;
         ConnectionStatus {
@@ -60,8 +72,14 @@ impl ConnectionView {
             io_state: state.io_state,
             sql_state: state.sql_state,
             executed: position.as_ref().map_or_else(
-                || CoordinatesStatus { file: String::new(), offset: 0 },
-                |position| CoordinatesStatus { file: position.coordinates.file.to_string(), offset: position.coordinates.offset },
+                || CoordinatesStatus {
+                    file: String::new(),
+                    offset: 0,
+                },
+                |position| CoordinatesStatus {
+                    file: position.coordinates.file.to_string(),
+                    offset: position.coordinates.offset,
+                },
             ),
             gtid: position.map_or_else(String::new, |position| position.gtid_pos.to_string()),
             read: state.read,
@@ -80,8 +98,12 @@ impl ConnectionView {
                 status::now_seconds(),
             ),
             last_error: state.sql_error.or(state.io_error),
-            queue_groups: current.as_ref().map_or(0, |(_, used)| used.groups.load(Ordering::Relaxed)),
-            queue_bytes: current.as_ref().map_or(0, |(_, used)| used.bytes.load(Ordering::Relaxed)),
+            queue_groups: current
+                .as_ref()
+                .map_or(0, |(_, used)| used.groups.load(Ordering::Relaxed)),
+            queue_bytes: current
+                .as_ref()
+                .map_or(0, |(_, used)| used.bytes.load(Ordering::Relaxed)),
         }
     }
 }
@@ -95,7 +117,10 @@ struct Shared {
 
 impl Shared {
     fn set_target(&self, state: &'static str, error: Option<ErrorStatus>) {
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = TargetStatus { state, last_error: error };
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = TargetStatus {
+            state,
+            last_error: error,
+        };
     }
 
     fn status(&self) -> Status {
@@ -138,15 +163,37 @@ impl Replicator {
     /// start from. Sources that cannot be reached are no error here: their connections keep trying.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         check(&options)?;
-        let connections = options.connections.iter().cloned().map(ConnectionView::new).map(Arc::new).collect();
-        let shared = Arc::new(Shared { started: Instant::now(), target: Mutex::default(), connections });
+        let connections = options
+            .connections
+            .iter()
+            .cloned()
+            .map(ConnectionView::new)
+            .map(Arc::new)
+            .collect();
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            target: Mutex::default(),
+            connections,
+        });
         shared.set_target("connecting", None);
         let session = Session::open(&options, &shared.connections).await?;
         let (stop, stopped) = watch::channel(false);
         let stop_timeout = options.apply.stop_timeout;
         let has_ended = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(supervise(options, shared.clone(), session, stopped, has_ended.clone()));
-        Ok(Self { shared, stop, stop_timeout, task, has_ended })
+        let task = tokio::spawn(supervise(
+            options,
+            shared.clone(),
+            session,
+            stopped,
+            has_ended.clone(),
+        ));
+        Ok(Self {
+            shared,
+            stop,
+            stop_timeout,
+            task,
+            has_ended,
+        })
     }
 
     /// What everything is doing now.
@@ -158,13 +205,17 @@ impl Replicator {
     /// A handle that tells the status from anywhere, as long as the engine lives.
     #[must_use]
     pub fn status_handle(&self) -> StatusHandle {
-        StatusHandle { shared: self.shared.clone() }
+        StatusHandle {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Resolves when every connection has been stopped by an error. Cancel-safe.
     pub async fn wait_all_stopped(&self) {
         const POLL: Duration = Duration::from_millis(200);
-        while !self.has_ended.load(Ordering::Acquire) && !self.shared.connections.iter().all(|view| view.has_stopped()) {
+        while !self.has_ended.load(Ordering::Acquire)
+            && !self.shared.connections.iter().all(|view| view.has_stopped())
+        {
             tokio::time::sleep(POLL).await;
         }
     }
@@ -173,8 +224,13 @@ impl Replicator {
     /// (`stop_timeout`) is cut off; transactional changes are rolled back by that.
     pub async fn stop(mut self) -> StopReport {
         self.stop.send_replace(true);
-        let is_clean = tokio::time::timeout(self.stop_timeout, &mut self.task).await.is_ok();
-        StopReport { is_clean, status: self.shared.status() }
+        let is_clean = tokio::time::timeout(self.stop_timeout, &mut self.task)
+            .await
+            .is_ok();
+        StopReport {
+            is_clean,
+            status: self.shared.status(),
+        }
     }
 }
 
@@ -202,22 +258,47 @@ fn check(options: &Options) -> Result<(), StartError> {
     let mut names = std::collections::HashSet::new();
     for connection in &options.connections {
         if !names.insert(&connection.name) {
-            return Err(StartError::Config(format!("two connections are named {}", connection.name)));
+            return Err(StartError::Config(format!(
+                "two connections are named {}",
+                connection.name
+            )));
         }
-        if connection.rewrite.target_name(options.target.schema.as_bytes()) == options.target.schema.as_bytes()
-            && connection.rewrite.pairs().any(|(_, to)| to == options.target.schema)
+        if connection.rewrite.target_name(options.target.schema.as_bytes())
+            == options.target.schema.as_bytes()
+            && connection
+                .rewrite
+                .pairs()
+                .any(|(_, to)| to == options.target.schema)
         {
-            return Err(StartError::Config(format!("connection {}: the database {} is the engine's own", connection.name, options.target.schema)));
+            return Err(StartError::Config(format!(
+                "connection {}: the database {} is the engine's own",
+                connection.name, options.target.schema
+            )));
         }
     }
-    if options.target.schema.is_empty() || !options.target.schema.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(StartError::Config(format!("schema '{}': letters, digits and _ are allowed", options.target.schema)));
+    if options.target.schema.is_empty()
+        || !options
+            .target
+            .schema
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
+        return Err(StartError::Config(format!(
+            "schema '{}': letters, digits and _ are allowed",
+            options.target.schema
+        )));
     }
     Ok(())
 }
 
 /// Lives with the target, again and again, until told to stop.
-async fn supervise(options: Options, shared: Arc<Shared>, first: Session, stop: watch::Receiver<bool>, has_ended: Arc<AtomicBool>) {
+async fn supervise(
+    options: Options,
+    shared: Arc<Shared>,
+    first: Session,
+    stop: watch::Receiver<bool>,
+    has_ended: Arc<AtomicBool>,
+) {
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
     loop {
@@ -228,7 +309,13 @@ async fn supervise(options: Options, shared: Arc<Shared>, first: Session, stop: 
                 ApplierEnd::TargetLost(error) => {
                     tracing::warn!(%error, "target lost");
                     let number = crate::error::client_error_number(&error);
-                    shared.set_target("connecting", Some(ErrorStatus { number, message: error.to_string() }));
+                    shared.set_target(
+                        "connecting",
+                        Some(ErrorStatus {
+                            number,
+                            message: error.to_string(),
+                        }),
+                    );
                 }
             }
             pause = TARGET_RETRY_MIN;
@@ -244,12 +331,19 @@ async fn supervise(options: Options, shared: Arc<Shared>, first: Session, stop: 
             Ok(next) => session = Some(next),
             Err(error) => {
                 tracing::warn!("{error}");
-                shared.set_target("connecting", Some(ErrorStatus { number: crate::error::number::CANNOT_CONNECT, message: error.to_string() }));
+                shared.set_target(
+                    "connecting",
+                    Some(ErrorStatus {
+                        number: crate::error::number::CANNOT_CONNECT,
+                        message: error.to_string(),
+                    }),
+                );
             }
         }
     }
     for view in &shared.connections {
-        view.counters.update(|state| (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped));
+        view.counters
+            .update(|state| (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped));
     }
     has_ended.store(true, Ordering::Release);
 }

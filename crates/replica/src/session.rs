@@ -52,16 +52,26 @@ pub(crate) struct Session {
 impl Session {
     /// Logs in, checks the target, ends leftovers of an earlier engine, and reads positions and catalogue.
     pub(crate) async fn open(options: &Options, views: &[Arc<ConnectionView>]) -> Result<Self, StartError> {
-        let lost = |source: ClientError| StartError::Target { address: options.target.login.address.to_string(), source };
+        let lost = |source: ClientError| StartError::Target {
+            address: options.target.login.address.to_string(),
+            source: Box::new(source),
+        };
         let mut login = Client::connect(&options.target.login).await.map_err(lost)?;
         login.set_reply_timeout(OWN_REPLY_TIMEOUT);
         let facts = preflight::check(&mut login, options).await.map_err(lost)?;
-        facts.warnings.iter().for_each(|warning| tracing::warn!("target: {warning}"));
+        facts
+            .warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("target: {warning}"));
         if !facts.faults.is_empty() {
             return Err(StartError::Preflight(facts.faults));
         }
         if !facts.writes_binlog {
-            login.execute(b"SET SESSION sql_log_bin=0").await.or_else(ignore_denied).map_err(lost)?;
+            login
+                .execute(b"SET SESSION sql_log_bin=0")
+                .await
+                .or_else(ignore_denied)
+                .map_err(lost)?;
         }
         let schema = &options.target.schema;
         positions::create_tables(&mut login, schema).await.map_err(lost)?;
@@ -83,17 +93,28 @@ impl Session {
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
         let mut connections = Vec::new();
         for view in views.iter().filter(|view| !view.has_stopped()) {
-            let saved = positions::load(&mut login, schema, &view.options.name).await.map_err(lost)?.map_err(StartError::Config)?;
+            let saved = positions::load(&mut login, schema, &view.options.name)
+                .await
+                .map_err(lost)?
+                .map_err(StartError::Config)?;
             let saved = match saved {
                 Some(saved) => saved,
                 None => first_start(&view.options)?,
             };
             // One row per worker, and one for the applier itself.
             let rows = u16::try_from(workers.len() + 1).unwrap_or(u16::MAX);
-            positions::save_all(&mut login, schema, &view.options.name, &saved, rows).await.map_err(lost)?;
+            positions::save_all(&mut login, schema, &view.options.name, &saved, rows)
+                .await
+                .map_err(lost)?;
             connections.push((view.clone(), saved));
         }
-        Ok(Self { login, workers, catalog, collations, connections })
+        Ok(Self {
+            login,
+            workers,
+            catalog,
+            collations,
+            connections,
+        })
     }
 
     /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
@@ -114,7 +135,12 @@ impl Session {
         drop(report_sender);
         let mut shared = Vec::new();
         for (index, (view, saved)) in self.connections.into_iter().enumerate() {
-            let progress = Progress::new(&options.target.schema, &view.options.name, saved.position.clone(), orders.len() + 1);
+            let progress = Progress::new(
+                &options.target.schema,
+                &view.options.name,
+                saved.position.clone(),
+                orders.len() + 1,
+            );
             let connection = Arc::new(ConnectionShared {
                 name: view.options.name.clone(),
                 progress,
@@ -125,7 +151,17 @@ impl Session {
             let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
             view.attach(connection.clone(), queue.used());
             shared.push(connection);
-            let source = source(options, &view, saved, &self.catalog, &self.collations, queue, message_sender.clone(), index, sources_end.clone());
+            let source = source(
+                options,
+                &view,
+                saved,
+                &self.catalog,
+                &self.collations,
+                queue,
+                message_sender.clone(),
+                index,
+                sources_end.clone(),
+            );
             tasks.spawn(source.run());
         }
         drop(message_sender);
@@ -159,7 +195,10 @@ async fn forward_stop(mut stop: watch::Receiver<bool>, end_sources: watch::Sende
     std::future::pending::<()>().await;
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of one task, put together in one place")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of one task, put together in one place"
+)]
 fn source(
     options: &Options,
     view: &ConnectionView,
@@ -172,7 +211,11 @@ fn source(
     stop: watch::Receiver<bool>,
 ) -> Source {
     let server_id = view.options.server_id.unwrap_or(options.server_id);
-    let Position { seq, coordinates, gtid_pos } = saved.position;
+    let Position {
+        seq,
+        coordinates,
+        gtid_pos,
+    } = saved.position;
     Source {
         server_id,
         preparer: Preparer {
@@ -194,7 +237,13 @@ fn source(
         messages,
         index: u16::try_from(index).unwrap_or(u16::MAX),
         stop,
-        position: ReadPosition { seq, needs_gtid: coordinates.file.is_empty() && !gtid_pos.is_empty(), coordinates, gtid_pos, done: saved.done },
+        position: ReadPosition {
+            seq,
+            needs_gtid: coordinates.file.is_empty() && !gtid_pos.is_empty(),
+            coordinates,
+            gtid_pos,
+            done: saved.done,
+        },
         options: view.options.clone(),
     }
 }
@@ -226,7 +275,14 @@ fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
             )));
         }
     };
-    Ok(Saved { position: Position { seq: GroupSeq(0), coordinates, gtid_pos }, done: GtidSet::new() })
+    Ok(Saved {
+        position: Position {
+            seq: GroupSeq(0),
+            coordinates,
+            gtid_pos,
+        },
+        done: GtidSet::new(),
+    })
 }
 
 /// `sql_log_bin` is off by courtesy for the engine's own rows; without the privilege they are logged.
@@ -243,38 +299,67 @@ async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError>
     match take_lock(login, &name, 3).await {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let holder = login.query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes()).await;
-            let holder = holder.ok().and_then(|answer| answer.first_text()).unwrap_or_else(|| "unknown".to_owned());
+            let holder = login
+                .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
+                .await;
+            let holder = holder
+                .ok()
+                .and_then(|answer| answer.first_text())
+                .unwrap_or_else(|| "unknown".to_owned());
             Err(StartError::Held(format!(
                 "another engine works on this target with the schema {schema} (its session there has number {holder}): stop it, or give \
                  this one a schema of its own"
             )))
         }
-        Err(source) => Err(StartError::Target { address: "lock".to_owned(), source }),
+        Err(source) => Err(StartError::Target {
+            address: "lock".to_owned(),
+            source: Box::new(source),
+        }),
     }
 }
 
 /// Makes sure that no session of an earlier engine still works in this slot: its worker holds a lock as long as it lives.
-async fn end_leftover(login: &mut Client, worker: &mut Client, schema: &str, slot: usize) -> Result<(), StartError> {
-    let failed = |source: ClientError| StartError::Target { address: "lock".to_owned(), source };
+async fn end_leftover(
+    login: &mut Client,
+    worker: &mut Client,
+    schema: &str,
+    slot: usize,
+) -> Result<(), StartError> {
+    let failed = |source: ClientError| StartError::Target {
+        address: "lock".to_owned(),
+        source: Box::new(source),
+    };
     let name = format!("tributary/{schema}/{slot}");
     if take_lock(worker, &name, 0).await.map_err(failed)? {
         return Ok(());
     }
-    let holder = login.query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes()).await.map_err(failed)?;
+    let holder = login
+        .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
+        .await
+        .map_err(failed)?;
     if let Some(holder) = holder.first_text().and_then(|text| text.parse::<u32>().ok()) {
-        tracing::warn!(session = holder, "ending a session that an earlier engine left behind");
+        tracing::warn!(
+            session = holder,
+            "ending a session that an earlier engine left behind"
+        );
         // It may have ended by itself meanwhile.
         let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
     }
-    if take_lock(worker, &name, LEFTOVERS_WAIT.as_secs()).await.map_err(failed)? {
+    if take_lock(worker, &name, LEFTOVERS_WAIT.as_secs())
+        .await
+        .map_err(failed)?
+    {
         return Ok(());
     }
-    Err(StartError::Held(format!("a session of an earlier engine still works on the target and does not end within {LEFTOVERS_WAIT:?}")))
+    Err(StartError::Held(format!(
+        "a session of an earlier engine still works on the target and does not end within {LEFTOVERS_WAIT:?}"
+    )))
 }
 
 async fn take_lock(client: &mut Client, name: &str, seconds: u64) -> Result<bool, ClientError> {
-    let answer = client.query(format!("SELECT GET_LOCK('{name}',{seconds})").as_bytes()).await?;
+    let answer = client
+        .query(format!("SELECT GET_LOCK('{name}',{seconds})").as_bytes())
+        .await?;
     Ok(answer.first_text().as_deref() == Some("1"))
 }
 

@@ -9,7 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tributary_binlog::{Assembled, Coordinates, Decoder, FormatDescription, GroupAssembler, GtidPos, GtidSet};
+use tributary_binlog::{
+    Assembled, Coordinates, Decoder, FormatDescription, GroupAssembler, GtidPos, GtidSet,
+};
 use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
 use tributary_schedule::GroupSeq;
 
@@ -29,7 +31,7 @@ const MESSAGE_GROUPS_MAX: usize = 128;
 #[derive(Debug)]
 pub(crate) enum SourceMessage {
     /// Groups, in order.
-    Groups(Vec<Box<PreparedGroup>>),
+    Groups(Vec<PreparedGroup>),
     /// The stream has moved here without a group.
     Moved(Coordinates),
     /// The GTID position of the coordinates the stream starts from.
@@ -140,7 +142,10 @@ impl Source {
 
     async fn stopped(&self, stop: SourceStop) {
         // If the applier is gone nobody needs to know.
-        let _ = self.messages.send((self.index, SourceMessage::Stopped(stop))).await;
+        let _ = self
+            .messages
+            .send((self.index, SourceMessage::Stopped(stop)))
+            .await;
     }
 
     /// One life of the connection to the source.
@@ -156,7 +161,8 @@ impl Source {
         let mut client = Client::connect(&self.options.source).await.map_err(End::Retry)?;
         client.set_reply_timeout(self.options.net_timeout);
         let (checksum, clock_difference) = self.handshake(&mut client).await?;
-        self.counters.update(|state| state.clock_difference = clock_difference);
+        self.counters
+            .update(|state| state.clock_difference = clock_difference);
         let request = self.dump_request();
         tracing::info!(
             connection = %self.options.name,
@@ -167,14 +173,21 @@ impl Source {
             by_gtid = self.uses_gtid(),
             "reading"
         );
-        let mut stream = client.dump(&request).await.map_err(|error| self.dump_error(error))?;
+        let mut stream = client
+            .dump(&request)
+            .await
+            .map_err(|error| self.dump_error(error))?;
         let mut decoder = Decoder::new(checksum);
         let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
         let mut batch = Vec::new();
         loop {
             let payload = self.next_payload(&mut stream, &mut batch).await?;
-            let event = decoder.decode(payload).map_err(|error| self.unreadable(&assembler, &error))?;
-            let assembled = assembler.push(event).map_err(|error| self.unreadable(&assembler, &error))?;
+            let event = decoder
+                .decode(payload)
+                .map_err(|error| self.unreadable(&assembler, &error))?;
+            let assembled = assembler
+                .push(event)
+                .map_err(|error| self.unreadable(&assembler, &error))?;
             if let Some(assembled) = assembled {
                 self.take(assembled, assembler.coordinates(), &mut batch).await?;
             }
@@ -185,13 +198,19 @@ impl Source {
     }
 
     /// The next event. Waiting groups are sent before the task waits for the socket.
-    async fn next_payload(&mut self, stream: &mut DumpStream, batch: &mut Vec<Box<PreparedGroup>>) -> Result<bytes::Bytes, End> {
+    async fn next_payload(
+        &mut self,
+        stream: &mut DumpStream,
+        batch: &mut Vec<PreparedGroup>,
+    ) -> Result<bytes::Bytes, End> {
         let packet = {
             let mut next = pin!(stream.next(self.options.net_timeout));
-            let ready = std::future::poll_fn(|context| Poll::Ready(match next.as_mut().poll(context) {
-                Poll::Ready(packet) => Some(packet),
-                Poll::Pending => None,
-            }))
+            let ready = std::future::poll_fn(|context| {
+                Poll::Ready(match next.as_mut().poll(context) {
+                    Poll::Ready(packet) => Some(packet),
+                    Poll::Pending => None,
+                })
+            })
             .await;
             match ready {
                 Some(packet) => packet,
@@ -203,7 +222,9 @@ impl Source {
         };
         match packet.map_err(|error| self.dump_error(error)) {
             Ok(DumpPacket::Event { payload, .. }) => Ok(payload),
-            Ok(DumpPacket::EndOfStream) => Err(End::Retry(ClientError::Closed { what: "read the binlog: the source ended the stream" })),
+            Ok(DumpPacket::EndOfStream) => Err(End::Retry(ClientError::Closed {
+                what: "read the binlog: the source ended the stream",
+            })),
             Err(end) => {
                 self.send(batch).await?;
                 Err(end)
@@ -211,14 +232,21 @@ impl Source {
         }
     }
 
-    async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+    async fn take(
+        &mut self,
+        assembled: Assembled,
+        coordinates: &Coordinates,
+        batch: &mut Vec<PreparedGroup>,
+    ) -> Result<(), End> {
         match assembled {
             Assembled::Group(group) => {
                 let seq = GroupSeq(self.position.seq.0 + 1);
                 let gtid = group.gtid.as_ref().map(|event| event.gtid);
                 let end = group.end.clone();
                 let is_done = gtid.is_some_and(|gtid| self.position.done.contains(&gtid));
-                let mut prepared = if is_done { PreparedGroup::empty(&group, seq) } else {
+                let mut prepared = if is_done {
+                    PreparedGroup::empty(&group, seq)
+                } else {
                     match self.preparer.prepare(group, seq) {
                         Ok(prepared) => prepared,
                         Err(reason) => {
@@ -228,7 +256,7 @@ impl Source {
                     }
                 };
                 self.admit(&mut prepared, batch).await?;
-                batch.push(Box::new(prepared));
+                batch.push(prepared);
                 self.position.seq = seq;
                 self.position.coordinates = end;
                 if let Some(gtid) = gtid {
@@ -237,16 +265,30 @@ impl Source {
                 self.position.needs_gtid = false;
                 self.note_read();
             }
-            Assembled::FormatChanged { source_restarted, format } => self.format_changed(source_restarted, format),
+            Assembled::FormatChanged {
+                source_restarted,
+                format,
+            } => self.format_changed(source_restarted, format),
             Assembled::Heartbeat { .. } => status::add(&self.counters.heartbeats, 1),
-            Assembled::Incident { number: kind, message } => {
+            Assembled::Incident {
+                number: kind,
+                message,
+            } => {
                 self.send(batch).await?;
-                let message = format!("the source lost events (incident {kind}): {}; compare source and target, then start behind it", String::from_utf8_lossy(&message));
+                let message = format!(
+                    "the source lost events (incident {kind}): {}; compare source and target, then start behind it",
+                    String::from_utf8_lossy(&message)
+                );
                 return Err(End::Definite(StopReason::new(number::INCIDENT, message)));
             }
-            Assembled::Rotated | Assembled::Advanced | Assembled::GtidListReached(..) | Assembled::Stopped => {
+            Assembled::Rotated
+            | Assembled::Advanced
+            | Assembled::GtidListReached(..)
+            | Assembled::Stopped => {
                 if let Assembled::GtidListReached(position, _) = &assembled {
-                    position.iter().for_each(|gtid| self.position.gtid_pos.advance(gtid));
+                    position
+                        .iter()
+                        .for_each(|gtid| self.position.gtid_pos.advance(gtid));
                 }
                 self.send(batch).await?;
                 self.position.coordinates = coordinates.clone();
@@ -261,7 +303,8 @@ impl Source {
         let number = format.version_number();
         let version = format.version().unwrap_or_default();
         let narrow = |part: u32| u16::try_from(part).unwrap_or(u16::MAX);
-        self.preparer.set_version((narrow(version.0), narrow(version.1), narrow(version.2)), number);
+        self.preparer
+            .set_version((narrow(version.0), narrow(version.1), narrow(version.2)), number);
         self.preparer.format = Some(format);
         if source_restarted {
             self.preparer.temporary.clear();
@@ -269,7 +312,7 @@ impl Source {
     }
 
     /// Takes room in the relay queue; while there is none, what is waiting in the batch must go out first.
-    async fn admit(&mut self, group: &mut PreparedGroup, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+    async fn admit(&mut self, group: &mut PreparedGroup, batch: &mut Vec<PreparedGroup>) -> Result<(), End> {
         group.permit = self.queue.try_admit(group.bytes);
         if group.permit.is_none() {
             self.send(batch).await?;
@@ -278,7 +321,7 @@ impl Source {
         Ok(())
     }
 
-    async fn send(&self, batch: &mut Vec<Box<PreparedGroup>>) -> Result<(), End> {
+    async fn send(&self, batch: &mut Vec<PreparedGroup>) -> Result<(), End> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -287,7 +330,10 @@ impl Source {
 
     async fn message(&self, message: SourceMessage) -> Result<(), End> {
         // The applier is gone only when the engine ends.
-        self.messages.send((self.index, message)).await.map_err(|_| End::Stopped)
+        self.messages
+            .send((self.index, message))
+            .await
+            .map_err(|_| End::Stopped)
     }
 
     fn note_read(&self) {
@@ -303,25 +349,39 @@ impl Source {
     }
 
     fn unreadable(&self, assembler: &GroupAssembler, error: &dyn std::error::Error) -> End {
-        let message = format!("cannot read the binlog behind {}: {error}", assembler.coordinates());
+        let message = format!(
+            "cannot read the binlog behind {}: {error}",
+            assembler.coordinates()
+        );
         End::Definite(StopReason::new(number::RELAY_READ_FAILURE, message))
     }
 
     fn dump_error(&self, error: ClientError) -> End {
-        let ClientError::Server(server) = &error else { return End::from(error) };
+        let ClientError::Server(server) = &error else {
+            return End::from(error);
+        };
         let hint = match server.code {
             number::FATAL_READING_BINLOG if server.message.contains("Could not find first log file") => {
                 "; the source has purged it: copy the data again and start behind the copy"
             }
-            number::FATAL_READING_BINLOG if server.message.contains("not open") => "; set log_bin on the source",
+            number::FATAL_READING_BINLOG if server.message.contains("not open") => {
+                "; set log_bin on the source"
+            }
             4052 => "; another replica of this source uses the same server_id: give each its own",
             1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
             _ => "",
         };
         match server.code {
             number::FATAL_READING_BINLOG | 1227 | 1941 | 4052 => {
-                let message = format!("source: {} (asked for {}){hint}", server.message, self.position.coordinates);
-                let number = if server.code == 4052 { number::FATAL_READING_BINLOG } else { server.code };
+                let message = format!(
+                    "source: {} (asked for {}){hint}",
+                    server.message, self.position.coordinates
+                );
+                let number = if server.code == 4052 {
+                    number::FATAL_READING_BINLOG
+                } else {
+                    server.code
+                };
                 End::Definite(StopReason::new(number, message))
             }
             _ => End::from(error),

@@ -153,7 +153,10 @@ impl ConnectionCounters {
             state: Mutex::new(ConnectionState {
                 io_state: IoState::Connecting,
                 sql_state: SqlState::Running,
-                read: CoordinatesStatus { file: String::new(), offset: 0 },
+                read: CoordinatesStatus {
+                    file: String::new(),
+                    offset: 0,
+                },
                 clock_difference: 0,
                 io_error: None,
                 sql_error: None,
@@ -170,7 +173,9 @@ impl ConnectionCounters {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -210,9 +215,21 @@ mod tests {
     #[test]
     fn lag_is_the_age_of_the_oldest_open_group_by_the_sources_clock() {
         assert_eq!(seconds_behind(IoState::Running, Some(1000), 5, 1100), Some(95));
-        assert_eq!(seconds_behind(IoState::Running, Some(2000), 0, 1000), Some(0), "a clock ahead is no lag");
+        assert_eq!(
+            seconds_behind(IoState::Running, Some(2000), 0, 1000),
+            Some(0),
+            "a clock ahead is no lag"
+        );
         assert_eq!(seconds_behind(IoState::Running, None, 0, 1000), Some(0));
-        assert_eq!(seconds_behind(IoState::Connecting, None, 0, 1000), None, "we cannot know");
-        assert_eq!(seconds_behind(IoState::Stopped, Some(990), 0, 1000), Some(10), "waiting groups grow older");
+        assert_eq!(
+            seconds_behind(IoState::Connecting, None, 0, 1000),
+            None,
+            "we cannot know"
+        );
+        assert_eq!(
+            seconds_behind(IoState::Stopped, Some(990), 0, 1000),
+            Some(10),
+            "waiting groups grow older"
+        );
     }
 }

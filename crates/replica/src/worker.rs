@@ -58,7 +58,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct RunWork {
     pub(crate) run: Run,
-    pub(crate) groups: Vec<Box<PreparedGroup>>,
+    pub(crate) groups: Vec<PreparedGroup>,
     pub(crate) connection: Arc<ConnectionShared>,
 }
 
@@ -68,7 +68,10 @@ pub(crate) enum RunEnd {
     /// All of it is on the target.
     Committed,
     /// Only these groups are; the connection stops, with a reason unless the run was cancelled.
-    Stopped { committed: Vec<GroupSeq>, reason: Option<StopReason> },
+    Stopped {
+        committed: Vec<GroupSeq>,
+        reason: Option<StopReason>,
+    },
     /// The target is gone; what was under way may or may not be committed. The saved positions tell.
     TargetLost(ClientError),
 }
@@ -133,7 +136,12 @@ impl Worker {
         orders: mpsc::Receiver<Order>,
         reports: mpsc::Sender<RunReport>,
     ) -> Self {
-        Self { id, login, orders, reports }
+        Self {
+            id,
+            login,
+            orders,
+            reports,
+        }
     }
 
     /// Applies runs until the applier is gone or the target is lost.
@@ -166,7 +174,11 @@ impl Worker {
             RunEnd::Stopped { committed, .. } => committed.contains(seq),
             RunEnd::TargetLost(_) => false,
         };
-        let groups: Vec<&PreparedGroup> = work.groups.iter().map(|group| &**group).filter(|group| is_committed(&group.seq)).collect();
+        let groups: Vec<&PreparedGroup> = work
+            .groups
+            .iter()
+            .filter(|group| is_committed(&group.seq))
+            .collect();
         let seqs: Vec<GroupSeq> = groups.iter().map(|group| group.seq).collect();
         work.connection.progress.committed(self.id, &seqs);
         let counters = &work.connection.counters;
@@ -214,7 +226,10 @@ impl Worker {
                         self.wait_order(&mut gate).await?;
                     }
                     if gate.is_cancelled {
-                        return Ok(RunEnd::Stopped { committed: Vec::new(), reason: None });
+                        return Ok(RunEnd::Stopped {
+                            committed: Vec::new(),
+                            reason: None,
+                        });
                     }
                     return self.one_by_one(work).await;
                 }
@@ -224,7 +239,10 @@ impl Worker {
 
     async fn cancelled(&mut self) -> Result<RunEnd, ClientError> {
         self.login.rollback().await?;
-        Ok(RunEnd::Stopped { committed: Vec::new(), reason: None })
+        Ok(RunEnd::Stopped {
+            committed: Vec::new(),
+            reason: None,
+        })
     }
 
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
@@ -259,7 +277,8 @@ impl Worker {
             self.login.finish().await?;
             return Ok(Attempt::Cancelled);
         }
-        self.login.add_mark(&work.connection.progress, self.id, &work.run.groups);
+        self.login
+            .add_mark(&work.connection.progress, self.id, &work.run.groups);
         self.login.add_commit();
         Ok(match self.login.finish().await? {
             None => Attempt::Committed,
@@ -267,7 +286,7 @@ impl Worker {
         })
     }
 
-    async fn send_groups(&mut self, groups: &[Box<PreparedGroup>]) -> Result<(), ClientError> {
+    async fn send_groups(&mut self, groups: &[PreparedGroup]) -> Result<(), ClientError> {
         for change in groups.iter().flat_map(|group| &group.changes) {
             self.login.add_change(change, 0).await?;
         }
@@ -293,8 +312,12 @@ impl Worker {
 
     /// Changes that are final when they are made, in order; a failure is dealt with where it happens.
     async fn tables(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let changes: Vec<(usize, &Change)> =
-            work.groups.iter().enumerate().flat_map(|(index, group)| group.changes.iter().map(move |change| (index, change))).collect();
+        let changes: Vec<(usize, &Change)> = work
+            .groups
+            .iter()
+            .enumerate()
+            .flat_map(|(index, group)| group.changes.iter().map(move |change| (index, change)))
+            .collect();
         let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
         let mut resume = Resume { change: 0, row: 0 };
         let mut retries = 0;
@@ -303,9 +326,12 @@ impl Worker {
             for (index, (_, change)) in changes.iter().enumerate().skip(resume.change) {
                 self.login.add_change(change, index).await?;
             }
-            self.login.add_mark(&work.connection.progress, self.id, &work.run.groups);
+            self.login
+                .add_mark(&work.connection.progress, self.id, &work.run.groups);
             self.login.add_commit();
-            let Some(failure) = self.login.finish().await? else { return Ok(RunEnd::Committed) };
+            let Some(failure) = self.login.finish().await? else {
+                return Ok(RunEnd::Committed);
+            };
             let failed = match failure.step {
                 Step::Change(index) => index,
                 Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
@@ -315,10 +341,15 @@ impl Worker {
                 Reaction::Retry if retries < STATEMENT_RETRIES_MAX => {
                     retries += 1;
                     status::add(&work.connection.counters.retried, 1);
-                    resume = Resume { change: failed, row: failure.rows_done };
+                    resume = Resume {
+                        change: failed,
+                        row: failure.rows_done,
+                    };
                 }
                 Reaction::Skip => {
-                    self.login.record_skip(work, &work.groups[group], change, &failure).await?;
+                    self.login
+                        .record_skip(work, &work.groups[group], change, &failure)
+                        .await?;
                     resume = resume_behind(failed, change, &failure);
                     retries = 0;
                 }
@@ -328,21 +359,37 @@ impl Worker {
     }
 
     /// Saves what is whole and stops.
-    async fn stop_tables(&mut self, work: &RunWork, failed: usize, change: &Change, failure: &Failure) -> Result<RunEnd, ClientError> {
+    async fn stop_tables(
+        &mut self,
+        work: &RunWork,
+        failed: usize,
+        change: &Change,
+        failure: &Failure,
+    ) -> Result<RunEnd, ClientError> {
         let committed: Vec<GroupSeq> = work.groups[..failed].iter().map(|group| group.seq).collect();
-        self.login.add_mark(&work.connection.progress, self.id, &committed);
+        self.login
+            .add_mark(&work.connection.progress, self.id, &committed);
         self.login.add_commit();
         if let Some(second) = self.login.finish().await? {
             return self.cannot_save(&second.error).await;
         }
         let reason = reaction::stop_reason(&work.groups[failed], Some(change), &failure.error);
-        Ok(RunEnd::Stopped { committed, reason: Some(reason) })
+        Ok(RunEnd::Stopped {
+            committed,
+            reason: Some(reason),
+        })
     }
 
     async fn cannot_save(&mut self, error: &ServerError) -> Result<RunEnd, ClientError> {
         self.login.rollback().await?;
-        let message = format!("cannot save the position on the target: error {}: {}", error.code, error.message);
-        Ok(RunEnd::Stopped { committed: Vec::new(), reason: Some(StopReason::new(error.code, message)) })
+        let message = format!(
+            "cannot save the position on the target: error {}: {}",
+            error.code, error.message
+        );
+        Ok(RunEnd::Stopped {
+            committed: Vec::new(),
+            reason: Some(StopReason::new(error.code, message)),
+        })
     }
 
     async fn alone(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
@@ -361,10 +408,14 @@ struct Resume {
 /// Behind the row that failed, if its change has more, else behind the change.
 fn resume_behind(failed: usize, change: &Change, failure: &Failure) -> Resume {
     match change {
-        Change::Rows(rows) if failure.is_row && failure.rows_done + 1 < rows.row_count => {
-            Resume { change: failed, row: failure.rows_done + 1 }
-        }
-        _ => Resume { change: failed + 1, row: 0 },
+        Change::Rows(rows) if failure.is_row && failure.rows_done + 1 < rows.row_count => Resume {
+            change: failed,
+            row: failure.rows_done + 1,
+        },
+        _ => Resume {
+            change: failed + 1,
+            row: 0,
+        },
     }
 }
 

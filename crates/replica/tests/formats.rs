@@ -22,9 +22,17 @@ async fn traffic_arrives(format: &str, engine: &str, row_image: &str) -> anyhow:
         }
     }
     // A table without ENGINE gets the default of the server that creates it, here as on a native replica.
-    target.run(&format!("SET GLOBAL default_storage_engine={engine}")).await?;
+    target
+        .run(&format!("SET GLOBAL default_storage_engine={engine}"))
+        .await?;
     let engine = Replicator::start(options(&source, &target)).await?;
-    let traffic = Traffic::start(&source, TrafficPlan { statements_max: Some(3000), ..TrafficPlan::new(7) })?;
+    let traffic = Traffic::start(
+        &source,
+        TrafficPlan {
+            statements_max: Some(3000),
+            ..TrafficPlan::new(7)
+        },
+    )?;
     traffic.wait().await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;

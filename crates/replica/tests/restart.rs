@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::{SOURCE_DB, TARGET_DB, assert_equal, caught_up, create_innodb, log, options, pair, status, until};
+use support::{
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, create_innodb, log, options, pair, status, until,
+};
 use tributary::{Replicator, StartError};
 use tributary_sandbox::{Server, ServerOptions, Site, Traffic, TrafficPlan, schema};
 
@@ -15,7 +17,10 @@ const COUNTING_ROUNDS: usize = 150;
 /// Waits until a few more groups have been applied, so that a stop falls in the middle of work.
 async fn works(engine: &Replicator, groups: u64) -> anyhow::Result<()> {
     let before = status(engine, "m1").groups_applied;
-    until("some groups", || Ok(status(engine, "m1").groups_applied >= before + groups)).await
+    until("some groups", || {
+        Ok(status(engine, "m1").groups_applied >= before + groups)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +28,11 @@ async fn clean_stops_under_traffic_are_exact_for_every_engine() -> anyhow::Resul
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
     schema::create(&source, 1).await?;
-    let plan = TrafficPlan { statements_max: Some(6000), statements_per_second_max: Some(800), ..TrafficPlan::new(11) };
+    let plan = TrafficPlan {
+        statements_max: Some(6000),
+        statements_per_second_max: Some(800),
+        ..TrafficPlan::new(11)
+    };
     let traffic = Traffic::start(&source, plan)?;
     for round in 0..6 {
         let engine = Replicator::start(options(&source, &target)).await?;
@@ -57,7 +66,9 @@ async fn count(source: Site) -> anyhow::Result<()> {
 /// The engine is dropped again and again while transactions come in.
 async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
     log();
-    let source = ServerOptions::source(1).arg(&format!("--binlog-format={format}")).arg("--default-storage-engine=InnoDB");
+    let source = ServerOptions::source(1)
+        .arg(&format!("--binlog-format={format}"))
+        .arg("--default-storage-engine=InnoDB");
     let (source, target) = pair(source).await?;
     target.run("SET GLOBAL default_storage_engine=InnoDB").await?;
     create_innodb(&source, 1).await?;
@@ -72,7 +83,12 @@ async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
     let engine = Replicator::start(options(&source, &target)).await?;
     caught_up(&engine, "m1", &source).await?;
     drop(engine);
-    let plan = TrafficPlan { ddl: false, statements_max: Some(5000), statements_per_second_max: Some(800), ..TrafficPlan::new(12) };
+    let plan = TrafficPlan {
+        ddl: false,
+        statements_max: Some(5000),
+        statements_per_second_max: Some(800),
+        ..TrafficPlan::new(12)
+    };
     let traffic = Traffic::start(&source, plan)?;
     let counting = tokio::spawn(count(source.as_ref().clone()));
     for round in 0..8 {
@@ -102,7 +118,10 @@ async fn a_second_engine_on_the_target_is_refused() -> anyhow::Result<()> {
     let (source, target) = pair(ServerOptions::source(1)).await?;
     let first = Replicator::start(options(&source, &target)).await?;
     let refused = Replicator::start(options(&source, &target)).await.unwrap_err();
-    assert!(matches!(&refused, StartError::Held(text) if text.contains("stop it")), "{refused}");
+    assert!(
+        matches!(&refused, StartError::Held(text) if text.contains("stop it")),
+        "{refused}"
+    );
     assert!(first.stop().await.is_clean);
     let second = Replicator::start(options(&source, &target)).await?;
     assert!(second.stop().await.is_clean);
@@ -129,10 +148,19 @@ async fn the_saved_position_is_where_the_source_is() -> anyhow::Result<()> {
     assert!(engine.stop().await.is_clean);
     let at_source = source.rows("SHOW MASTER STATUS").await?;
     let (groups, file, offset, gtids) = saved(&target).await?;
-    assert_eq!((Some(file), Some(offset.to_string())), (at_source[0][0].clone(), at_source[0][1].clone()));
+    assert_eq!(
+        (Some(file), Some(offset.to_string())),
+        (at_source[0][0].clone(), at_source[0][1].clone())
+    );
     assert_eq!(gtids, source.value("SELECT @@gtid_binlog_pos").await?);
     assert_eq!(groups, 4, "one group per statement");
-    assert_eq!(target.value("SELECT GROUP_CONCAT(done SEPARATOR '') FROM tributary.position").await?, "", "nothing is open");
+    assert_eq!(
+        target
+            .value("SELECT GROUP_CONCAT(done SEPARATOR '') FROM tributary.position")
+            .await?,
+        "",
+        "nothing is open"
+    );
     Ok(())
 }
 

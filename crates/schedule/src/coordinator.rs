@@ -265,7 +265,10 @@ impl Coordinator {
     pub fn groups_of(&self, run: RunId) -> impl Iterator<Item = GroupId> + '_ {
         let flight = self.flights.get(&run);
         flight.into_iter().flat_map(|flight| {
-            flight.groups.iter().map(|seq| GroupId { connection: flight.connection, seq: *seq })
+            flight.groups.iter().map(|seq| GroupId {
+                connection: flight.connection,
+                seq: *seq,
+            })
         })
     }
 

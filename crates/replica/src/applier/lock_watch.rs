@@ -13,7 +13,8 @@ use tributary_schedule::{RunId, WorkerId};
 const OLDEST_FOR: Duration = Duration::from_millis(50);
 
 /// Who waits for whom, as session numbers.
-const LOCK_WAITS: &[u8] = b"SELECT r.trx_mysql_thread_id,b.trx_mysql_thread_id FROM information_schema.INNODB_LOCK_WAITS w \
+const LOCK_WAITS: &[u8] =
+    b"SELECT r.trx_mysql_thread_id,b.trx_mysql_thread_id FROM information_schema.INNODB_LOCK_WAITS w \
     JOIN information_schema.INNODB_TRX r ON r.trx_id=w.requesting_trx_id \
     JOIN information_schema.INNODB_TRX b ON b.trx_id=w.blocking_trx_id";
 
@@ -27,7 +28,10 @@ pub(super) struct LockWatch {
 
 impl LockWatch {
     pub(super) fn new(sessions: Vec<u32>) -> Self {
-        Self { sessions, oldest_since: HashMap::new() }
+        Self {
+            sessions,
+            oldest_since: HashMap::new(),
+        }
     }
 
     pub(super) fn run_ended(&mut self, run: RunId) {
@@ -46,8 +50,14 @@ impl LockWatch {
         if since.elapsed() < OLDEST_FOR {
             return Ok(Vec::new());
         }
-        let session = |run: &RunId| runs.get(run).and_then(|worker| self.sessions.get(usize::from(worker.0))).copied();
-        let Some(waiting) = session(&oldest) else { return Ok(Vec::new()) };
+        let session = |run: &RunId| {
+            runs.get(run)
+                .and_then(|worker| self.sessions.get(usize::from(worker.0)))
+                .copied()
+        };
+        let Some(waiting) = session(&oldest) else {
+            return Ok(Vec::new());
+        };
         let waits = match login.query(LOCK_WAITS).await {
             Ok(waits) => waits,
             // Without the PROCESS privilege, which is asked for at start: the lock wait timeout must do.
@@ -61,6 +71,10 @@ impl LockWatch {
             .filter(|row| number(row.text(0)) == Some(waiting))
             .filter_map(|row| number(row.text(1)))
             .collect();
-        Ok(younger.iter().copied().filter(|run| session(run).is_some_and(|session| blockers.contains(&session))).collect())
+        Ok(younger
+            .iter()
+            .copied()
+            .filter(|run| session(run).is_some_and(|session| blockers.contains(&session)))
+            .collect())
     }
 }

@@ -13,7 +13,11 @@ const WIDE_CHARSETS: [&[u8]; 5] = [b"ucs2", b"utf16", b"utf16le", b"utf32", b"fi
 
 /// Reads every database but the server's own.
 pub(crate) async fn load_all(client: &mut Client) -> Result<Loaded, Error> {
-    load(client, "{schema} NOT IN ('mysql','information_schema','performance_schema','sys')").await
+    load(
+        client,
+        "{schema} NOT IN ('mysql','information_schema','performance_schema','sys')",
+    )
+    .await
 }
 
 /// Reads these databases.
@@ -26,7 +30,13 @@ pub(crate) async fn load_databases(client: &mut Client, databases: &[Bytes]) -> 
 pub(crate) async fn load_tables(client: &mut Client, tables: &[(Bytes, Bytes)]) -> Result<Loaded, Error> {
     let list: Vec<String> = tables
         .iter()
-        .map(|(database, table)| format!("({{schema}}={} AND {{table}}={})", text_literal(database), text_literal(table)))
+        .map(|(database, table)| {
+            format!(
+                "({{schema}}={} AND {{table}}={})",
+                text_literal(database),
+                text_literal(table)
+            )
+        })
         .collect();
     load(client, &format!("({})", list.join(" OR "))).await
 }
@@ -81,7 +91,10 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
         }
     }
     add_relations(&mut tables, &next());
-    Ok(tables.into_iter().map(|((database, table), info)| (database, table, info)).collect())
+    Ok(tables
+        .into_iter()
+        .map(|((database, table), info)| (database, table, info))
+        .collect())
 }
 
 type Tables = HashMap<(Bytes, Bytes), TableInfo>;
@@ -97,7 +110,10 @@ fn name_pair(row: &Row, index: usize) -> (Bytes, Bytes) {
 fn base_tables(rows: &[Row]) -> Tables {
     let info = |row: &Row| TableInfo {
         is_transactional: row.get(3) == Some(b"YES"),
-        is_view: !matches!(row.get(2), Some(b"BASE TABLE" | b"SYSTEM VERSIONED" | b"SEQUENCE")),
+        is_view: !matches!(
+            row.get(2),
+            Some(b"BASE TABLE" | b"SYSTEM VERSIONED" | b"SEQUENCE")
+        ),
         has_triggers: false,
         columns: Vec::new(),
         unique_keys: Vec::new(),
@@ -109,8 +125,12 @@ fn base_tables(rows: &[Row]) -> Tables {
 
 fn add_columns(tables: &mut Tables, rows: &[Row]) {
     for row in rows {
-        let Some(table) = tables.get_mut(&name_pair(row, 0)) else { continue };
-        let is_unsigned = row.get(4).is_some_and(|text| text.windows(8).any(|part| part == b"unsigned"));
+        let Some(table) = tables.get_mut(&name_pair(row, 0)) else {
+            continue;
+        };
+        let is_unsigned = row
+            .get(4)
+            .is_some_and(|text| text.windows(8).any(|part| part == b"unsigned"));
         let integer = |size| ValueClass::Integer { size, is_unsigned };
         let class = match row.get(3).unwrap_or_default() {
             b"tinyint" => integer(1),
@@ -118,11 +138,23 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
             b"mediumint" => integer(3),
             b"int" => integer(4),
             b"bigint" => integer(8),
-            b"char" | b"varchar" if row.get(5).is_some_and(|charset| !WIDE_CHARSETS.contains(&charset)) => ValueClass::Text,
+            b"char" | b"varchar"
+                if row
+                    .get(5)
+                    .is_some_and(|charset| !WIDE_CHARSETS.contains(&charset)) =>
+            {
+                ValueClass::Text
+            }
             _ => ValueClass::Other,
         };
-        let is_auto_increment = row.get(6).is_some_and(|extra| extra.starts_with(b"auto_increment"));
-        table.columns.push(ColumnInfo { name: bytes(row, 2).to_ascii_lowercase().into(), class, is_auto_increment });
+        let is_auto_increment = row
+            .get(6)
+            .is_some_and(|extra| extra.starts_with(b"auto_increment"));
+        table.columns.push(ColumnInfo {
+            name: bytes(row, 2).to_ascii_lowercase().into(),
+            class,
+            is_auto_increment,
+        });
     }
 }
 
@@ -130,7 +162,9 @@ fn add_keys(tables: &mut Tables, rows: &[Row]) {
     let mut last: Option<((Bytes, Bytes), Bytes)> = None;
     for row in rows {
         let (name, key) = (name_pair(row, 0), bytes(row, 2));
-        let Some(table) = tables.get_mut(&name) else { continue };
+        let Some(table) = tables.get_mut(&name) else {
+            continue;
+        };
         if key.eq_ignore_ascii_case(b"PRIMARY") {
             table.has_primary = true;
         }
@@ -139,7 +173,9 @@ fn add_keys(tables: &mut Tables, rows: &[Row]) {
             table.unique_keys.push(Some(Vec::new()));
             last = current;
         }
-        let column = table.column(row.get(3).unwrap_or_default()).filter(|_| row.get(4).is_none());
+        let column = table
+            .column(row.get(3).unwrap_or_default())
+            .filter(|_| row.get(4).is_none());
         let column = column.filter(|index| table.columns[*index].class != ValueClass::Other);
         if let Some(columns) = table.unique_keys.last_mut() {
             *columns = match (columns.take(), column) {
@@ -164,4 +200,3 @@ fn add_relations(tables: &mut Tables, rows: &[Row]) {
         }
     }
 }
-

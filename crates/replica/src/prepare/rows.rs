@@ -13,22 +13,36 @@ use crate::change::{Change, RowsChange};
 use crate::keys::{self, Keys};
 
 impl Preparer {
-    pub(super) fn prepare_rows(&self, mut item: RowsItem, format: &Arc<FormatDescription>, draft: &mut Draft) {
+    pub(super) fn prepare_rows(
+        &self,
+        mut item: RowsItem,
+        format: &Arc<FormatDescription>,
+        draft: &mut Draft,
+    ) {
         let before = item.maps.len();
         item.maps.retain(|(_, map)| {
             !self.is_reserved(&map.db) && self.filter.accepts_table(&map.db, &map.table).accepted
         });
         if item.maps.len() < before {
             let maps = &item.maps;
-            item.events.retain(|(_, event)| maps.iter().any(|(_, map)| map.table_id == event.table_id));
+            item.events
+                .retain(|(_, event)| maps.iter().any(|(_, map)| map.table_id == event.table_id));
         }
         if item.events.is_empty() {
             return;
         }
-        let databases: SmallVec<[Bytes; 1]> = item.maps.iter().map(|(_, map)| self.target_database(&map.db)).collect();
+        let databases: SmallVec<[Bytes; 1]> = item
+            .maps
+            .iter()
+            .map(|(_, map)| self.target_database(&map.db))
+            .collect();
         let mut row_count = 0;
         for ((_, map), database) in item.maps.iter().zip(&databases) {
-            let mut events = item.events.iter().filter(|(_, event)| event.table_id == map.table_id).peekable();
+            let mut events = item
+                .events
+                .iter()
+                .filter(|(_, event)| event.table_id == map.table_id)
+                .peekable();
             if events.peek().is_none() {
                 continue;
             }
@@ -43,12 +57,24 @@ impl Preparer {
                     hashes = None;
                 }
             }
-            let keyed = info.as_ref().is_some_and(|info| info.is_transactional && info.has_plain_keys());
+            let keyed = info
+                .as_ref()
+                .is_some_and(|info| info.is_transactional && info.has_plain_keys());
             let access = hashes.filter(|_| keyed).map_or(Access::Whole, Access::Keys);
             let first = draft.tables.len();
-            draft.add_table(TableUseDraft { name, access, info, is_written: true });
+            draft.add_table(TableUseDraft {
+                name,
+                access,
+                info,
+                is_written: true,
+            });
             add_related(&self.catalog, draft, first);
         }
-        draft.changes.push(Change::Rows(Box::new(RowsChange { format: format.clone(), item, databases, row_count })));
+        draft.changes.push(Change::Rows(Box::new(RowsChange {
+            format: format.clone(),
+            item,
+            databases,
+            row_count,
+        })));
     }
 }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_binlog::{DuplicateHandling, Header, LoadDataItem, QueryEvent, StatementItem, UserVar, UserVarValue};
+use tributary_binlog::{
+    DuplicateHandling, Header, LoadDataItem, QueryEvent, StatementItem, UserVar, UserVarValue,
+};
 use tributary_rules::Decision;
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
@@ -44,8 +46,20 @@ impl Preparer {
         draft: &mut Draft,
         place: &Place<'_>,
     ) -> Result<(), StopReason> {
-        let StatementItem { header, query, insert_id, last_insert_id, rand, user_vars } = item;
-        let given = Given { insert_id, last_insert_id, rand, user_vars };
+        let StatementItem {
+            header,
+            query,
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        } = item;
+        let given = Given {
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        };
         if let Some(change) = self.change(&header, &query, given, server_id, draft, place)? {
             draft.changes.push(Change::Statement(Box::new(change)));
         }
@@ -59,15 +73,34 @@ impl Preparer {
         draft: &mut Draft,
         place: &Place<'_>,
     ) -> Result<(), StopReason> {
-        let LoadDataItem { header, blocks, query, fn_start, fn_end, duplicates, insert_id, last_insert_id, rand, user_vars } = item;
-        let given = Given { insert_id, last_insert_id, rand, user_vars };
+        let LoadDataItem {
+            header,
+            blocks,
+            query,
+            fn_start,
+            fn_end,
+            duplicates,
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        } = item;
+        let given = Given {
+            insert_id,
+            last_insert_id,
+            rand,
+            user_vars,
+        };
         let Some(mut statement) = self.change(&header, &query, given, server_id, draft, place)? else {
             return Ok(());
         };
         // The clause stands before every name that can be renamed, so its place in the text is unchanged.
         let (Some(before), Some(after)) = (statement.text.get(..fn_start), statement.text.get(fn_end..))
         else {
-            return Err(place.stop(number::RELAY_READ_FAILURE, "LOAD DATA names its file outside its own text"));
+            return Err(place.stop(
+                number::RELAY_READ_FAILURE,
+                "LOAD DATA names its file outside its own text",
+            ));
         };
         let keyword: &[u8] = match duplicates {
             DuplicateHandling::Replace => b" REPLACE",
@@ -77,7 +110,9 @@ impl Preparer {
         let text = [before, b" LOCAL INFILE 'from-source'", keyword, b" INTO", after].concat();
         statement.text = text.into();
         draft.is_alone = true;
-        draft.changes.push(Change::Load(Box::new(LoadChange { statement, blocks })));
+        draft
+            .changes
+            .push(Change::Load(Box::new(LoadChange { statement, blocks })));
         Ok(())
     }
 
@@ -93,18 +128,27 @@ impl Preparer {
     ) -> Result<Option<StatementChange>, StopReason> {
         let client = query.status.charset.map_or(0, |charset| charset.client);
         let dialect = Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1);
-        let mut statement = sql::parse(&query.query, &dialect)
-            .map_err(|error| place.stop(number::REPLICA_FATAL, format!("cannot read the statement: {error}: {}", excerpt(&query.query))))?;
+        let mut statement = sql::parse(&query.query, &dialect).map_err(|error| {
+            place.stop(
+                number::REPLICA_FATAL,
+                format!("cannot read the statement: {error}: {}", excerpt(&query.query)),
+            )
+        })?;
         statement.note_updated_tables(query.status.table_map_for_update.unwrap_or(0));
         let thread = (server_id, query.thread_id);
         let is_temporary = self.note_temporary(&statement, query, thread);
         if !is_temporary && !self.is_wanted(&statement, query, place)? {
             return Ok(None);
         }
-        let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else { return Ok(None) };
+        let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
+            return Ok(None);
+        };
         self.check_collations(&given, place)?;
         let context = self.context(query, renamed.database.clone());
-        let ids = GeneratedIds { first: given.insert_id, step: context.auto_increment_step() };
+        let ids = GeneratedIds {
+            first: given.insert_id,
+            step: context.auto_increment_step(),
+        };
         let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, draft);
         if is_temporary {
             draft.is_alone = true;
@@ -114,10 +158,18 @@ impl Preparer {
             draft.is_alone = true;
         }
         let wants_thread = is_temporary || header.is_thread_specific() || calls_connection_id(&query.query);
-        let identity = wants_thread.then_some(ThreadIdentity { server_id, thread_id: query.thread_id });
+        let identity = wants_thread.then_some(ThreadIdentity {
+            server_id,
+            thread_id: query.thread_id,
+        });
         let table = statement.changed_tables().next();
         Ok(Some(StatementChange {
-            table: table.map(|table| (self.table_database(query, table), Bytes::copy_from_slice(&table.table))),
+            table: table.map(|table| {
+                (
+                    self.table_database(query, table),
+                    Bytes::copy_from_slice(&table.table),
+                )
+            }),
             text: renamed.text,
             kind: renamed.kind,
             context,
@@ -131,19 +183,36 @@ impl Preparer {
     }
 
     /// Whether the statement is applied at all.
-    fn is_wanted(&self, statement: &sql::Statement<'_>, query: &QueryEvent, place: &Place<'_>) -> Result<bool, StopReason> {
+    fn is_wanted(
+        &self,
+        statement: &sql::Statement<'_>,
+        query: &QueryEvent,
+        place: &Place<'_>,
+    ) -> Result<bool, StopReason> {
         match statement.kind {
             StatementKind::Begin | StatementKind::Commit | StatementKind::Empty => return Ok(false),
             StatementKind::Account | StatementKind::Housekeeping => return Ok(self.leave_out()),
-            StatementKind::CreateEvent | StatementKind::AlterEvent | StatementKind::DropEvent => return Ok(self.leave_out()),
-            StatementKind::Install | StatementKind::Use | StatementKind::LockTables | StatementKind::Xa(_) => {
-                let what = format!("a {:?} statement is not applied to the target: {}", statement.kind, excerpt(&query.query));
+            StatementKind::CreateEvent | StatementKind::AlterEvent | StatementKind::DropEvent => {
+                return Ok(self.leave_out());
+            }
+            StatementKind::Install
+            | StatementKind::Use
+            | StatementKind::LockTables
+            | StatementKind::Xa(_) => {
+                let what = format!(
+                    "a {:?} statement is not applied to the target: {}",
+                    statement.kind,
+                    excerpt(&query.query)
+                );
                 return Err(place.stop(number::REPLICA_FATAL, what));
             }
             _ => {}
         }
-        let changes_reserved = |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
-        if statement.changed_tables().any(changes_reserved) || statement.databases.iter().any(|d| self.is_reserved(&d.name)) {
+        let changes_reserved =
+            |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
+        if statement.changed_tables().any(changes_reserved)
+            || statement.databases.iter().any(|d| self.is_reserved(&d.name))
+        {
             return Ok(self.leave_out());
         }
         match self.filter.decide(&query.db, statement) {
@@ -174,14 +243,33 @@ impl Preparer {
         is_temporary: bool,
         place: &Place<'_>,
     ) -> Result<Option<Renamed>, StopReason> {
-        let refused = |error: sql::RenameError| place.stop(number::REPLICA_FATAL, format!("{error}: {}", excerpt(&query.query)));
-        let map = |name: &[u8]| self.rewrite.is_mapped(name).then(|| self.rewrite.target_name(name).to_vec());
-        let keep = |table: &TableRef<'_>| {
-            self.filter.accepts_table(table.db.as_deref().unwrap_or(&query.db), &table.table).accepted
+        let refused = |error: sql::RenameError| {
+            place.stop(
+                number::REPLICA_FATAL,
+                format!("{error}: {}", excerpt(&query.query)),
+            )
         };
-        let database = if header.suppresses_use() { Bytes::new() } else { self.target_database(&query.db) };
+        let map = |name: &[u8]| {
+            self.rewrite
+                .is_mapped(name)
+                .then(|| self.rewrite.target_name(name).to_vec())
+        };
+        let keep = |table: &TableRef<'_>| {
+            self.filter
+                .accepts_table(table.db.as_deref().unwrap_or(&query.db), &table.table)
+                .accepted
+        };
+        let database = if header.suppresses_use() {
+            Bytes::new()
+        } else {
+            self.target_database(&query.db)
+        };
         let is_list = !is_temporary && !self.filter.is_empty() && statement.list_parts().next().is_some();
-        let kept = if is_list { sql::keep_tables(&query.query, statement, &keep).map_err(refused)? } else { Some(Cow::Borrowed(&query.query[..])) };
+        let kept = if is_list {
+            sql::keep_tables(&query.query, statement, &keep).map_err(refused)?
+        } else {
+            Some(Cow::Borrowed(&query.query[..]))
+        };
         let Some(kept) = kept else { return Ok(None) };
         let (kind, is_joinable) = (statement.kind, statement.is_joinable);
         let text = match kept {
@@ -191,11 +279,20 @@ impl Preparer {
             },
             // Places in the text have moved: read it once more.
             Cow::Owned(text) => {
-                let again = sql::parse(&text, statement.dialect()).map_err(|error| place.stop(number::REPLICA_FATAL, error))?;
-                sql::rename(&text, &again, &map).map_err(refused)?.into_owned().into()
+                let again = sql::parse(&text, statement.dialect())
+                    .map_err(|error| place.stop(number::REPLICA_FATAL, error))?;
+                sql::rename(&text, &again, &map)
+                    .map_err(refused)?
+                    .into_owned()
+                    .into()
             }
         };
-        Ok(Some(Renamed { text, database, kind, is_joinable }))
+        Ok(Some(Renamed {
+            text,
+            database,
+            kind,
+            is_joinable,
+        }))
     }
 
     fn check_collations(&self, given: &Given, place: &Place<'_>) -> Result<(), StopReason> {
@@ -204,7 +301,9 @@ impl Preparer {
                 && self.collations.get(*collation).is_none()
             {
                 let name = String::from_utf8_lossy(&variable.name).into_owned();
-                let what = format!("the user variable @{name} has collation {collation}, which the target does not know");
+                let what = format!(
+                    "the user variable @{name} has collation {collation}, which the target does not know"
+                );
                 return Err(place.stop(number::REPLICA_FATAL, what));
             }
         }
@@ -212,7 +311,11 @@ impl Preparer {
     }
 
     fn context(&mut self, query: &QueryEvent, database: Bytes) -> Arc<Context> {
-        if let Some(known) = self.contexts.iter().find(|known| known.is_of(query, &database, self.known_flags)) {
+        if let Some(known) = self
+            .contexts
+            .iter()
+            .find(|known| known.is_of(query, &database, self.known_flags))
+        {
             return known.clone();
         }
         let context = Arc::new(Context::new(&query.status, database, self.known_flags));
@@ -232,18 +335,35 @@ impl Preparer {
     }
 
     /// Keeps the list of open temporary tables. True when the statement belongs to a session that has one.
-    fn note_temporary(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent, thread: (u32, u32)) -> bool {
+    fn note_temporary(
+        &mut self,
+        statement: &sql::Statement<'_>,
+        query: &QueryEvent,
+        thread: (u32, u32),
+    ) -> bool {
         let names = || {
-            let database = |table: &TableRef<'_>| table.db.as_deref().map_or_else(|| query.db.clone(), Bytes::copy_from_slice);
-            statement.changed_tables().map(move |table| (database(table), Bytes::copy_from_slice(&table.table))).collect::<Vec<_>>()
+            let database = |table: &TableRef<'_>| {
+                table
+                    .db
+                    .as_deref()
+                    .map_or_else(|| query.db.clone(), Bytes::copy_from_slice)
+            };
+            statement
+                .changed_tables()
+                .map(move |table| (database(table), Bytes::copy_from_slice(&table.table)))
+                .collect::<Vec<_>>()
         };
         match statement.kind {
             StatementKind::CreateTable { temporary: true, .. } => {
                 self.temporary.entry(thread).or_default().extend(names());
                 true
             }
-            StatementKind::DropTable { temporary, .. } if temporary || self.temporary.contains_key(&thread) => {
-                let Some(open) = self.temporary.get_mut(&thread) else { return temporary };
+            StatementKind::DropTable { temporary, .. }
+                if temporary || self.temporary.contains_key(&thread) =>
+            {
+                let Some(open) = self.temporary.get_mut(&thread) else {
+                    return temporary;
+                };
                 names().iter().for_each(|name| {
                     open.remove(name);
                 });
@@ -285,8 +405,12 @@ impl Preparer {
             let database = self.table_database(query, table);
             let (name, info) = self.catalog.table(&database, &table.table);
             let is_written = table.access != sql::Access::Read;
-            if info.as_ref().is_none_or(|info| info.auto_increment().is_some() || info.has_triggers) {
-                may_generate_id |= matches!(statement.kind, Insert | Replace) || info.as_ref().is_none_or(|info| info.has_triggers);
+            if info
+                .as_ref()
+                .is_none_or(|info| info.auto_increment().is_some() || info.has_triggers)
+            {
+                may_generate_id |= matches!(statement.kind, Insert | Replace)
+                    || info.as_ref().is_none_or(|info| info.has_triggers);
             }
             if is_written && info.as_ref().is_some_and(|info| info.has_triggers) {
                 draft.widen(Scope::Database(name.database));
@@ -300,7 +424,12 @@ impl Preparer {
                 }
                 _ => Access::Whole,
             };
-            draft.add_table(TableUseDraft { name, access, info, is_written });
+            draft.add_table(TableUseDraft {
+                name,
+                access,
+                info,
+                is_written,
+            });
         }
         add_related(&self.catalog, draft, first);
         may_generate_id
@@ -308,26 +437,49 @@ impl Preparer {
 
     /// Notes what must be read again from the target after DDL, and how far the statement reaches.
     fn add_definition(&self, statement: &sql::Statement<'_>, query: &QueryEvent, draft: &mut Draft) {
-        use StatementKind::{AlterTable, CreateIndex, CreateTable, CreateTrigger, DropIndex, DropTable, DropTrigger, RenameTable, TruncateTable};
+        use StatementKind::{
+            AlterTable, CreateIndex, CreateTable, CreateTrigger, DropIndex, DropTable, DropTrigger,
+            RenameTable, TruncateTable,
+        };
         draft.is_alone = true;
         match statement.kind {
-            CreateTable { .. } | AlterTable | DropTable { .. } | RenameTable | CreateIndex | DropIndex | CreateTrigger => {
+            CreateTable { .. }
+            | AlterTable
+            | DropTable { .. }
+            | RenameTable
+            | CreateIndex
+            | DropIndex
+            | CreateTrigger => {
                 let tables = statement.tables.iter();
-                draft.defined_tables.extend(tables.map(|table| (self.table_database(query, table), Bytes::copy_from_slice(&table.table))));
+                draft.defined_tables.extend(tables.map(|table| {
+                    (
+                        self.table_database(query, table),
+                        Bytes::copy_from_slice(&table.table),
+                    )
+                }));
                 if statement.kind == CreateTrigger {
-                    draft.widen(Scope::Database(self.catalog.database(&self.target_database(&query.db))));
+                    draft.widen(Scope::Database(
+                        self.catalog.database(&self.target_database(&query.db)),
+                    ));
                 }
             }
             TruncateTable => {}
             DropTrigger => self.define_database(&self.target_database(&query.db), draft),
             _ => {
-                let named: Vec<Bytes> = statement.databases.iter().map(|d| Bytes::copy_from_slice(self.rewrite.target_name(&d.name))).collect();
+                let named: Vec<Bytes> = statement
+                    .databases
+                    .iter()
+                    .map(|d| Bytes::copy_from_slice(self.rewrite.target_name(&d.name)))
+                    .collect();
                 if named.is_empty() {
                     self.define_database(&self.target_database(&query.db), draft);
                     let elsewhere = statement.changed_tables().filter(|table| table.db.is_some());
-                    elsewhere.for_each(|table| self.define_database(&self.table_database(query, table), draft));
+                    elsewhere
+                        .for_each(|table| self.define_database(&self.table_database(query, table), draft));
                 }
-                named.iter().for_each(|database| self.define_database(database, draft));
+                named
+                    .iter()
+                    .for_each(|database| self.define_database(database, draft));
             }
         }
     }
@@ -339,16 +491,37 @@ impl Preparer {
 }
 
 fn statement_inputs(given: Given, thread: Option<ThreadIdentity>) -> Option<Box<Inputs>> {
-    let Given { last_insert_id, rand: rand_seeds, user_vars, .. } = given;
-    let is_empty = last_insert_id.is_none() && rand_seeds.is_none() && user_vars.is_empty() && thread.is_none();
-    (!is_empty).then(|| Box::new(Inputs { last_insert_id, rand_seeds, user_vars, thread }))
+    let Given {
+        last_insert_id,
+        rand: rand_seeds,
+        user_vars,
+        ..
+    } = given;
+    let is_empty =
+        last_insert_id.is_none() && rand_seeds.is_none() && user_vars.is_empty() && thread.is_none();
+    (!is_empty).then(|| {
+        Box::new(Inputs {
+            last_insert_id,
+            rand_seeds,
+            user_vars,
+            thread,
+        })
+    })
 }
 
 /// Whether the text may ask for its session's number, which the source's thread id stands in for.
 fn calls_connection_id(text: &[u8]) -> bool {
     const NAME: &[u8] = b"connection_id";
-    let ends_in_name = |end: usize| text[..end].trim_ascii_end().len().checked_sub(NAME.len()).is_some_and(|start| text[start..start + NAME.len()].eq_ignore_ascii_case(NAME));
-    text.iter().enumerate().any(|(index, byte)| *byte == b'(' && ends_in_name(index))
+    let ends_in_name = |end: usize| {
+        text[..end]
+            .trim_ascii_end()
+            .len()
+            .checked_sub(NAME.len())
+            .is_some_and(|start| text[start..start + NAME.len()].eq_ignore_ascii_case(NAME))
+    };
+    text.iter()
+        .enumerate()
+        .any(|(index, byte)| *byte == b'(' && ends_in_name(index))
 }
 
 /// The beginning of a statement for a message.

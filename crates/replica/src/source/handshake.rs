@@ -49,22 +49,35 @@ impl Source {
         let clock_difference = number_of(&clock, 0).map_or(0, |source| status::now_seconds() - source);
         let server_id = client.query(b"SHOW VARIABLES LIKE 'SERVER_ID'").await?;
         if number_of(&server_id, 1) == Some(i64::from(self.server_id)) {
-            let message = format!("the source and this replica have the same server_id {}: give the replica another one", self.server_id);
+            let message = format!(
+                "the source and this replica have the same server_id {}: give the replica another one",
+                self.server_id
+            );
             return Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)));
         }
         let period = self.options.heartbeat_period.as_nanos();
         if period > 0 {
-            client.execute(format!("SET @master_heartbeat_period={period}").as_bytes()).await?;
+            client
+                .execute(format!("SET @master_heartbeat_period={period}").as_bytes())
+                .await?;
         }
         let checksum = negotiate_checksum(client).await?;
-        client.execute(format!("SET @mariadb_slave_capability={CAPABILITY}").as_bytes()).await?;
+        client
+            .execute(format!("SET @mariadb_slave_capability={CAPABILITY}").as_bytes())
+            .await?;
         if self.uses_gtid() {
             self.announce_gtid(client).await?;
         } else if self.position.gtid_pos.is_empty() {
             self.look_up_gtid(client).await?;
         }
-        let registration = RegisterReplica { server_id: self.server_id, ..RegisterReplica::default() };
-        client.register_replica(&registration).await.map_err(|error| self.dump_error(error))?;
+        let registration = RegisterReplica {
+            server_id: self.server_id,
+            ..RegisterReplica::default()
+        };
+        client
+            .register_replica(&registration)
+            .await
+            .map_err(|error| self.dump_error(error))?;
         Ok((checksum, clock_difference))
     }
 
@@ -77,7 +90,11 @@ impl Source {
             error => End::from(error),
         })?;
         let state = format!("SET @slave_connect_state='{}'", self.position.gtid_pos);
-        for statement in [state.as_str(), "SET @slave_gtid_strict_mode=0", "SET @slave_gtid_ignore_duplicates=0"] {
+        for statement in [
+            state.as_str(),
+            "SET @slave_gtid_strict_mode=0",
+            "SET @slave_gtid_ignore_duplicates=0",
+        ] {
             client.execute(statement.as_bytes()).await?;
         }
         Ok(())
@@ -89,17 +106,30 @@ impl Source {
         } else {
             let coordinates = &self.position.coordinates;
             // Offsets that do not fit the protocol's four bytes are asked for by GTID.
-            (coordinates.file.as_bytes().to_vec(), u32::try_from(coordinates.offset).unwrap_or(u32::MAX))
+            (
+                coordinates.file.as_bytes().to_vec(),
+                u32::try_from(coordinates.offset).unwrap_or(u32::MAX),
+            )
         };
-        DumpRequest { file, offset, flags: 0, server_id: self.server_id }
+        DumpRequest {
+            file,
+            offset,
+            flags: 0,
+            server_id: self.server_id,
+        }
     }
 }
 
 /// Tells the source that checksums are understood, and asks how it writes the first event.
 async fn negotiate_checksum(client: &mut Client) -> Result<ChecksumAlgorithm, End> {
-    match client.execute(b"SET @master_binlog_checksum=@@global.binlog_checksum").await {
+    match client
+        .execute(b"SET @master_binlog_checksum=@@global.binlog_checksum")
+        .await
+    {
         Ok(_) => {}
-        Err(ClientError::Server(error)) if error.code == UNKNOWN_VARIABLE => return Ok(ChecksumAlgorithm::Off),
+        Err(ClientError::Server(error)) if error.code == UNKNOWN_VARIABLE => {
+            return Ok(ChecksumAlgorithm::Off);
+        }
         Err(error) => return Err(error.into()),
     }
     let answer = client.query(b"SELECT @master_binlog_checksum").await?;
@@ -107,7 +137,9 @@ async fn negotiate_checksum(client: &mut Client) -> Result<ChecksumAlgorithm, En
         Some("CRC32") => Ok(ChecksumAlgorithm::Crc32),
         Some("NONE") | None => Ok(ChecksumAlgorithm::Off),
         Some(other) => {
-            let message = format!("the source uses the binlog checksum {other}, which is unknown here: SET GLOBAL binlog_checksum=CRC32 on it");
+            let message = format!(
+                "the source uses the binlog checksum {other}, which is unknown here: SET GLOBAL binlog_checksum=CRC32 on it"
+            );
             Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)))
         }
     }

@@ -120,7 +120,10 @@ impl Login {
         self.begin_packet(Step::Change(index));
         let settings = self.session.switch(statement, &mut self.burst.text);
         let burst = &mut self.burst;
-        burst.current.owners.extend(std::iter::repeat_n(Owner::For(Step::Change(index)), settings));
+        burst
+            .current
+            .owners
+            .extend(std::iter::repeat_n(Owner::For(Step::Change(index)), settings));
         burst.text.extend_from_slice(&statement.text);
         burst.current.owners.push(Owner::Change(index));
         if statement.is_joinable {
@@ -157,7 +160,9 @@ impl Login {
         }
         self.burst.needs_guard = false;
         self.burst.skip_rows = 0;
-        let Some((step, error, units)) = self.burst.failure.take() else { return Ok(None) };
+        let Some((step, error, units)) = self.burst.failure.take() else {
+            return Ok(None);
+        };
         self.has_old_errors = true;
         // Settings behind the failure were never made.
         self.session.forget();
@@ -166,16 +171,34 @@ impl Login {
     }
 
     /// Finds out which change of a `BINLOG` statement failed.
-    async fn failure(&mut self, step: Step, error: ServerError, units: &[Unit]) -> Result<Failure, ClientError> {
+    async fn failure(
+        &mut self,
+        step: Step,
+        error: ServerError,
+        units: &[Unit],
+    ) -> Result<Failure, ClientError> {
         if units.is_empty() {
             self.clear_errors().await?;
-            return Ok(Failure { step, error, rows_done: 0, is_row: false });
+            return Ok(Failure {
+                step,
+                error,
+                rows_done: 0,
+                is_row: false,
+            });
         }
         let done = self.client.query(b"SELECT @tributary_row").await?;
-        let done = done.first_text().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+        let done = done
+            .first_text()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0_usize);
         self.clear_errors().await?;
         let unit = units.get(done).or(units.last()).copied().unwrap_or_default();
-        Ok(Failure { step: Step::Change(unit.change), error, rows_done: unit.row, is_row: unit.is_row })
+        Ok(Failure {
+            step: Step::Change(unit.change),
+            error,
+            rows_done: unit.row,
+            is_row: unit.is_row,
+        })
     }
 
     /// Opens a packet if none is open.
@@ -238,7 +261,9 @@ impl Login {
 
     /// Reads the reply to the oldest packet in flight.
     async fn read_one(&mut self) -> Result<(), ClientError> {
-        let Some(sent) = self.burst.in_flight.pop_front() else { return Ok(()) };
+        let Some(sent) = self.burst.in_flight.pop_front() else {
+            return Ok(());
+        };
         let Reply { results, error } = self.client.read_reply().await?;
         if let (Some(error), None) = (error, &self.burst.failure) {
             let (step, units) = match sent.owners.get(results.len()) {
@@ -255,7 +280,10 @@ impl Login {
 }
 
 /// Runs one statement by itself and says how it went.
-pub(super) async fn single(client: &mut Client, text: &[u8]) -> Result<Result<Vec<StatementResult>, ServerError>, ClientError> {
+pub(super) async fn single(
+    client: &mut Client,
+    text: &[u8],
+) -> Result<Result<Vec<StatementResult>, ServerError>, ClientError> {
     client.queue_query(&[text]);
     client.flush().await?;
     let Reply { results, error } = client.read_reply().await?;

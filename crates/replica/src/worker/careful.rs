@@ -27,13 +27,16 @@ enum Outcome {
 impl Worker {
     /// Applies the groups of a run in the source's order, each with a commit of its own.
     pub(super) async fn one_by_one(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let mut groups: Vec<&PreparedGroup> = work.groups.iter().map(|group| &**group).collect();
+        let mut groups: Vec<&PreparedGroup> = work.groups.iter().collect();
         groups.sort_unstable_by_key(|group| group.seq);
         let mut committed: Vec<GroupSeq> = Vec::new();
         for group in groups {
             if let Some(reason) = self.group(work, group).await? {
                 self.login.rollback().await?;
-                return Ok(RunEnd::Stopped { committed, reason: Some(reason) });
+                return Ok(RunEnd::Stopped {
+                    committed,
+                    reason: Some(reason),
+                });
             }
             // The next group's mark names this one, too.
             work.connection.progress.committed(self.id, &[group.seq]);
@@ -43,7 +46,11 @@ impl Worker {
     }
 
     /// Applies one group, again and again while other sessions are in the way.
-    async fn group(&mut self, work: &RunWork, group: &PreparedGroup) -> Result<Option<StopReason>, ClientError> {
+    async fn group(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+    ) -> Result<Option<StopReason>, ClientError> {
         let mut attempt = 0;
         loop {
             let error = match self.try_group(work, group).await? {
@@ -54,7 +61,10 @@ impl Worker {
             self.login.rollback().await?;
             if attempt == work.connection.retries {
                 let reason = reaction::stop_reason(group, None, &error);
-                return Ok(Some(StopReason::new(reason.number, format!("{} after {attempt} retries", reason.message))));
+                return Ok(Some(StopReason::new(
+                    reason.number,
+                    format!("{} after {attempt} retries", reason.message),
+                )));
             }
             attempt += 1;
             status::add(&work.connection.counters.retried, 1);
@@ -76,18 +86,27 @@ impl Worker {
         if group.rolls_back {
             self.login.rollback().await?;
         }
-        self.login.add_mark(&work.connection.progress, self.id, &[group.seq]);
+        self.login
+            .add_mark(&work.connection.progress, self.id, &[group.seq]);
         self.login.add_commit();
         Ok(match self.login.finish().await? {
             None => Outcome::Done,
-            Some(failure) if reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry && can_roll_back(group) => {
+            Some(failure)
+                if reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry
+                    && can_roll_back(group) =>
+            {
                 Outcome::Retry(failure.error)
             }
             Some(failure) => Outcome::Stop(reaction::stop_reason(group, None, &failure.error)),
         })
     }
 
-    async fn change(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change) -> Result<Outcome, ClientError> {
+    async fn change(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+    ) -> Result<Outcome, ClientError> {
         match change {
             Change::Statement(statement) => self.statement(work, group, change, statement).await,
             Change::Load(load) => self.load(work, group, change, load).await,
@@ -123,11 +142,14 @@ impl Worker {
             }
             (Expected::Error(code), Some(failure)) if failure.error.code == code => Ok(Outcome::Done),
             (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
-            (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => {
-                Ok(Outcome::Stop(differs(group, statement, code, &failure.error.to_string())))
-            }
+            (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => Ok(
+                Outcome::Stop(differs(group, statement, code, &failure.error.to_string())),
+            ),
             (Expected::Killed(_), None) => Ok(Outcome::Done),
-            (_, Some(failure)) => self.statement_failed(work, group, change, statement, failure).await,
+            (_, Some(failure)) => {
+                self.statement_failed(work, group, change, statement, failure)
+                    .await
+            }
         }
     }
 
@@ -154,19 +176,34 @@ impl Worker {
     }
 
     /// The general answer to a failed change.
-    async fn failed(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change, failure: Failure) -> Result<Outcome, ClientError> {
+    async fn failed(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        failure: Failure,
+    ) -> Result<Outcome, ClientError> {
         match reaction::to(&failure.error, &work.connection.skip_errors) {
             Reaction::Retry => Ok(Outcome::Retry(failure.error)),
             Reaction::Skip if failure.step != Step::Mark => {
                 self.login.record_skip(work, group, change, &failure).await?;
                 Ok(Outcome::Done)
             }
-            _ => Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &failure.error))),
+            _ => Ok(Outcome::Stop(reaction::stop_reason(
+                group,
+                Some(change),
+                &failure.error,
+            ))),
         }
     }
 
     /// Rows of one statement; a row that fails and may be skipped does not take the others with it.
-    async fn rows(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change) -> Result<Outcome, ClientError> {
+    async fn rows(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+    ) -> Result<Outcome, ClientError> {
         let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
         let mut skip_rows = 0;
         loop {
@@ -174,7 +211,9 @@ impl Worker {
             self.login.add_change(change, 0).await?;
             let failure = self.login.finish().await?;
             self.login.isolate_rows(false, 0);
-            let Some(failure) = failure else { return Ok(Outcome::Done) };
+            let Some(failure) = failure else {
+                return Ok(Outcome::Done);
+            };
             let is_skip = reaction::to(&failure.error, &work.connection.skip_errors) == Reaction::Skip;
             let next = super::resume_behind(0, change, &failure);
             let outcome = self.failed(work, group, change, failure).await?;
@@ -186,7 +225,13 @@ impl Worker {
     }
 
     /// `LOAD DATA`: the file travels inside the statement's own round trip.
-    async fn load(&mut self, work: &RunWork, group: &PreparedGroup, change: &Change, load: &LoadChange) -> Result<Outcome, ClientError> {
+    async fn load(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        load: &LoadChange,
+    ) -> Result<Outcome, ClientError> {
         let mut setup = Vec::new();
         self.login.session.switch(&load.statement, &mut setup);
         if !setup.is_empty()
@@ -201,7 +246,12 @@ impl Worker {
             Err(ClientError::Server(error)) => {
                 self.login.has_old_errors = true;
                 self.login.clear_errors().await?;
-                let failure = Failure { step: Step::Change(0), error, rows_done: 0, is_row: false };
+                let failure = Failure {
+                    step: Step::Change(0),
+                    error,
+                    rows_done: 0,
+                    is_row: false,
+                };
                 self.failed(work, group, change, failure).await
             }
             Err(error) => Err(error),
@@ -225,4 +275,3 @@ fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, ac
     );
     StopReason::new(number::UNKNOWN, message)
 }
-

@@ -65,7 +65,14 @@ impl Login {
         text.push(b',');
         quote_text(group.label.end.file.as_bytes(), &mut text);
         let _ = write!(text, ",{},", group.label.end.offset);
-        quote_text(group.label.gtid.map_or_else(String::new, |gtid| gtid.to_string()).as_bytes(), &mut text);
+        quote_text(
+            group
+                .label
+                .gtid
+                .map_or_else(String::new, |gtid| gtid.to_string())
+                .as_bytes(),
+            &mut text,
+        );
         text.push(b',');
         quote_text(&database, &mut text);
         text.push(b',');
@@ -96,7 +103,9 @@ fn describe_rows(change: &crate::change::RowsChange, row: Option<usize>) -> Vec<
     let mut place = 0;
     let mut out = Vec::new();
     for (_, event) in &change.item.events {
-        let Some(map) = change.item.map(event.table_id) else { continue };
+        let Some(map) = change.item.map(event.table_id) else {
+            continue;
+        };
         for found in event.row_images(map).flatten() {
             place += 1;
             if row.is_none_or(|wanted| wanted == place) && out.len() < STATEMENT_BYTES_MAX {

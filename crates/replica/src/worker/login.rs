@@ -75,7 +75,9 @@ impl Login {
     /// Empties the session's list of errors: only a statement that uses a table does that.
     pub(super) async fn clear_errors(&mut self) -> Result<(), ClientError> {
         if self.has_old_errors {
-            self.client.execute(format!("SELECT 1 FROM `{}`.position LIMIT 0", self.schema).as_bytes()).await?;
+            self.client
+                .execute(format!("SELECT 1 FROM `{}`.position LIMIT 0", self.schema).as_bytes())
+                .await?;
             self.has_old_errors = false;
         }
         Ok(())

@@ -72,9 +72,18 @@ pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
 
 /// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it.
 pub(super) fn or_replace(statement: &StatementChange) -> Option<Vec<u8>> {
-    let StatementKind::CreateTable { or_replace: false, if_not_exists: false, .. } = statement.kind else { return None };
+    let StatementKind::CreateTable {
+        or_replace: false,
+        if_not_exists: false,
+        ..
+    } = statement.kind
+    else {
+        return None;
+    };
     let (first, rest) = statement.text.split_at_checked(b"CREATE".len())?;
-    first.eq_ignore_ascii_case(b"CREATE").then(|| [first, b" OR REPLACE", rest].concat())
+    first
+        .eq_ignore_ascii_case(b"CREATE")
+        .then(|| [first, b" OR REPLACE", rest].concat())
 }
 
 /// The message with which a connection stops.
@@ -86,12 +95,22 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
         None => "the group".to_owned(),
     };
     let hint = hint(error.code);
-    StopReason::new(error.code, format!("error {} on the target: {}: {what} ({}){hint}", error.code, error.message, group.label))
+    StopReason::new(
+        error.code,
+        format!(
+            "error {} on the target: {}: {what} ({}){hint}",
+            error.code, error.message, group.label
+        ),
+    )
 }
 
 fn on_table(change: &Change) -> String {
     change.table().map_or_else(String::new, |(database, table)| {
-        format!(" on {}.{}", String::from_utf8_lossy(&database), String::from_utf8_lossy(&table))
+        format!(
+            " on {}.{}",
+            String::from_utf8_lossy(&database),
+            String::from_utf8_lossy(&table)
+        )
     })
 }
 
@@ -122,7 +141,11 @@ mod tests {
     use super::*;
 
     fn error(code: u16) -> ServerError {
-        ServerError { code, sqlstate: *b"HY000", message: String::new() }
+        ServerError {
+            code,
+            sqlstate: *b"HY000",
+            message: String::new(),
+        }
     }
 
     #[test]
@@ -139,6 +162,9 @@ mod tests {
         assert_eq!(expected(1062, &SkipErrors::None), Expected::Error(1062));
         assert_eq!(expected(1317, &SkipErrors::None), Expected::Killed(1317));
         assert_eq!(expected(1205, &SkipErrors::None), Expected::AnythingUndone);
-        assert_eq!(expected(1317, &SkipErrors::List([1317].into())), Expected::AnythingUndone);
+        assert_eq!(
+            expected(1317, &SkipErrors::List([1317].into())),
+            Expected::AnythingUndone
+        );
     }
 }

@@ -56,7 +56,9 @@ pub(super) fn add(
     format: &mut Option<Arc<FormatDescription>>,
     batch: &mut RowBatch,
 ) {
-    let is_known = format.as_ref().is_some_and(|known| is_same_layout(known, &change.format));
+    let is_known = format
+        .as_ref()
+        .is_some_and(|known| is_same_layout(known, &change.format));
     if !is_known {
         change.format.encode_without_checksum(&mut batch.events);
         *format = Some(change.format.clone());
@@ -65,7 +67,11 @@ pub(super) fn add(
         add_row_by_row(change, index, skip_rows, batch);
         return;
     }
-    batch.push(Unit { change: index, row: 0, is_row: false });
+    batch.push(Unit {
+        change: index,
+        row: 0,
+        is_row: false,
+    });
     for ((header, map), database) in change.item.maps.iter().zip(&change.databases) {
         map.encode_renamed(header, database, &mut batch.events);
     }
@@ -76,13 +82,16 @@ pub(super) fn add(
 
 /// Whether two sources' row events are read the same way.
 fn is_same_layout(a: &Arc<FormatDescription>, b: &Arc<FormatDescription>) -> bool {
-    Arc::ptr_eq(a, b) || (a.server_version == b.server_version && a.post_header_lengths == b.post_header_lengths)
+    Arc::ptr_eq(a, b)
+        || (a.server_version == b.server_version && a.post_header_lengths == b.post_header_lengths)
 }
 
 /// Rows with columns of unknown size cannot be told apart.
 fn is_splittable(change: &RowsChange) -> bool {
     change.item.events.iter().all(|(_, event)| {
-        let Some(map) = change.item.map(event.table_id) else { return false };
+        let Some(map) = change.item.map(event.table_id) else {
+            return false;
+        };
         event.row_images(map).all(|row| row.is_ok())
     })
 }
@@ -90,11 +99,22 @@ fn is_splittable(change: &RowsChange) -> bool {
 fn add_row_by_row(change: &RowsChange, index: usize, skip_rows: usize, batch: &mut RowBatch) {
     let mut place = 0;
     for (header, event) in &change.item.events {
-        let found = change.item.maps.iter().zip(&change.databases).find(|((_, map), _)| map.table_id == event.table_id);
-        let Some(((map_header, map), database)) = found else { continue };
+        let found = change
+            .item
+            .maps
+            .iter()
+            .zip(&change.databases)
+            .find(|((_, map), _)| map.table_id == event.table_id);
+        let Some(((map_header, map), database)) = found else {
+            continue;
+        };
         for row in event.row_images(map).flatten() {
             if place >= skip_rows {
-                batch.push(Unit { change: index, row: place, is_row: true });
+                batch.push(Unit {
+                    change: index,
+                    row: place,
+                    is_row: true,
+                });
                 map.encode_renamed(map_header, database, &mut batch.events);
                 single_row(event, row.raw).encode_plain(header, &mut batch.events);
             }
@@ -105,7 +125,11 @@ fn add_row_by_row(change: &RowsChange, index: usize, skip_rows: usize, batch: &m
 
 fn single_row(event: &RowsEvent, row: &[u8]) -> RowsEvent {
     let rows = event.rows.slice_ref(row);
-    RowsEvent { rows, flags: event.flags | RowsEvent::FLAG_STATEMENT_END, ..event.clone() }
+    RowsEvent {
+        rows,
+        flags: event.flags | RowsEvent::FLAG_STATEMENT_END,
+        ..event.clone()
+    }
 }
 
 /// Appends `BINLOG '...'`.

@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use tributary::{ApplyOptions, ConnectionOptions, Options, Replicator, SkipErrors, StartPosition, TargetOptions};
+use tributary::{
+    ApplyOptions, ConnectionOptions, Options, Replicator, SkipErrors, StartPosition, TargetOptions,
+};
 use tributary_binlog::Coordinates;
 use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_rules::{Filter, Rewrite};
@@ -20,7 +22,10 @@ pub const TARGET_DB: &str = "m1_asterisk";
 
 /// Starts a source and a target.
 pub async fn pair(source: ServerOptions) -> anyhow::Result<(Server, Server)> {
-    let (source, target) = tokio::join!(Server::start(source), Server::start(ServerOptions::target().arg("--local-infile=ON")));
+    let (source, target) = tokio::join!(
+        Server::start(source),
+        Server::start(ServerOptions::target().arg("--local-infile=ON"))
+    );
     Ok((source?, target?))
 }
 
@@ -54,7 +59,10 @@ pub fn connection(name: &str, source: &Server, rewrite: &str) -> ConnectionOptio
 pub fn options(source: &Server, target: &Server) -> Options {
     Options {
         server_id: 77,
-        target: TargetOptions { login: root(target), schema: "tributary".to_owned() },
+        target: TargetOptions {
+            login: root(target),
+            schema: "tributary".to_owned(),
+        },
         connections: vec![connection("m1", source, &format!("{SOURCE_DB}->{TARGET_DB}"))],
         apply: ApplyOptions::default(),
     }
@@ -63,11 +71,22 @@ pub fn options(source: &Server, target: &Server) -> Options {
 /// Waits until everything in the source's binlog is on the target.
 pub async fn caught_up(engine: &Replicator, connection: &str, source: &Server) -> anyhow::Result<()> {
     let status = source.rows("SHOW MASTER STATUS").await?;
-    let (file, offset) = (status[0][0].clone().context("file")?, status[0][1].clone().context("offset")?.parse::<u64>()?);
+    let (file, offset) = (
+        status[0][0].clone().context("file")?,
+        status[0][1].clone().context("offset")?.parse::<u64>()?,
+    );
     until(&format!("{connection} to reach {file}:{offset}"), || {
         let status = engine.status();
-        let state = status.connections.iter().find(|c| c.name == connection).context("no such connection")?;
-        ensure!(state.last_error.is_none() || state.sql_state == tributary::SqlState::Running, "{:?}", state.last_error);
+        let state = status
+            .connections
+            .iter()
+            .find(|c| c.name == connection)
+            .context("no such connection")?;
+        ensure!(
+            state.last_error.is_none() || state.sql_state == tributary::SqlState::Running,
+            "{:?}",
+            state.last_error
+        );
         Ok((state.executed.file.as_str(), state.executed.offset) >= (file.as_str(), offset))
     })
     .await
@@ -85,7 +104,12 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> anyhow::Result<bool>) 
 }
 
 /// Source and target hold the same, table by table, row by row.
-pub async fn assert_equal(source: &Server, target: &Server, target_db: &str, ignored: &[&str]) -> anyhow::Result<()> {
+pub async fn assert_equal(
+    source: &Server,
+    target: &Server,
+    target_db: &str,
+    ignored: &[&str],
+) -> anyhow::Result<()> {
     let comparison = compare(source, SOURCE_DB, target, target_db, ignored).await?;
     ensure!(comparison.is_equal(), "{comparison}");
     Ok(())
@@ -93,17 +117,25 @@ pub async fn assert_equal(source: &Server, target: &Server, target_db: &str, ign
 
 /// One connection's status now.
 pub fn status(engine: &Replicator, connection: &str) -> tributary::ConnectionStatus {
-    engine.status().connections.into_iter().find(|c| c.name == connection).unwrap()
+    engine
+        .status()
+        .connections
+        .into_iter()
+        .find(|c| c.name == connection)
+        .unwrap()
 }
 
 /// Waits until a connection has stopped with an error, and tells which.
 pub async fn stopped(engine: &Replicator, connection: &str) -> anyhow::Result<tributary::ErrorStatus> {
     let has_stopped = || {
         let now = status(engine, connection);
-        let is_stopped = now.sql_state == tributary::SqlState::Stopped || now.io_state == tributary::IoState::Stopped;
+        let is_stopped =
+            now.sql_state == tributary::SqlState::Stopped || now.io_state == tributary::IoState::Stopped;
         Ok(is_stopped && now.last_error.is_some())
     };
-    until(&format!("{connection} to stop"), has_stopped).await.with_context(|| format!("{:#?}", engine.status()))?;
+    until(&format!("{connection} to stop"), has_stopped)
+        .await
+        .with_context(|| format!("{:#?}", engine.status()))?;
     status(engine, connection).last_error.context("the reason")
 }
 
@@ -111,16 +143,33 @@ pub async fn stopped(engine: &Replicator, connection: &str) -> anyhow::Result<tr
 pub async fn keeps_trying(engine: &Replicator, connection: &str, number: u16) -> anyhow::Result<String> {
     let has_failed = || {
         let now = status(engine, connection);
-        ensure!(now.io_state != tributary::IoState::Stopped, "it has stopped: {:?}", now.last_error);
-        Ok(now.io_state == tributary::IoState::Connecting && now.last_error.is_some_and(|error| error.number == number))
+        ensure!(
+            now.io_state != tributary::IoState::Stopped,
+            "it has stopped: {:?}",
+            now.last_error
+        );
+        Ok(now.io_state == tributary::IoState::Connecting
+            && now.last_error.is_some_and(|error| error.number == number))
     };
-    until(&format!("{connection} to fail with {number}"), has_failed).await.with_context(|| format!("{:#?}", engine.status()))?;
-    Ok(status(engine, connection).last_error.context("the reason")?.message)
+    until(&format!("{connection} to fail with {number}"), has_failed)
+        .await
+        .with_context(|| format!("{:#?}", engine.status()))?;
+    Ok(status(engine, connection)
+        .last_error
+        .context("the reason")?
+        .message)
 }
 
 /// Logs in over TCP as `root` without a password; see [`open_tcp`].
 pub fn tcp(port: u16) -> ConnectOptions {
-    ConnectOptions::new(Address::Tcp { host: "127.0.0.1".to_owned(), port }, "root", Secret::new(""))
+    ConnectOptions::new(
+        Address::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port,
+        },
+        "root",
+        Secret::new(""),
+    )
 }
 
 /// Lets `root` in over TCP. The binary log does not see it.
@@ -135,12 +184,17 @@ pub async fn create_innodb(source: &Server, seed: u64) -> anyhow::Result<()> {
         WHERE table_schema IN ('asterisk','tools') AND table_type='BASE TABLE' AND engine<>'InnoDB'";
     for row in source.rows(others).await? {
         let name = |index: usize| row[index].as_deref().unwrap_or_default();
-        source.run(&format!("ALTER TABLE {}.{} ENGINE=InnoDB", name(0), name(1))).await?;
+        source
+            .run(&format!("ALTER TABLE {}.{} ENGINE=InnoDB", name(0), name(1)))
+            .await?;
     }
     Ok(())
 }
 
 /// Shows the engine's log when `RUST_LOG` is set.
 pub fn log() {
-    let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
 }
