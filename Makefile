@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 SHELL := /bin/sh
+BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: help demo test lint unit bench fuzz-smoke tools
 
@@ -13,7 +14,7 @@ help:
 
 demo: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
-	$(CARGO) run --quiet --release --locked -p tributary-sandbox --bin tributary-demo
+	@$(BINARIES)/tributary-demo
 
 test: tools lint unit
 
@@ -31,8 +32,8 @@ unit:
 	fi
 
 bench: tools
-	$(CARGO) build --release --locked -p tributary-cli
-	$(CARGO) run --quiet --release --locked -p tributary-benches
+	$(CARGO) build --release --locked -p tributary-cli -p tributary-benches
+	@$(BINARIES)/tributary-benches
 
 FUZZ_SECONDS ?= 10
 fuzz-smoke:
