@@ -291,6 +291,30 @@ fn check(options: &Options) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Says that the engine has ended, even if it ends by a panic: nothing may look alive that is not.
+struct EndGuard {
+    shared: Arc<Shared>,
+    has_ended: Arc<AtomicBool>,
+    is_orderly: bool,
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        let error = (!self.is_orderly).then(|| ErrorStatus {
+            number: crate::error::number::UNKNOWN,
+            message: "the engine has ended by a fault of its own; what is saved on the target is right: start it again".to_owned(),
+        });
+        for view in &self.shared.connections {
+            view.counters.update(|state| {
+                (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped);
+                state.sql_error = state.sql_error.take().or_else(|| error.clone());
+            });
+        }
+        self.shared.set_target("stopped", error);
+        self.has_ended.store(true, Ordering::Release);
+    }
+}
+
 /// Lives with the target, again and again, until told to stop.
 async fn supervise(
     options: Options,
@@ -299,6 +323,11 @@ async fn supervise(
     stop: watch::Receiver<bool>,
     has_ended: Arc<AtomicBool>,
 ) {
+    let mut guard = EndGuard {
+        shared: shared.clone(),
+        has_ended,
+        is_orderly: false,
+    };
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
     loop {
@@ -341,9 +370,5 @@ async fn supervise(
             }
         }
     }
-    for view in &shared.connections {
-        view.counters
-            .update(|state| (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped));
-    }
-    has_ended.store(true, Ordering::Release);
+    guard.is_orderly = true;
 }

@@ -177,13 +177,28 @@ impl Session {
             stop: stop.clone(),
         });
         let stopper = tokio::spawn(forward_stop(stop, end_sources));
-        let end = applier.run().await;
+        let end = tokio::select! {
+            end = applier.run() => end,
+            fault = first_fault(&mut tasks) => std::panic::resume_unwind(fault),
+        };
         stopper.abort();
         // Workers and sources have lost their channels with the applier; those that do not notice are inside a wait that is
         // no longer of use to anybody.
         tasks.abort_all();
         while tasks.join_next().await.is_some() {}
         end
+    }
+}
+
+/// Resolves when a task has panicked: a fault of ours, which must not look like a quiet stream.
+async fn first_fault(tasks: &mut JoinSet<()>) -> Box<dyn std::any::Any + Send> {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => return error.into_panic(),
+            Some(_) => {}
+            // Workers live as long as the applier; without any there is nothing to watch.
+            None => std::future::pending::<()>().await,
+        }
     }
 }
 
@@ -245,6 +260,7 @@ fn source(
             done: saved.done,
         },
         options: view.options.clone(),
+        batch: Vec::new(),
     }
 }
 

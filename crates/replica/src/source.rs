@@ -62,6 +62,8 @@ pub(crate) struct Source {
     /// True once the task shall end.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) position: ReadPosition,
+    /// Groups that are prepared and not handed over yet. `position` is already behind them, so they outlive the stream.
+    pub(crate) batch: Vec<PreparedGroup>,
 }
 
 /// How far the stream has been received.
@@ -150,9 +152,14 @@ impl Source {
 
     /// One life of the connection to the source.
     async fn stream(&mut self) -> End {
-        match self.read().await {
+        let end = match self.read().await {
             Ok(never) => match never {},
             Err(end) => end,
+        };
+        // However the stream ended, what it brought whole is handed over.
+        match self.send().await {
+            Ok(()) => end,
+            Err(gone) => gone,
         }
     }
 
@@ -179,9 +186,8 @@ impl Source {
             .map_err(|error| self.dump_error(error))?;
         let mut decoder = Decoder::new(checksum);
         let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
-        let mut batch = Vec::new();
         loop {
-            let payload = self.next_payload(&mut stream, &mut batch).await?;
+            let payload = self.next_payload(&mut stream).await?;
             let event = decoder
                 .decode(payload)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
@@ -189,20 +195,16 @@ impl Source {
                 .push(event)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
             if let Some(assembled) = assembled {
-                self.take(assembled, assembler.coordinates(), &mut batch).await?;
+                self.take(assembled, assembler.coordinates()).await?;
             }
-            if batch.len() >= MESSAGE_GROUPS_MAX {
-                self.send(&mut batch).await?;
+            if self.batch.len() >= MESSAGE_GROUPS_MAX {
+                self.send().await?;
             }
         }
     }
 
     /// The next event. Waiting groups are sent before the task waits for the socket.
-    async fn next_payload(
-        &mut self,
-        stream: &mut DumpStream,
-        batch: &mut Vec<PreparedGroup>,
-    ) -> Result<bytes::Bytes, End> {
+    async fn next_payload(&mut self, stream: &mut DumpStream) -> Result<bytes::Bytes, End> {
         let packet = {
             let mut next = pin!(stream.next(self.options.net_timeout));
             let ready = std::future::poll_fn(|context| {
@@ -215,7 +217,7 @@ impl Source {
             match ready {
                 Some(packet) => packet,
                 None => {
-                    self.send(batch).await?;
+                    self.send().await?;
                     next.await
                 }
             }
@@ -226,18 +228,13 @@ impl Source {
                 what: "read the binlog: the source ended the stream",
             })),
             Err(end) => {
-                self.send(batch).await?;
+                self.send().await?;
                 Err(end)
             }
         }
     }
 
-    async fn take(
-        &mut self,
-        assembled: Assembled,
-        coordinates: &Coordinates,
-        batch: &mut Vec<PreparedGroup>,
-    ) -> Result<(), End> {
+    async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates) -> Result<(), End> {
         match assembled {
             Assembled::Group(group) => {
                 let seq = GroupSeq(self.position.seq.0 + 1);
@@ -250,13 +247,13 @@ impl Source {
                     match self.preparer.prepare(group, seq) {
                         Ok(prepared) => prepared,
                         Err(reason) => {
-                            self.send(batch).await?;
+                            self.send().await?;
                             return Err(End::Refused(reason));
                         }
                     }
                 };
-                self.admit(&mut prepared, batch).await?;
-                batch.push(prepared);
+                self.admit(&mut prepared).await?;
+                self.batch.push(prepared);
                 self.position.seq = seq;
                 self.position.coordinates = end;
                 if let Some(gtid) = gtid {
@@ -274,7 +271,7 @@ impl Source {
                 number: kind,
                 message,
             } => {
-                self.send(batch).await?;
+                self.send().await?;
                 let message = format!(
                     "the source lost events (incident {kind}): {}; compare source and target, then start behind it",
                     String::from_utf8_lossy(&message)
@@ -290,7 +287,7 @@ impl Source {
                         .iter()
                         .for_each(|gtid| self.position.gtid_pos.advance(gtid));
                 }
-                self.send(batch).await?;
+                self.send().await?;
                 self.position.coordinates = coordinates.clone();
                 self.note_read();
                 self.message(SourceMessage::Moved(coordinates.clone())).await?;
@@ -312,20 +309,21 @@ impl Source {
     }
 
     /// Takes room in the relay queue; while there is none, what is waiting in the batch must go out first.
-    async fn admit(&mut self, group: &mut PreparedGroup, batch: &mut Vec<PreparedGroup>) -> Result<(), End> {
+    async fn admit(&mut self, group: &mut PreparedGroup) -> Result<(), End> {
         group.permit = self.queue.try_admit(group.bytes);
         if group.permit.is_none() {
-            self.send(batch).await?;
+            self.send().await?;
             group.permit = self.queue.admit(group.bytes).await;
         }
         Ok(())
     }
 
-    async fn send(&self, batch: &mut Vec<PreparedGroup>) -> Result<(), End> {
-        if batch.is_empty() {
+    async fn send(&mut self) -> Result<(), End> {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        self.message(SourceMessage::Groups(std::mem::take(batch))).await
+        let groups = std::mem::take(&mut self.batch);
+        self.message(SourceMessage::Groups(groups)).await
     }
 
     async fn message(&self, message: SourceMessage) -> Result<(), End> {
