@@ -73,7 +73,7 @@ pub struct Scanner<'a> {
     after_name: bool,
     /// The last token was a dot that ends at `offset`: digits and keywords here are names.
     after_dot: bool,
-    /// The last token is a line comment without its line feed.
+    /// The last line comment has no line feed, so it is the last token.
     in_line_comment: bool,
     has_trail_bytes: bool,
     a0_is_space: bool,
@@ -97,7 +97,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token the grammar sees: blanks are passed over. [`TokenKind::End`] after the last one.
+    #[inline]
     pub(crate) fn next_significant(&mut self) -> Token {
+        // Most blanks are one space; it changes nothing but what the tokens beside it touch.
+        if self.at(self.offset) == Some(b' ') {
+            self.offset += 1;
+            self.after_name = false;
+            self.after_dot = false;
+        }
         loop {
             match self.next() {
                 Some(token) if token.kind.is_blank() => {}
@@ -279,21 +286,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// The offset after the closing quote of what starts at `offset`; doubled quotes do not close.
-    fn closing_quote(&self, mut offset: usize, quote: u8, has_escapes: bool) -> Option<usize> {
+    fn closing_quote(&self, offset: usize, quote: u8, has_escapes: bool) -> Option<usize> {
+        let rest = self.rest(offset);
+        let mut at = 0;
         loop {
-            let byte = self.at(offset)?;
+            let byte = *rest.get(at)?;
             if byte == quote {
-                if self.at(offset + 1) != Some(quote) {
-                    return Some(offset + 1);
+                if rest.get(at + 1) != Some(&quote) {
+                    return Some(offset + at + 1);
                 }
-                offset += 2;
+                at += 2;
             } else if byte == b'\\' && has_escapes {
-                self.at(offset + 1)?;
-                offset += 2;
+                at += 2;
             } else if byte >= 0x80 && self.has_trail_bytes {
-                offset += self.dialect.charset.char_len(self.rest(offset));
+                at += self.dialect.charset.char_len(rest.get(at..)?);
             } else {
-                offset += 1;
+                at += 1;
             }
         }
     }
@@ -431,6 +439,7 @@ impl<'a> Scanner<'a> {
 impl Iterator for Scanner<'_> {
     type Item = Token;
 
+    #[inline]
     fn next(&mut self) -> Option<Token> {
         let start = self.offset;
         let first = self.at(start)?;

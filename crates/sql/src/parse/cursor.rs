@@ -20,6 +20,7 @@ impl<'a> Parser<'a> {
     pub(super) fn advance(&mut self) -> Token {
         let taken = self.token;
         self.previous_end = taken.end;
+        self.current_keyword.set(None);
         if self.failure.is_some() {
             return taken;
         }
@@ -58,6 +59,7 @@ impl<'a> Parser<'a> {
     /// Goes back to a place.
     pub(super) fn reset(&mut self, mark: Mark<'a>) {
         self.scanner = mark.scanner;
+        self.current_keyword.set(None);
         self.token = mark.token;
     }
 
@@ -69,7 +71,15 @@ impl<'a> Parser<'a> {
 
     /// The keyword the current token is. A word directly before a dot and a name is an identifier whatever it spells.
     pub(super) fn keyword(&self) -> Keyword {
-        self.keyword_of(self.token)
+        if self.token.kind != TokenKind::Word {
+            return Keyword::None;
+        }
+        if let Some(known) = self.current_keyword.get() {
+            return known;
+        }
+        let keyword = self.keyword_of(self.token);
+        self.current_keyword.set(Some(keyword));
+        keyword
     }
 
     /// The keyword the token after the current one is.

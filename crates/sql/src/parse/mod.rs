@@ -19,6 +19,7 @@ mod values;
 
 pub use simple::recognise;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -26,6 +27,7 @@ use smallvec::SmallVec;
 
 use crate::dialect::{ClientCharset, Dialect};
 use crate::error::{SqlError, describe};
+use crate::keyword::Keyword;
 use crate::name::Name;
 use crate::scanner::Scanner;
 use crate::statement::{Statement, StatementKind, Uncertain};
@@ -69,6 +71,8 @@ struct Parser<'a> {
     scanner: Scanner<'a>,
     /// The token to look at: never blank.
     token: Token,
+    /// The keyword `token` is, once someone asked.
+    current_keyword: Cell<Option<Keyword>>,
     /// Where the token before it ended.
     previous_end: usize,
     /// Something that is not closed was met; `token` is the end from then on.
@@ -111,6 +115,7 @@ impl<'a> Parser<'a> {
                 start: 0,
                 end: 0,
             },
+            current_keyword: Cell::new(None),
             previous_end: 0,
             failure: None,
             depth: 0,
