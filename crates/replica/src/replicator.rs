@@ -142,7 +142,7 @@ pub struct Replicator {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     stop_timeout: Duration,
-    task: JoinHandle<()>,
+    task: JoinHandle<bool>,
     has_ended: Arc<AtomicBool>,
 }
 
@@ -224,9 +224,8 @@ impl Replicator {
     /// (`stop_timeout`) is cut off; transactional changes are rolled back by that.
     pub async fn stop(mut self) -> StopReport {
         self.stop.send_replace(true);
-        let is_clean = tokio::time::timeout(self.stop_timeout, &mut self.task)
-            .await
-            .is_ok();
+        let end = tokio::time::timeout(self.stop_timeout, &mut self.task).await;
+        let is_clean = matches!(end, Ok(Ok(true)));
         StopReport {
             is_clean,
             status: self.shared.status(),
@@ -315,14 +314,15 @@ impl Drop for EndGuard {
     }
 }
 
-/// Lives with the target, again and again, until told to stop.
+/// Lives with the target, again and again, until told to stop. Whether everything was at rest and saved then: a target that is
+/// away can save nothing.
 async fn supervise(
     options: Options,
     shared: Arc<Shared>,
     first: Session,
     stop: watch::Receiver<bool>,
     has_ended: Arc<AtomicBool>,
-) {
+) -> bool {
     let mut guard = EndGuard {
         shared: shared.clone(),
         has_ended,
@@ -330,11 +330,11 @@ async fn supervise(
     };
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
-    loop {
+    let is_clean = loop {
         if let Some(current) = session.take() {
             shared.set_target("running", None);
             match current.run(&options, stop.clone()).await {
-                ApplierEnd::Stopped => break,
+                ApplierEnd::Stopped => break true,
                 ApplierEnd::TargetLost(error) => {
                     tracing::warn!(%error, "target lost");
                     let number = crate::error::client_error_number(&error);
@@ -352,7 +352,7 @@ async fn supervise(
         let mut told = stop.clone();
         tokio::select! {
             biased;
-            _ = told.wait_for(|stop| *stop) => break,
+            _ = told.wait_for(|stop| *stop) => break false,
             () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(TARGET_RETRY_MAX);
@@ -369,6 +369,7 @@ async fn supervise(
                 );
             }
         }
-    }
+    };
     guard.is_orderly = true;
+    is_clean
 }

@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use support::{
-    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, create_innodb, keeps_trying, log, open_tcp,
-    options, pair, status, stopped, tcp, until,
+    CATCH_UP, SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, create_innodb, keeps_trying, log,
+    open_tcp, options, pair, status, stopped, tcp, until,
 };
 use tributary::{IoState, Options, Replicator, SqlState};
 use tributary_client::{Address, ConnectOptions, Secret};
@@ -231,12 +231,26 @@ async fn a_rotated_binlog_is_followed() -> anyhow::Result<()> {
     caught_up(&engine, "m1", &source).await?;
     assert_eq!(status(&engine, "m1").executed.file, "mysql-bin.000011");
     // What has been applied may go: the saved position does not hold on to an old file.
-    source.run("PURGE BINARY LOGS TO 'mysql-bin.000011'").await?;
     assert!(engine.stop().await.is_clean);
+    purge(&source, "mysql-bin.000011").await?;
     let engine = Replicator::start(options(&source, &target)).await?;
     source.run("INSERT INTO asterisk.t (b) VALUES ('last')").await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+/// Deletes every file before `file`. A source keeps a file until it has noticed that its reader is gone.
+async fn purge(source: &Server, file: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CATCH_UP;
+    while source.value("SHOW BINARY LOGS").await? != file {
+        ensure!(
+            Instant::now() < deadline,
+            "the source does not purge up to {file}"
+        );
+        source.run(&format!("PURGE BINARY LOGS TO '{file}'")).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,7 +267,10 @@ async fn a_purged_binlog_stops_its_connection_and_no_other() -> anyhow::Result<(
     caught_up(&engine, "m1", &source).await?;
     caught_up(&engine, "m2", &other).await?;
     assert!(engine.stop().await.is_clean);
-    source.run("INSERT INTO asterisk.t (b) VALUES ('gone'); FLUSH BINARY LOGS; FLUSH BINARY LOGS; PURGE BINARY LOGS TO 'mysql-bin.000003'").await?;
+    source
+        .run("INSERT INTO asterisk.t (b) VALUES ('gone'); FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+        .await?;
+    purge(&source, "mysql-bin.000003").await?;
     let engine = Replicator::start(both).await?;
     let error = stopped(&engine, "m1").await?;
     assert_eq!(error.number, 1236, "{}", error.message);

@@ -282,7 +282,7 @@ async fn a_statement_killed_half_way_on_the_source_stops() -> anyhow::Result<()>
     let error = stopped(&running, "m1").await?;
     assert_eq!(error.number, 1317, "{}", error.message);
     assert!(
-        error.message.contains("killed") && error.message.contains("UPDATE asterisk.t"),
+        error.message.contains("killed") && error.message.contains("UPDATE `m1_asterisk`.t"),
         "{}",
         error.message
     );
