@@ -238,6 +238,8 @@ async fn pump(
         }
         if let (Some(shared), true) = (counted, is_last) {
             shared.cut();
+            // Nothing may follow: the rest of this chunk is lost, and a stream with a gap is no cut stream.
+            return;
         }
     }
 }
