@@ -69,6 +69,8 @@ pub struct Scanner<'a> {
     offset: usize,
     /// Inside `/*! ...`: the next `*/` closes it. The server knows one level only.
     in_version_comment: bool,
+    /// The highest number of a version comment read as code.
+    newest_version: u32,
     /// The last token was a name that ends at `offset`: a dot here separates names, whatever follows it.
     after_name: bool,
     /// The last token was a dot that ends at `offset`: digits and keywords here are names.
@@ -88,6 +90,7 @@ impl<'a> Scanner<'a> {
             dialect: *dialect,
             offset: 0,
             in_version_comment: false,
+            newest_version: 0,
             after_name: false,
             after_dot: false,
             in_line_comment: false,
@@ -124,6 +127,11 @@ impl<'a> Scanner<'a> {
     /// Whether a version comment is open.
     pub(crate) fn is_in_version_comment(&self) -> bool {
         self.in_version_comment
+    }
+
+    /// The highest number of a version comment read as code so far; 0 when there was none.
+    pub(crate) fn newest_version(&self) -> u32 {
+        self.newest_version
     }
 
     /// Whether the text read so far ends inside a comment that runs to the end of the line.
@@ -388,6 +396,7 @@ impl<'a> Scanner<'a> {
             return self.comment_end(after_marker + length, true);
         }
         self.in_version_comment = true;
+        self.newest_version = self.newest_version.max(version.unwrap_or(0));
         (TokenKind::VersionOpen, after_marker + length)
     }
 

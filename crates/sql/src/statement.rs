@@ -32,7 +32,11 @@ pub struct Statement<'a> {
     pub reads_clock: bool,
     /// `DATABASE()` or `SCHEMA()` is called: it gives another name on the target when the default database is renamed.
     pub reads_database_name: bool,
-    /// Something whose database names could not be determined with proof.
+    /// The highest number of a version comment that is code (`101100` for `/*!101100 ... */`); 0 when there is none. A
+    /// target of a lower version would skip what the source ran.
+    pub newest_version_comment: u32,
+    /// Something whose database names could not be determined with proof. [`crate::rename`] then looks at every name and
+    /// string of the text; when it succeeds, no database that is renamed can be meant.
     pub uncertain: Option<Uncertain>,
     /// The parts of a list that can be taken out one by one (DROP, RENAME, TRUNCATE, OPTIMIZE ...).
     pub(crate) items: SmallVec<[ListItem; 2]>,
@@ -59,6 +63,7 @@ impl<'a> Statement<'a> {
             reads_database_name: false,
             has_dynamic_sql: false,
             has_plain_leaves: false,
+            newest_version_comment: 0,
             uncertain: None,
             items: SmallVec::new(),
             unresolved: SmallVec::new(),

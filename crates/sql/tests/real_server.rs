@@ -165,7 +165,7 @@ async fn contents(session: &mut Conn, db: &str) -> Contents {
         }
     }
     let definitions = [
-        format!("SELECT 'database', schema_name, default_character_set_name, default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')"),
+        "SELECT 'database', schema_name, default_character_set_name, default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')".to_owned(),
         format!("SELECT 'trigger', trigger_schema, trigger_name, event_object_schema, event_object_table, action_timing, event_manipulation, action_order, sql_mode, definer, action_statement FROM information_schema.triggers WHERE trigger_schema IN {own}"),
         format!("SELECT 'routine', db, name, type, param_list, returns, aggregate, is_deterministic, security_type, comment, sql_mode, body FROM mysql.proc WHERE db IN {own}"),
         format!("SELECT 'event', event_schema, event_name, event_definition, event_type, execute_at, interval_value, interval_field, starts, status, event_comment FROM information_schema.events WHERE event_schema IN {own}"),

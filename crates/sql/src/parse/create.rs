@@ -156,9 +156,7 @@ impl Parser<'_> {
                     self.parenthesis()?;
                 }
                 _ if self.ends_part() => return Ok(false),
-                _ => {
-                    self.advance();
-                }
+                _ => self.element()?,
             }
         }
     }

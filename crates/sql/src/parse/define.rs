@@ -53,19 +53,9 @@ impl Parser<'_> {
                     self.advance();
                     self.table(Access::Define)?;
                 }
-                Keyword::References => {
-                    self.advance();
-                    self.table(Access::Read)?;
-                }
                 _ if self.token.kind == TokenKind::Open => self.parenthesis()?,
                 _ if self.ends_part() => return Ok(StatementKind::AlterTable),
-                _ if self.token.kind.is_name() => {
-                    let path = self.path("a name")?;
-                    self.path_in_expression(path);
-                }
-                _ => {
-                    self.advance();
-                }
+                _ => self.element()?,
             }
         }
     }

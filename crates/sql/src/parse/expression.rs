@@ -53,37 +53,50 @@ impl Parser<'_> {
                     }
                 }
                 TokenKind::Comma if until.comma && open == 0 => return Ok(()),
-                TokenKind::Word => {
-                    let keyword = self.keyword();
-                    if open == 0 && keyword != Keyword::None && until.keywords.contains(&keyword) {
-                        // LEFT(x, 1) and RIGHT(x, 1) join nothing.
-                        let is_function = matches!(keyword, Keyword::Left | Keyword::Right)
-                            && self.peek().kind == TokenKind::Open;
-                        if !is_function {
-                            return Ok(());
-                        }
-                    }
-                    self.word(keyword)?;
-                }
-                TokenKind::Quoted => {
-                    let first = self.advance();
-                    self.after_name(first)?;
-                }
-                TokenKind::Dot => self.leading_dot(),
-                TokenKind::SystemVar => self.system_variable(),
+                TokenKind::Word if open == 0 && self.ends_at(until.keywords) => return Ok(()),
+                // {d '2020-01-01'} is inside; { OJ a JOIN b ON ... } is around.
+                TokenKind::Operator if self.at_operator(b"}") && open == 0 && braces == 0 => return Ok(()),
                 TokenKind::Operator => {
-                    // {d '2020-01-01'} is inside; { OJ a JOIN b ON ... } is around.
                     match self.bytes(self.token) {
                         b"{" => braces += 1,
-                        b"}" if braces == 0 => return Ok(()),
-                        b"}" => braces -= 1,
+                        b"}" => braces = braces.saturating_sub(1),
                         _ => {}
                     }
                     self.advance();
                 }
-                _ => {
-                    self.advance();
-                }
+                _ => self.element()?,
+            }
+        }
+    }
+
+    /// Whether the current word ends an expression. LEFT(x, 1) and RIGHT(x, 1) join nothing.
+    fn ends_at(&self, keywords: &[Keyword]) -> bool {
+        let keyword = self.keyword();
+        if keyword == Keyword::None || !keywords.contains(&keyword) {
+            return false;
+        }
+        !matches!(keyword, Keyword::Left | Keyword::Right) || self.peek().kind != TokenKind::Open
+    }
+
+    /// Takes one token outside of parentheses, or the tokens that form a name or a query.
+    pub(super) fn element(&mut self) -> Result<(), SqlError> {
+        match self.token.kind {
+            TokenKind::Word => self.word(self.keyword()),
+            TokenKind::Quoted => {
+                let first = self.advance();
+                self.after_name(first)
+            }
+            TokenKind::Dot => {
+                self.leading_dot();
+                Ok(())
+            }
+            TokenKind::SystemVar => {
+                self.system_variable();
+                Ok(())
+            }
+            _ => {
+                self.advance();
+                Ok(())
             }
         }
     }

@@ -153,6 +153,7 @@ impl<'a> Parser<'a> {
         use StatementKind::{Empty, Unknown};
         let is_open = self.scanner.ends_in_line_comment() || self.scanner.is_in_version_comment();
         self.statement.is_joinable &= !is_open && !matches!(self.statement.kind, Empty | Unknown);
+        self.statement.newest_version_comment = self.scanner.newest_version();
         self.statement.has_dynamic_sql = self.is_dynamic;
         self.resolve_columns();
         self.statement
