@@ -10,7 +10,7 @@ use bytes::Bytes;
 use libdeflater::Decompressor;
 
 use crate::error::DecodeError;
-use crate::header::EventType;
+use crate::event_type::EventType;
 
 /// Deflate expands a byte to this many at most (zlib's technical notes, "Maximum Compression Factor"): a stated length
 /// beyond that is a lie, and not worth its memory.

@@ -8,8 +8,9 @@ use crate::checksum::{self, CHECKSUM_BYTES, ChecksumAlgorithm};
 use crate::compress::Expander;
 use crate::error::DecodeError;
 use crate::event::{Context, Event, EventBody};
+use crate::event_type::EventType;
 use crate::events::FormatDescription;
-use crate::header::{self, EventType, HEADER_BYTES, Header};
+use crate::header::{self, HEADER_BYTES, Header};
 use crate::table_map_cache::TableMapCache;
 
 /// Decodes events in the order of the stream.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::header::EventType;
+use crate::event_type::EventType;
 
 /// Why bytes could not be read as an event, or as a part of one.
 ///

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use crate::compress::Expander;
 use crate::error::DecodeError;
+use crate::event_type::EventType;
 use crate::events::*;
-use crate::header::{EventType, Header};
+use crate::header::Header;
 use crate::table_map_cache::TableMapCache;
 
 /// One unit of the binlog.

@@ -30,7 +30,8 @@ mod coordinates;
 mod decoder;
 mod error;
 mod event;
-pub mod events;
+mod event_type;
+mod events;
 pub mod file;
 mod group;
 mod gtid;
@@ -48,6 +49,7 @@ pub use coordinates::{Coordinates, ParseCoordinatesError};
 pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use event::{Event, EventBody};
+pub use event_type::EventType;
 pub use events::*;
 pub use group::{
     Assembled, DuplicateHandling, EventGroup, GroupAssembler, GroupEnd, GroupError, GroupItem, LoadDataItem,
@@ -55,7 +57,7 @@ pub use group::{
 };
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;
-pub use header::{EventType, HEADER_BYTES, Header};
+pub use header::{HEADER_BYTES, Header};
 pub use render::{Renderer, render_text, to_json};
 pub use row::{Cell, Cells, Row, RowImage, RowIter};
 pub use value::Value;

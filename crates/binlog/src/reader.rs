@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::error::DecodeError;
-use crate::header::EventType;
+use crate::event_type::EventType;
 
 /// Reads little-endian fields one after the other; slices share the event's buffer.
 #[derive(Debug)]

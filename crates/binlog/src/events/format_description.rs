@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::checksum::{self, CHECKSUM_BYTES, ChecksumAlgorithm};
 use crate::error::DecodeError;
-use crate::header::{EventType, HEADER_BYTES, Header, patch_length};
+use crate::event_type::EventType;
+use crate::header::{HEADER_BYTES, Header, patch_length};
 use crate::reader::Reader;
 
 /// The only binlog version in use since MySQL 5.0.

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::error::DecodeError;
+use crate::event_type::EventType;
 use crate::events::table_map::{ColumnType, TableMap};
-use crate::header::{EventType, HEADER_BYTES};
+use crate::header::HEADER_BYTES;
 use crate::reader::Reader;
 
 /// What `binlog_row_metadata` adds to a table map. What the source did not send is empty or `None`.

@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use crate::compress::Expander;
 use crate::error::DecodeError;
+use crate::event_type::EventType;
 use crate::events::status_vars::StatusVars;
-use crate::header::{EventType, HEADER_BYTES, Header};
+use crate::header::{HEADER_BYTES, Header};
 use crate::reader::Reader;
 
 /// Bytes of the fixed part that every server writes.

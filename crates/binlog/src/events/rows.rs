@@ -5,8 +5,9 @@ use bytes::Bytes;
 use crate::bitmap::Bitmap;
 use crate::compress::Expander;
 use crate::error::DecodeError;
+use crate::event_type::EventType;
 use crate::events::table_map::{TableMap, decode_column_count, decode_table_id};
-use crate::header::{EventType, HEADER_BYTES, Header, patch_length};
+use crate::header::{HEADER_BYTES, Header, patch_length};
 use crate::reader::Reader;
 use crate::row::RowIter;
 

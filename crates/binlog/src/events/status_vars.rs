@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::DecodeError;
-use crate::header::EventType;
+use crate::event_type::EventType;
 use crate::reader::Reader;
 
 /// Codes, from MariaDB server `sql/log_event.h`.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::bitmap::Bitmap;
 use crate::error::DecodeError;
-use crate::header::{EventType, HEADER_BYTES, Header, patch_length};
+use crate::event_type::EventType;
+use crate::header::{HEADER_BYTES, Header, patch_length};
 use crate::reader::Reader;
 
 /// A column's type as row events need it.

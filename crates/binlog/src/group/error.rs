@@ -1,7 +1,7 @@
 //! Why events do not make a group.
 
 use crate::coordinates::Coordinates;
-use crate::header::EventType;
+use crate::event_type::EventType;
 
 /// Why events do not make a group. `group` is the group's GTID, or where it begins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

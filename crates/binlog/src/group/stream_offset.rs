@@ -7,6 +7,9 @@ use crate::events::Rotate;
 use crate::group::GroupError;
 use crate::header::Header;
 
+/// Events carry the low 32 bits of their end.
+const WRAP: u64 = 1 << 32;
+
 /// The end of the last event read. Events carry the low 32 bits of it, or, inside a group from 11.4 on, nothing.
 #[derive(Debug)]
 pub(super) struct StreamOffset {
@@ -65,7 +68,6 @@ impl StreamOffset {
         if header.end_offset == 0 {
             return Ok(());
         }
-        const WRAP: u64 = 1 << 32;
         let same = self.end & !(WRAP - 1) | u64::from(header.end_offset);
         self.end = if same >= self.end {
             same
@@ -80,6 +82,19 @@ impl StreamOffset {
             });
         };
         Ok(())
+    }
+
+    /// Where another place of the source is, of which the low 32 bits are known: in the file that is read, the nearest.
+    pub(super) fn widen(&self, file: &[u8], low: u32) -> Coordinates {
+        if self.file.as_bytes() != file {
+            return Coordinates::new(String::from_utf8_lossy(file).as_ref(), u64::from(low));
+        }
+        let same = self.end & !(WRAP - 1) | u64::from(low);
+        let is_wrapped = self.end.saturating_sub(same) > WRAP / 2;
+        Coordinates {
+            file: Arc::clone(&self.file),
+            offset: if is_wrapped { same + WRAP } else { same },
+        }
     }
 
     /// Where the event that [`StreamOffset::advance`] has just passed begins: right even after events were left out.
@@ -98,7 +113,7 @@ impl StreamOffset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::EventType;
+    use crate::event_type::EventType;
 
     fn event(end_offset: u32, length: u32) -> Header {
         Header {
@@ -147,6 +162,17 @@ mod tests {
         stream.end = 0x1_ffff_ff00;
         stream.advance(&event(0x10, 0x110), true).unwrap();
         assert_eq!(stream.coordinates().offset, 0x2_0000_0010);
+    }
+
+    #[test]
+    fn other_places_of_the_file_are_widened() {
+        let stream = at(0x1_ffff_0000);
+        assert_eq!(stream.widen(b"b.000001", 0xffff_5000).offset, 0x1_ffff_5000);
+        assert_eq!(stream.widen(b"b.000001", 0x5000).offset, 0x2_0000_5000);
+        assert_eq!(
+            stream.widen(b"b.000002", 0x5000),
+            Coordinates::new("b.000002", 0x5000)
+        );
     }
 
     #[test]
