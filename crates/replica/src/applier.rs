@@ -11,12 +11,13 @@ use tokio::sync::{mpsc, watch};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{
     Access, Action, ConnectionId, Coordinator, Footprint, GroupId, GroupInfo, GroupKind, GroupSeq, Run,
-    RunId, TableUse, WorkerId,
+    RunId, Scope, TableUse, WorkerId,
 };
 
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
 use crate::error::StopReason;
+use crate::prepare::wider;
 use crate::progress::Position;
 use crate::source::{SourceMessage, SourceStop};
 use crate::status::SqlState;
@@ -413,6 +414,15 @@ impl Defining {
                 .info(used.name.id)
                 .filter(|_| !self.touches(catalog, used.name));
             let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
+            // Triggers, foreign keys and views reach further than the table; those that the group was prepared without, or that
+            // are about to be made, may reach any table of the database. DDL fires none.
+            let is_plain =
+                |info: &catalog::TableInfo| !info.is_view && !info.has_triggers && info.related.is_empty();
+            let may_reach_further = !is_same && current.as_deref().is_none_or(|info| !is_plain(info));
+            if may_reach_further && !(used.is_written && group.defines.is_some()) {
+                footprint.scope = wider(footprint.scope, Scope::Database(used.name.database));
+                is_unknown = true;
+            }
             let access = match &used.access {
                 Access::Keys(_) if !is_same => Access::Whole,
                 access => access.clone(),

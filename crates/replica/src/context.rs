@@ -299,7 +299,8 @@ fn assign_user_var(variable: &UserVar, collations: &Collations, out: &mut Vec<u8
             let (charset, name) = collations.get(*collation).unwrap_or(("binary", "binary"));
             let _ = write!(out, "_{charset} ");
             quote_text(value, out);
-            write!(out, " COLLATE {name}")
+            // In backticks: `binary` is a reserved word.
+            write!(out, " COLLATE `{name}`")
         }
     };
     out.push(b',');
@@ -349,4 +350,132 @@ pub(crate) fn quote_text(text: &[u8], out: &mut Vec<u8>) {
         let _ = write!(out, "{byte:02X}");
     }
     out.push(b'\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tributary_binlog::Charset;
+    use tributary_sql::StatementKind;
+
+    fn status() -> StatusVars {
+        StatusVars {
+            flags2: Some(0),
+            sql_mode: Some(0x200),
+            charset: Some(Charset {
+                client: 8,
+                connection: 8,
+                server: 8,
+            }),
+            ..StatusVars::default()
+        }
+    }
+
+    fn statement(
+        database: &'static str,
+        status: &StatusVars,
+        seconds: u32,
+        insert_id: Option<u64>,
+    ) -> StatementChange {
+        StatementChange {
+            text: Bytes::from_static(b"INSERT INTO t VALUES (1)"),
+            kind: StatementKind::Insert,
+            context: Arc::new(Context::new(
+                status,
+                Bytes::from_static(database.as_bytes()),
+                known_flags((10, 11, 0)),
+            )),
+            timestamp: (seconds, None),
+            inputs: None,
+            insert_id,
+            expected_error: 0,
+            is_joinable: true,
+            may_generate_id: true,
+            table: None,
+        }
+    }
+
+    fn switch(session: &mut Session, statement: &StatementChange) -> String {
+        let mut out = Vec::new();
+        let count = session.switch(statement, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text.matches(";\n").count(),
+            count,
+            "every setting has a result: {text}"
+        );
+        text
+    }
+
+    #[test]
+    fn only_differences_are_sent() {
+        let mut session = Session::new(Arc::default());
+        let first = switch(&mut session, &statement("a", &status(), 100, None));
+        for part in [
+            "USE `a`;",
+            "sql_mode=512,",
+            "character_set_client=8,",
+            "foreign_key_checks=1,",
+            "timestamp=100",
+            "lc_time_names=0,",
+        ] {
+            assert!(first.contains(part), "{part} in {first}");
+        }
+        assert_eq!(switch(&mut session, &statement("a", &status(), 100, None)), "");
+        assert_eq!(
+            switch(&mut session, &statement("a", &status(), 101, None)),
+            "SET timestamp=101;\n"
+        );
+        let other = StatusVars {
+            flags2: Some(0x0400_0000),
+            ..status()
+        };
+        assert_eq!(
+            switch(&mut session, &statement("a", &other, 101, None)),
+            "SET foreign_key_checks=0;\n"
+        );
+        session.row_events_ran();
+        assert_eq!(
+            switch(&mut session, &statement("a", &other, 101, None)),
+            "SET timestamp=101;\n",
+            "BINLOG moves the clock"
+        );
+        session.forget();
+        assert!(switch(&mut session, &statement("a", &other, 101, None)).starts_with("USE `a`;"));
+    }
+
+    #[test]
+    fn an_unused_automatic_id_is_taken_back() {
+        let mut session = Session::new(Arc::default());
+        switch(&mut session, &statement("a", &status(), 1, None));
+        assert_eq!(
+            switch(&mut session, &statement("a", &status(), 1, Some(5))),
+            "SET insert_id=5;\n"
+        );
+        assert_eq!(
+            switch(&mut session, &statement("a", &status(), 1, None)),
+            "SET insert_id=0;\n"
+        );
+        assert_eq!(switch(&mut session, &statement("a", &status(), 1, None)), "");
+    }
+
+    #[test]
+    fn names_and_texts_cannot_break_out() {
+        let mut out = Vec::new();
+        quote_name(b"a`b", &mut out);
+        quote_text(b"'\\", &mut out);
+        assert_eq!(out, b"`a``b`X'275C'");
+    }
+
+    #[test]
+    fn bits_an_old_source_does_not_write_keep_their_default() {
+        let old = Context::new(&status(), Bytes::new(), known_flags((10, 6, 0)));
+        let new = Context::new(&status(), Bytes::new(), known_flags((10, 11, 0)));
+        assert_eq!(
+            old.flags2,
+            Some(0x0100_0000),
+            "explicit_defaults_for_timestamp is on by default"
+        );
+        assert_eq!(new.flags2, Some(0), "a source that writes the bit had it off");
+    }
 }

@@ -319,3 +319,132 @@ impl KeyHash {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::ColumnInfo;
+    use tributary_sql::Dialect;
+
+    /// `id INT AUTO_INCREMENT PRIMARY KEY, code VARCHAR, n INT` with a second unique key on `code` if asked for.
+    fn table(has_second_key: bool) -> TableInfo {
+        let column = |name: &'static str, class, is_auto_increment| ColumnInfo {
+            name: bytes::Bytes::from_static(name.as_bytes()),
+            class,
+            is_auto_increment,
+        };
+        let integer = ValueClass::Integer {
+            size: 4,
+            is_unsigned: false,
+        };
+        TableInfo {
+            is_transactional: true,
+            is_view: false,
+            has_triggers: false,
+            columns: vec![
+                column("id", integer, true),
+                column("code", ValueClass::Text, false),
+                column("n", integer, false),
+            ],
+            unique_keys: if has_second_key {
+                vec![Some(vec![0]), Some(vec![1])]
+            } else {
+                vec![Some(vec![0])]
+            },
+            has_primary: true,
+            related: Vec::new(),
+        }
+    }
+
+    fn keys(has_second_key: bool, text: &str, insert_id: Option<u64>) -> Option<Vec<u64>> {
+        let dialect = Dialect::from_event(0, 8, 101_100);
+        let statement = tributary_sql::parse(text.as_bytes(), &dialect).unwrap();
+        let rows = tributary_sql::recognise(text.as_bytes(), &statement, &dialect)?;
+        let ids = GeneratedIds {
+            first: insert_id,
+            step: 1,
+        };
+        of_statement(&table(has_second_key), &rows, ids).map(|keys| keys.to_vec())
+    }
+
+    #[test]
+    fn one_row_has_one_hash_however_it_is_named() {
+        let by_id = keys(false, "UPDATE t SET n = n + 1 WHERE id = 7", None).unwrap();
+        assert_eq!(by_id.len(), 1);
+        for same in [
+            "UPDATE t SET n = 0 WHERE n = 3 AND id = '7'",
+            "DELETE FROM t WHERE ID = 7 LIMIT 1",
+            "INSERT INTO t (id, code) VALUES (7, 'x')",
+            "REPLACE INTO t VALUES (7, 'x', 1)",
+            "INSERT INTO t (id, n) VALUES (7, 1) ON DUPLICATE KEY UPDATE n = n + 1",
+        ] {
+            assert_eq!(keys(false, same, None).as_ref(), Some(&by_id), "{same}");
+        }
+        assert_eq!(
+            keys(false, "INSERT INTO t (code) VALUES ('x')", Some(7)),
+            Some(by_id.clone()),
+            "an automatic id"
+        );
+        assert_ne!(keys(false, "UPDATE t SET n = 0 WHERE id = 8", None), Some(by_id));
+    }
+
+    #[test]
+    fn automatic_ids_of_several_rows_count_on() {
+        let both = keys(false, "INSERT INTO t (code) VALUES ('x'), ('y')", Some(7)).unwrap();
+        assert_eq!(
+            both,
+            [
+                keys(false, "DELETE FROM t WHERE id = 7", None).unwrap(),
+                keys(false, "DELETE FROM t WHERE id = 8", None).unwrap()
+            ]
+            .concat()
+        );
+    }
+
+    #[test]
+    fn what_is_not_plain_takes_the_whole_table() {
+        for text in [
+            "UPDATE t SET n = 1 WHERE code = 'x'",
+            "UPDATE t SET id = 9 WHERE id = 7",
+            "UPDATE t SET n = 1 WHERE id = 7 OR id = 8",
+            "DELETE FROM t WHERE id > 7",
+            "UPDATE t SET n = 1 WHERE id = 99999999999",
+            "UPDATE t SET n = 1 WHERE id = '7x'",
+            "INSERT INTO t (id, code) VALUES (7 + 1, 'x')",
+            "INSERT INTO t (code) VALUES ('x')",
+        ] {
+            assert_eq!(keys(false, text, None), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_second_unique_key_names_rows_too() {
+        let insert = keys(true, "INSERT INTO t VALUES (7, 'Abc ', 1)", None).unwrap();
+        let folded = keys(true, "INSERT INTO t VALUES (8, 'aBC', 1)", None).unwrap();
+        assert_eq!(
+            insert[1], folded[1],
+            "equal under a collation that ignores case and trailing spaces"
+        );
+        assert_ne!(insert[0], folded[0]);
+        assert_eq!(
+            keys(true, "INSERT INTO t VALUES (7, 'caf\u{e9}', 1)", None),
+            None,
+            "beyond ASCII equality is the collation's"
+        );
+        assert_eq!(
+            keys(true, "INSERT INTO t VALUES (7, NULL, 1)", None)
+                .unwrap()
+                .len(),
+            1,
+            "NULL collides with nothing"
+        );
+        for widened in [
+            "DELETE FROM t WHERE id = 7",
+            "REPLACE INTO t VALUES (7, 'x', 1)",
+            "UPDATE t SET code = 'y' WHERE id = 7",
+        ] {
+            assert_eq!(keys(true, widened, None), None, "{widened}");
+        }
+        assert!(keys(true, "UPDATE t SET n = 1 WHERE id = 7", None).is_some());
+    }
+}

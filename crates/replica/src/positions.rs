@@ -103,21 +103,22 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
     Ok(saved)
 }
 
-/// Writes the merged position to every row: the rows that workers update, and none of a larger pool of the past.
+/// Writes the merged position to every row: the rows that workers update, and none of a larger pool of the past. What was done
+/// above the low-water mark goes into the last row, the applier's own: a worker writes down only what it did itself.
 pub(crate) async fn save_all(
     client: &mut Client,
     schema: &str,
     connection: &str,
     saved: &Saved,
-    workers: u16,
+    rows: u16,
 ) -> Result<(), ClientError> {
     client.execute(b"START TRANSACTION").await?;
     let mut delete = format!("DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
     quote_text(connection.as_bytes(), &mut delete);
     client.execute(&delete).await?;
-    for slot in 0..workers {
+    for slot in 0..rows {
         let mut text = format!("INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ({slot},{},{}", saved.position.seq, saved.position.coordinates.offset).into_bytes();
-        let done = if slot == 0 {
+        let done = if slot + 1 == rows {
             saved.done.to_string()
         } else {
             String::new()

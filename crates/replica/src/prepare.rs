@@ -183,12 +183,7 @@ impl Draft {
     /// Notes that more may be touched than the tables.
     fn widen(&mut self, scope: Scope) {
         self.is_alone = true;
-        self.scope = match (self.scope, scope) {
-            (Scope::Tables, wider) => wider,
-            (Scope::Database(a), Scope::Database(b)) if a == b => scope,
-            (known, Scope::Tables) => known,
-            _ => Scope::Everything,
-        };
+        self.scope = wider(self.scope, scope);
     }
 
     fn defines(&self) -> Option<Defines> {
@@ -200,6 +195,16 @@ impl Draft {
             return Some(Defines::Databases(databases));
         }
         (!self.defined_tables.is_empty()).then(|| Defines::Tables(self.defined_tables.clone()))
+    }
+}
+
+/// What both reach.
+pub(crate) fn wider(known: Scope, scope: Scope) -> Scope {
+    match (known, scope) {
+        (Scope::Tables, wider) => wider,
+        (Scope::Database(a), Scope::Database(b)) if a == b => scope,
+        (known, Scope::Tables) => known,
+        _ => Scope::Everything,
     }
 }
 

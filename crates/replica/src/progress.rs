@@ -14,6 +14,7 @@ use tributary_schedule::{GroupSeq, WorkerId};
 
 use crate::change::GroupLabel;
 use crate::context::quote_text;
+use crate::positions::Saved;
 
 /// A place to resume from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,9 @@ struct Inner {
     low_water: Position,
     labels: VecDeque<GroupLabel>,
     done: Vec<BTreeSet<GroupSeq>>,
+    /// Groups above the low-water mark that earlier lives of the engine have committed. Some may not have arrived yet, so they
+    /// have no seq; the applier's own row keeps them until the low-water mark has passed them.
+    earlier: GtidSet,
 }
 
 /// Shared by the applier, which moves it, and the workers, which write it down.
@@ -44,14 +48,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(schema: &str, connection: &str, low_water: Position, workers: usize) -> Self {
+    /// `saved` is where earlier lives have come; `rows` is one for each worker and, last, the applier's own.
+    pub(crate) fn new(schema: &str, connection: &str, saved: Saved, rows: usize) -> Self {
         Self {
             connection: connection.to_owned(),
             schema: schema.to_owned(),
             inner: Mutex::new(Inner {
-                low_water,
+                low_water: saved.position,
                 labels: VecDeque::new(),
-                done: vec![BTreeSet::new(); workers],
+                done: vec![BTreeSet::new(); rows],
+                earlier: saved.done,
             }),
         }
     }
@@ -79,6 +85,7 @@ impl Progress {
             inner.low_water.coordinates = label.end;
             if let Some(gtid) = label.gtid {
                 inner.low_water.gtid_pos.advance(gtid);
+                inner.earlier.remove_through(&gtid);
             }
         }
         for done in &mut inner.done {
@@ -152,7 +159,12 @@ impl Inner {
     /// The worker's groups above the low-water mark, with `groups`, as GTIDs.
     fn done_with(&self, worker: WorkerId, groups: &[GroupSeq]) -> GtidSet {
         let own = self.done.get(usize::from(worker.0)).into_iter().flatten();
-        let mut set = GtidSet::default();
+        let is_applier = usize::from(worker.0) + 1 == self.done.len();
+        let mut set = if is_applier {
+            self.earlier.clone()
+        } else {
+            GtidSet::default()
+        };
         for seq in own.chain(groups).filter(|seq| **seq > self.low_water.seq) {
             let index = usize::try_from(seq.0 - self.low_water.seq.0 - 1).unwrap_or(usize::MAX);
             if let Some(gtid) = self.labels.get(index).and_then(|label| label.gtid) {
@@ -177,7 +189,11 @@ mod tests {
             },
             gtid_pos: GtidPos::default(),
         };
-        let progress = Progress::new("tributary", "m1", start, 2);
+        let saved = Saved {
+            position: start,
+            done: "0-1:13.99".parse().unwrap(),
+        };
+        let progress = Progress::new("tributary", "m1", saved, 3);
         for sequence in 11..=14_u64 {
             progress.received(GroupLabel {
                 gtid: Some(Gtid {
@@ -236,6 +252,22 @@ mod tests {
             "groups below the mark are no longer listed"
         );
         assert_eq!(progress.oldest_open(), Some((7, 2)));
+    }
+
+    #[test]
+    fn what_earlier_lives_have_committed_stays_known_until_the_mark_passes_it() {
+        let progress = progress();
+        let earlier = |text: &str| hex(&text.parse::<GtidSet>().unwrap().to_string());
+        assert!(
+            mark(&progress, 2, &[]).contains(&earlier("0-1:13.99")),
+            "the applier's row"
+        );
+        assert!(
+            mark(&progress, 0, &[]).contains("done=X''"),
+            "a worker's row is its own"
+        );
+        progress.advance(GroupSeq(14));
+        assert!(mark(&progress, 2, &[]).contains(&earlier("0-1:99")));
     }
 
     #[test]

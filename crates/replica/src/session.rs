@@ -138,7 +138,7 @@ impl Session {
             let progress = Progress::new(
                 &options.target.schema,
                 &view.options.name,
-                saved.position.clone(),
+                saved.clone(),
                 orders.len() + 1,
             );
             let connection = Arc::new(ConnectionShared {

@@ -366,11 +366,12 @@ impl Source {
                 "; set log_bin on the source"
             }
             4052 => "; another replica of this source uses the same server_id: give each its own",
-            1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
+            // The registration is refused with the one, the dump with the other (10.11).
+            number::ACCESS_DENIED | 1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
             _ => "",
         };
         match server.code {
-            number::FATAL_READING_BINLOG | 1227 | 1941 | 4052 => {
+            number::FATAL_READING_BINLOG | number::ACCESS_DENIED | 1227 | 1941 | 4052 => {
                 let message = format!(
                     "source: {} (asked for {}){hint}",
                     server.message, self.position.coordinates

@@ -133,7 +133,7 @@ async fn clocks_and_zones() -> anyhow::Result<()> {
     run(
         &mut session,
         &[
-            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a DATETIME(6), b TIMESTAMP(6) NULL, c TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, d VARCHAR(60))",
+            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a DATETIME(6), b TIMESTAMP(6) NULL, c TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, d VARCHAR(60)) CHARACTER SET utf8mb4",
             "INSERT INTO t (a,b,d) VALUES (NOW(6), NOW(6), NOW()), (SYSDATE(6), CURRENT_TIMESTAMP(3), CURTIME())",
             "INSERT INTO t (a) VALUES (NOW())",
             "SET time_zone='+05:45'",
@@ -415,7 +415,7 @@ async fn statements_over_several_tables() -> anyhow::Result<()> {
                 "CREATE FUNCTION f(x INT) RETURNS INT DETERMINISTIC BEGIN INSERT INTO log (what) VALUES (CONCAT('f ', x)); RETURN x+1; END",
                 "CREATE PROCEDURE p(x INT) BEGIN DECLARE y INT DEFAULT x*2; INSERT INTO log (what) VALUES (CONCAT('p ', x, ' ', y)); UPDATE parent SET n=f(y) WHERE id=x; END",
                 "CALL p(1)",
-                "INSERT INTO log (what) VALUES (f(41))",
+                "INSERT INTO child VALUES (20,1,f(41))",
                 "START TRANSACTION",
                 "UPDATE parent SET n=100",
                 "SAVEPOINT a",

@@ -162,6 +162,7 @@ async fn target_comes_back(killed: bool) -> anyhow::Result<()> {
         .options_mut()
         .args
         .push("--default-storage-engine=InnoDB".to_owned());
+    target.run("SET GLOBAL default_storage_engine=InnoDB").await?;
     create_innodb(&source, 1).await?;
     let engine = Replicator::start(options(&source, &target)).await?;
     caught_up(&engine, "m1", &source).await?;
@@ -394,7 +395,8 @@ async fn an_account_without_replication_slave_stops_with_the_statement_that_mend
     options.connections[0].source.password = Secret::new("w");
     let engine = Replicator::start(options).await?;
     let error = stopped(&engine, "m1").await?;
-    assert_eq!(error.number, 1227, "{}", error.message);
+    // 10.11 refuses the registration with 1045; the dump itself would get 1227.
+    assert_eq!(error.number, 1045, "{}", error.message);
     assert!(
         error.message.contains("GRANT REPLICATION SLAVE"),
         "{}",

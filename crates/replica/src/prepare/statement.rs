@@ -259,7 +259,7 @@ impl Preparer {
                 .accepts_table(table.db.as_deref().unwrap_or(&query.db), &table.table)
                 .accepted
         };
-        let database = if header.suppresses_use() {
+        let database = if header.suppresses_use() || self.needs_no_default(query, statement) {
             Bytes::new()
         } else {
             self.target_database(&query.db)
@@ -293,6 +293,15 @@ impl Preparer {
             kind,
             is_joinable,
         }))
+    }
+
+    /// Whether the default database is left out by the filters, so that the target need not have it, and nothing is looked up there.
+    fn needs_no_default(&self, query: &QueryEvent, statement: &sql::Statement<'_>) -> bool {
+        let names_all = !statement.tables.is_empty()
+            && statement.tables.iter().all(|table| table.db.is_some())
+            && statement.calls.is_empty()
+            && statement.uncertain.is_none();
+        names_all && !self.filter.accepts_database(&query.db).accepted
     }
 
     fn check_collations(&self, given: &Given, place: &Place<'_>) -> Result<(), StopReason> {
