@@ -22,6 +22,9 @@ impl Server {
     pub(crate) async fn start() -> Server {
         let directory = temporary_directory();
         let data = directory.path().join("data");
+        // A server that starts removes temporary tables from its folder, those of other servers as well.
+        let scratch = directory.path().join("tmp");
+        std::fs::create_dir(&scratch).unwrap();
         let install = Command::new("mariadb-install-db")
             .args([
                 "--no-defaults",
@@ -29,7 +32,9 @@ impl Server {
                 "--skip-test-db",
             ])
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", scratch.display()))
             .args(as_root())
+            .env("TMPDIR", &scratch)
             .output()
             .expect("mariadb-install-db has to be installed (package mariadb-server-core)");
         assert!(
@@ -42,6 +47,7 @@ impl Server {
             .arg("--no-defaults")
             .args(as_root())
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", scratch.display()))
             .arg(format!("--socket={}", socket(directory.path()).display()))
             .args([
                 "--skip-networking",
