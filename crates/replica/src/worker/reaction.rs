@@ -120,8 +120,12 @@ fn hint(code: u16) -> &'static str {
         1032 => "; a row is missing on the target: compare the table with the source",
         1062 => "; a row is on the target already: compare the table with the source",
         1146 => "; the table is missing on the target: create it, or add a replicate_ignore_table rule",
-        1290 => "; the target is read-only for this account: GRANT READ ONLY ADMIN to it",
+        1290 => "; the target is read-only for this account: GRANT READ_ONLY ADMIN to it",
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 => "; the account on the target lacks a privilege",
+        1105 => {
+            "; for row events this is what a column looks like that differs from the source's: compare the table's definition \
+             with the source, and see the target's error log for error 1677"
+        }
         1153 => "; raise max_allowed_packet on the target",
         1021 | 1114 => "; the target has no room left",
         _ => "",
