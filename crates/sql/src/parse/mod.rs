@@ -5,6 +5,7 @@
 //! can be a database is recorded, or the statement is marked uncertain, or it is an error.
 
 mod account;
+mod body;
 mod create;
 mod cursor;
 mod define;

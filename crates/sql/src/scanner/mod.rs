@@ -5,11 +5,11 @@
 //! the server in what is surprising: a digit may start an identifier, after `name.` everything is an identifier, a
 //! backslash or backtick may be half of a character, and version comments are code or not by their number.
 
+mod comment;
+mod number;
+
 use crate::dialect::Dialect;
 use crate::token::{Token, TokenKind};
-
-/// Version comments without `M` are skipped by MariaDB in this range: it belongs to MySQL.
-const MYSQL_ONLY_VERSIONS: std::ops::RangeInclusive<u32> = 50_700..=99_999;
 
 /// What a byte can start or continue.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -209,67 +209,6 @@ impl<'a> Scanner<'a> {
                 .unwrap_or(rest.len())
     }
 
-    fn digits_end(&self, offset: usize) -> usize {
-        let rest = self.rest(offset);
-        offset
-            + rest
-                .iter()
-                .position(|byte| !byte.is_ascii_digit())
-                .unwrap_or(rest.len())
-    }
-
-    fn continues_name_at(&self, offset: usize) -> bool {
-        self.at(offset)
-            .is_some_and(|byte| continues_name(byte) && !(byte == 0xA0 && self.a0_is_space))
-    }
-
-    /// Lexer states NUMBER_IDENT, INT_OR_REAL and REAL of the server: `1a` is a name, `1e5` a number, `1..2` three tokens.
-    fn number_or_name(&self, start: usize, first: u8) -> (TokenKind, usize) {
-        if first == b'0' {
-            let is_digit: fn(&u8) -> bool = match self.at(start + 1) {
-                Some(b'x') => u8::is_ascii_hexdigit,
-                Some(b'b') => |byte| matches!(byte, b'0' | b'1'),
-                _ => |_| false,
-            };
-            let length = self
-                .rest(start + 2)
-                .iter()
-                .take_while(|byte| is_digit(byte))
-                .count();
-            if length > 0 && !self.continues_name_at(start + 2 + length) {
-                return (TokenKind::Number, start + 2 + length);
-            }
-        }
-        let digits = self.digits_end(start);
-        match self.at(digits) {
-            Some(b'.') if self.at(digits + 1) == Some(b'.') => (TokenKind::Number, digits),
-            Some(b'.') => (TokenKind::Number, self.fraction_end(digits + 1)),
-            Some(b'e' | b'E') => match self.exponent_end(digits) {
-                Some(end) => (TokenKind::Number, end),
-                None => (TokenKind::Word, self.name_end(digits)),
-            },
-            _ if self.continues_name_at(digits) => (TokenKind::Word, self.name_end(digits)),
-            _ => (TokenKind::Number, digits),
-        }
-    }
-
-    /// The end of a number whose decimal point is before `offset`.
-    fn fraction_end(&self, offset: usize) -> usize {
-        let digits = self.digits_end(offset);
-        self.exponent_end(digits).unwrap_or(digits)
-    }
-
-    /// The end of the exponent whose `e` would be at `offset`; `None` when there is none.
-    fn exponent_end(&self, offset: usize) -> Option<usize> {
-        if !matches!(self.at(offset), Some(b'e' | b'E')) {
-            return None;
-        }
-        let sign = usize::from(matches!(self.at(offset + 1), Some(b'+' | b'-')));
-        let digits = offset + 1 + sign;
-        self.at(digits).filter(u8::is_ascii_digit)?;
-        Some(self.digits_end(digits))
-    }
-
     fn quote(&self, start: usize, quote: u8) -> (TokenKind, usize) {
         if quote == b'`' || (quote == b'"' && self.dialect.ansi_quotes) {
             return self.quoted_name(start, quote);
@@ -347,21 +286,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `--` opens a comment only before white space, a control character or the end.
-    fn is_comment_gap(&self, offset: usize) -> bool {
-        self.at(offset)
-            .is_none_or(|byte| self.is_space(byte) || byte.is_ascii_control())
-    }
-
-    fn line_end(&self, start: usize) -> usize {
-        let rest = self.rest(start);
-        start
-            + rest
-                .iter()
-                .position(|&byte| byte == b'\n')
-                .map_or(rest.len(), |length| length + 1)
-    }
-
     fn user_variable(&self, start: usize) -> (TokenKind, usize) {
         match self.at(start + 1) {
             Some(quote @ (b'\'' | b'"' | b'`')) => {
@@ -381,68 +305,6 @@ impl<'a> Scanner<'a> {
             }
         }
     }
-
-    fn comment(&mut self, start: usize) -> (TokenKind, usize) {
-        let marker = match (self.at(start + 2), self.at(start + 3)) {
-            (Some(b'!'), _) => Some((start + 3, false)),
-            (Some(b'M'), Some(b'!')) => Some((start + 4, true)),
-            _ => None,
-        };
-        let Some((after_marker, is_mariadb)) = marker else {
-            return self.comment_end(start + 2, false);
-        };
-        let (version, length) = self.version(after_marker);
-        if !self.is_executed(version, is_mariadb) {
-            return self.comment_end(after_marker + length, true);
-        }
-        self.in_version_comment = true;
-        self.newest_version = self.newest_version.max(version.unwrap_or(0));
-        (TokenKind::VersionOpen, after_marker + length)
-    }
-
-    /// The version at `offset` and how many digits spell it: five or six, else there is none.
-    fn version(&self, offset: usize) -> (Option<u32>, usize) {
-        let length = self
-            .rest(offset)
-            .iter()
-            .take(6)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        if length < 5 {
-            return (None, 0);
-        }
-        let digits = self.rest(offset).iter().take(length);
-        (
-            Some(digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))),
-            length,
-        )
-    }
-
-    fn is_executed(&self, version: Option<u32>, is_mariadb: bool) -> bool {
-        let Some(version) = version else { return true };
-        let is_known = self.dialect.source_version == 0 || version <= self.dialect.source_version;
-        is_known && (is_mariadb || !MYSQL_ONLY_VERSIONS.contains(&version))
-    }
-
-    /// The end of a comment that is not code. A skipped version comment may hold one level of comments.
-    fn comment_end(&self, mut offset: usize, may_nest: bool) -> (TokenKind, usize) {
-        let mut is_nested = false;
-        loop {
-            match (self.at(offset), self.at(offset + 1)) {
-                (Some(b'*'), Some(b'/')) if is_nested => {
-                    is_nested = false;
-                    offset += 2;
-                }
-                (Some(b'*'), Some(b'/')) => return (TokenKind::Comment, offset + 2),
-                (Some(b'/'), Some(b'*')) if may_nest && !is_nested => {
-                    is_nested = true;
-                    offset += 2;
-                }
-                (Some(_), _) => offset += 1,
-                (None, _) => return (TokenKind::Unterminated, self.text.len()),
-            }
-        }
-    }
 }
 
 impl Iterator for Scanner<'_> {
@@ -458,5 +320,124 @@ impl Iterator for Scanner<'_> {
         self.after_dot = kind == TokenKind::Dot;
         self.in_line_comment = kind == TokenKind::LineComment && self.at(end.wrapping_sub(1)) != Some(b'\n');
         Some(Token { kind, start, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::ClientCharset;
+
+    /// The tokens the grammar sees, each with the first letters of its kind.
+    fn tokens(text: &str, dialect: &Dialect) -> String {
+        let all = Scanner::new(text.as_bytes(), dialect).filter(|token| !token.kind.is_blank());
+        let shown = all.map(|token| {
+            let kind = format!("{:?}", token.kind);
+            format!(
+                "{}:{}",
+                kind.get(..2).unwrap_or(&kind),
+                &text[token.start..token.end]
+            )
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn numbers_and_names_that_start_like_one() {
+        let cases = [
+            (
+                "1 1.5 .5 1. 1e5 1E-5 1.5e+3",
+                "Nu:1 Nu:1.5 Nu:.5 Nu:1. Nu:1e5 Nu:1E-5 Nu:1.5e+3",
+            ),
+            (
+                "1a 1e 1ea 0x1F 0x1G 0xx 0b01 0b2 0X1",
+                "Wo:1a Wo:1e Wo:1ea Nu:0x1F Wo:0x1G Wo:0xx Nu:0b01 Wo:0b2 Wo:0X1",
+            ),
+            (
+                "t.1 t.1a t.1e5 t .5",
+                "Wo:t Do:. Wo:1 Wo:t Do:. Wo:1a Wo:t Do:. Wo:1e5 Wo:t Nu:.5",
+            ),
+            ("1..2 i..j", "Nu:1 Op:.. Nu:2 Wo:i Op:.. Wo:j"),
+            ("$a _b a$1", "Wo:$a Wo:_b Wo:a$1"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(tokens(text, &Dialect::default()), expected);
+        }
+    }
+
+    #[test]
+    fn strings_names_and_variables() {
+        let cases = [
+            (
+                r"'a''b' 'a\'b' x'41' N'x' xx'y'",
+                r"St:'a''b' St:'a\'b' St:x'41' St:N'x' Wo:xx St:'y'",
+            ),
+            ("`a``b`.\"c\"", "Qu:`a``b` Do:. St:\"c\""),
+            (
+                "@a.b @'x y' @`z` @@global.x @",
+                "Us:@a.b Us:@'x y' Us:@`z` Sy:@@ Wo:global Do:. Wo:x Us:@",
+            ),
+            ("'open", "Un:'open"),
+            (r"'open\'", r"Un:'open\'"),
+            ("`open", "Un:`open"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(tokens(text, &Dialect::default()), expected);
+        }
+        let ansi = Dialect {
+            ansi_quotes: true,
+            no_backslash_escapes: true,
+            ..Dialect::default()
+        };
+        assert_eq!(tokens(r#""a""b" 'c\'"#, &ansi), r#"Qu:"a""b" St:'c\'"#);
+    }
+
+    #[test]
+    fn comments_are_blank_and_version_comments_are_code() {
+        let cases = [
+            (
+                "a /* b */ c # d\n e -- f\n g --h",
+                "Wo:a Wo:c Wo:e Wo:g Op:- Op:- Wo:h",
+            ),
+            (
+                "/*! a */ /*!40101 b */ /*M!100100 c */ /*!101119d*/",
+                "Wo:a Wo:b Wo:c Wo:d",
+            ),
+            (
+                "/*!50700 a */ /*!99999 b */ /*!101120 c */ /*M!999999 d */ e",
+                "Wo:e",
+            ),
+            (
+                "/*M!50700 a */ /*!50650 b */ /*!4010 c */",
+                "Wo:a Wo:b Nu:4010 Wo:c",
+            ),
+            ("/*!40101 a /* b */ c */ d", "Wo:a Wo:c Wo:d"),
+            ("/*!80000 a /* b */ c */ d", "Wo:d"),
+            ("/* a /* b */ c", "Wo:c"),
+            ("a */ b", "Wo:a Op:* Op:/ Wo:b"),
+            ("/* open", "Un:/* open"),
+        ];
+        let dialect = Dialect {
+            source_version: 101_119,
+            ..Dialect::default()
+        };
+        for (text, expected) in cases {
+            assert_eq!(tokens(text, &dialect), expected, "{text}");
+        }
+        let unknown = Dialect::default();
+        assert_eq!(tokens("/*!101120 a */ /*!80000 b */", &unknown), "Wo:a");
+    }
+
+    #[test]
+    fn two_byte_characters_hide_delimiters() {
+        let gbk = Dialect {
+            charset: ClientCharset::Gbk,
+            ..Dialect::default()
+        };
+        let kinds: Vec<_> = Scanner::new(b"'\xB0\x5C' `\xB0\x60` \xB0\x60a", &gbk)
+            .map(|token| token.kind)
+            .collect();
+        use TokenKind::{Quoted, Space, String, Word};
+        assert_eq!(kinds, [String, Space, Quoted, Space, Word]);
     }
 }
