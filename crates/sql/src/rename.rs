@@ -38,7 +38,7 @@ pub fn rename<'a>(
 ) -> Result<Cow<'a, [u8]>, RenameError> {
     let renamer = Renamer { text, statement, map };
     let mut splices = renamer.splices()?;
-    renamer.check_doubts(&splices)?;
+    renamer.check_doubts()?;
     if splices.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
@@ -168,7 +168,7 @@ impl Renamer<'_, '_> {
     }
 
     /// Looks for names that `map` knows where nothing proves what they are.
-    fn check_doubts(&self, splices: &[Splice]) -> Result<(), RenameError> {
+    fn check_doubts(&self) -> Result<(), RenameError> {
         for span in &self.statement.unresolved {
             let token = self.token_at(span);
             if (self.map)(&self.name_of(token)).is_some() {
@@ -176,41 +176,42 @@ impl Renamer<'_, '_> {
                 return Err(self.refuse(span, why));
             }
         }
-        if let Some(uncertain) = &self.statement.uncertain {
-            return self.check_tokens(uncertain.why, true, splices);
+        if self.statement.doubtful.is_empty() && !self.statement.has_dynamic_sql {
+            return Ok(());
         }
-        if self.statement.has_dynamic_sql {
-            return self.check_tokens("a string in a body that runs text as a statement", false, splices);
+        for token in Scanner::new(self.text, &self.statement.dialect) {
+            self.check_token(token)?;
         }
         Ok(())
     }
 
-    /// Refuses any string that holds a mapped name as a word, and (with `also_names`) any such name that is not spliced.
-    fn check_tokens(
-        &self,
-        why: &'static str,
-        also_names: bool,
-        splices: &[Splice],
-    ) -> Result<(), RenameError> {
-        for token in Scanner::new(self.text, &self.statement.dialect) {
-            let concerns = match token.kind {
-                TokenKind::Word | TokenKind::Quoted if also_names => {
-                    let is_spliced = splices.iter().any(|splice| splice.span.contains(&token.start));
-                    !is_spliced && (self.map)(&self.name_of(token)).is_some()
-                }
-                TokenKind::String => {
-                    let bytes = self.text.get(token.start..token.end).unwrap_or_default();
-                    bytes
-                        .split(|byte| !continues_name(*byte))
-                        .any(|word| (self.map)(word).is_some())
-                }
-                _ => false,
-            };
-            if concerns {
-                return Err(self.refuse(&(token.start..token.end), why));
+    /// Refuses a mapped name where names could not be placed, and a string that holds one as a word there, or anywhere
+    /// when the body runs text as a statement.
+    fn check_token(&self, token: Token) -> Result<(), RenameError> {
+        let is_doubtful = self
+            .statement
+            .doubtful
+            .iter()
+            .any(|range| range.contains(&token.start));
+        let concerns = match token.kind {
+            TokenKind::Word | TokenKind::Quoted => is_doubtful && (self.map)(&self.name_of(token)).is_some(),
+            TokenKind::String if is_doubtful || self.statement.has_dynamic_sql => {
+                let bytes = self.text.get(token.start..token.end).unwrap_or_default();
+                bytes
+                    .split(|byte| !continues_name(*byte))
+                    .any(|word| (self.map)(word).is_some())
             }
+            _ => false,
+        };
+        let why = match &self.statement.uncertain {
+            Some(uncertain) if is_doubtful => uncertain.why,
+            _ => "a string in a body that runs text as a statement",
+        };
+        if concerns {
+            Err(self.refuse(&(token.start..token.end), why))
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     fn token_at(&self, span: &Range<usize>) -> Token {

@@ -36,10 +36,12 @@ pub struct Statement<'a> {
     /// target of a lower version would skip what the source ran.
     pub newest_version_comment: u32,
     /// Something whose database names could not be determined with proof. [`crate::rename`] then looks at every name and
-    /// string of the text; when it succeeds, no database that is renamed can be meant.
+    /// string there; when it succeeds, no database that is renamed can be meant.
     pub uncertain: Option<Uncertain>,
     /// The parts of a list that can be taken out one by one (DROP, RENAME, TRUNCATE, OPTIMIZE ...).
     pub(crate) items: SmallVec<[ListItem; 2]>,
+    /// The bytes whose names could not be determined.
+    pub(crate) doubtful: SmallVec<[Range<usize>; 1]>,
     /// First parts of two-part columns that are neither alias nor table of this statement.
     pub(crate) unresolved: SmallVec<[Range<usize>; 2]>,
     /// The tables of an UPDATE are exactly those of its list, in order.
@@ -66,6 +68,7 @@ impl<'a> Statement<'a> {
             newest_version_comment: 0,
             uncertain: None,
             items: SmallVec::new(),
+            doubtful: SmallVec::new(),
             unresolved: SmallVec::new(),
             dialect: *dialect,
         }
@@ -274,7 +277,7 @@ pub enum StatementKind {
     Install,
     /// White space and comments only.
     Empty,
-    /// A statement we do not know. [`Statement::uncertain`] is set; nothing else is to be relied upon.
+    /// A statement we do not know, or `BEGIN NOT ATOMIC`. What it reads and writes cannot be told.
     Unknown,
 }
 

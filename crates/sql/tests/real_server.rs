@@ -186,7 +186,9 @@ async fn contents(session: &mut Conn, db: &str) -> Contents {
 
 /// A definition without the database's name and the quotes, which renaming may change.
 fn plain(definition: &str) -> String {
+    let escaped = TARGET.replace('_', "\\_");
     definition
+        .replace(&escaped, SOURCE)
         .replace(TARGET, SOURCE)
         .replace(['`', '"', '[', ']'], "")
 }

@@ -8,8 +8,6 @@ use crate::token::{Token, TokenKind};
 
 use super::Parser;
 
-const MANY_DATABASES: &str = "a pattern in GRANT or REVOKE may stand for several databases";
-
 impl<'a> Parser<'a> {
     /// `GRANT privileges ON [kind] level TO ...`, `REVOKE ... FROM ...`, and both for roles.
     pub(super) fn grant(&mut self) -> Result<StatementKind, SqlError> {
@@ -56,13 +54,6 @@ impl<'a> Parser<'a> {
     /// The name before `.*` is a pattern: `\_` and `\%` stand for themselves, `_` and `%` for other characters.
     fn granted_database(&mut self, token: Token) {
         let pattern = self.name_of(token);
-        if self.in_body {
-            self.qualifier(token, Place::Body);
-            if pattern.contains(&b'%') {
-                self.doubt(token, MANY_DATABASES);
-            }
-            return;
-        }
         let name = Name::from_vec(without_escapes(&pattern));
         self.statement.databases.push(DatabaseRef {
             name,

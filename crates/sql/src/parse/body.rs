@@ -119,7 +119,7 @@ impl Parser<'_> {
                 self.expression(Until::CLOSE)
             }
             Keyword::Show => {
-                self.unknown("SHOW in a body");
+                self.unknown(self.token, "SHOW in a body");
                 Ok(())
             }
             Keyword::None if self.statement.dialect.oracle => self.expression(Until::CLOSE),

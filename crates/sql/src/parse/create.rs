@@ -37,11 +37,7 @@ impl Parser<'_> {
                 Ok(StatementKind::CreateSequence)
             }
             Keyword::User | Keyword::Role => self.rest_is_words(StatementKind::Account),
-            _ => {
-                self.doubt(first, "the statement is not one we know");
-                self.skip_statement();
-                Ok(StatementKind::Unknown)
-            }
+            _ => Ok(self.unknown(first, "the statement is not one we know")),
         }
     }
 

@@ -31,11 +31,7 @@ impl Parser<'_> {
                 Ok(StatementKind::AlterSequence)
             }
             Keyword::User | Keyword::Role => self.rest_is_words(StatementKind::Account),
-            _ => {
-                self.doubt(first, "the statement is not one we know");
-                self.skip_statement();
-                Ok(StatementKind::Unknown)
-            }
+            _ => Ok(self.unknown(first, "the statement is not one we know")),
         }
     }
 
@@ -149,9 +145,7 @@ impl Parser<'_> {
                 return self.rest_is_words(StatementKind::Unknown);
             }
             _ => {
-                self.doubt(first, "the statement is not one we know");
-                self.skip_statement();
-                return Ok(StatementKind::Unknown);
+                return Ok(self.unknown(first, "the statement is not one we know"));
             }
         };
         self.advance();

@@ -179,13 +179,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Marks the statement as uncertain; the first reason is kept.
-    fn doubt(&mut self, token: Token, why: &'static str) {
+    /// Marks everything from `first` up to here as uncertain; the first reason is the one shown.
+    fn doubt(&mut self, first: Token, why: &'static str) {
+        self.statement.doubtful.push(first.start..self.previous_end);
         if self.statement.uncertain.is_none() {
-            let text = describe(self.text, token);
+            let text = describe(self.text, first);
             self.statement.uncertain = Some(Uncertain {
                 token: text,
-                offset: token.start,
+                offset: first.start,
                 why,
             });
         }

@@ -243,9 +243,9 @@ impl Parser<'_> {
 
     /// `LOAD DATA | XML ... INTO TABLE table ...`
     pub(super) fn load(&mut self) -> Result<StatementKind, SqlError> {
-        self.advance();
+        let first = self.advance();
         if self.at(Keyword::Index) {
-            return Ok(self.unknown("the statement is not one we know"));
+            return Ok(self.unknown(first, "the statement is not one we know"));
         }
         self.expression(until(&[Keyword::Into]))?;
         self.expect(Keyword::Into, "INTO")?;

@@ -3,7 +3,7 @@
 use crate::error::SqlError;
 use crate::keyword::Keyword;
 use crate::statement::{Access, Place, StatementKind, XaKind};
-use crate::token::TokenKind;
+use crate::token::{Token, TokenKind};
 
 use super::Parser;
 use super::expression::{Until, until};
@@ -51,14 +51,14 @@ impl Parser<'_> {
             Keyword::Handler => self.handler(),
             Keyword::Install | Keyword::Uninstall => self.rest_is_words(StatementKind::Install),
             _ if self.token.kind == TokenKind::Open => self.whole_query(),
-            _ => Ok(self.unknown("the statement is not one we know")),
+            _ => Ok(self.unknown(self.token, "the statement is not one we know")),
         }
     }
 
-    /// Passes over a statement whose names we cannot place.
-    pub(super) fn unknown(&mut self, why: &'static str) -> StatementKind {
-        self.doubt(self.token, why);
+    /// Passes over a statement whose names we cannot place, and which began with `first`.
+    pub(super) fn unknown(&mut self, first: Token, why: &'static str) -> StatementKind {
         self.skip_statement();
+        self.doubt(first, why);
         StatementKind::Unknown
     }
 
@@ -92,8 +92,6 @@ impl Parser<'_> {
         if self.peek_keyword() != Keyword::Not {
             return self.rest_is_words(StatementKind::Begin);
         }
-        self.doubt(self.token, "a compound statement outside a routine");
-        self.in_body = true;
         self.body()?;
         Ok(StatementKind::Unknown)
     }
@@ -168,9 +166,7 @@ impl Parser<'_> {
             self.advance();
         }
         if !self.at_any(&[Keyword::Table, Keyword::Tables, Keyword::View]) {
-            self.doubt(first, "the statement is not one we know");
-            self.skip_statement();
-            return Ok(StatementKind::Unknown);
+            return Ok(self.unknown(first, "the statement is not one we know"));
         }
         self.advance();
         self.table_list(Access::Define, |parser| {
@@ -243,7 +239,7 @@ impl Parser<'_> {
     }
 
     /// Notes a database before a table that is named a second time.
-    pub(super) fn second_mention(&mut self, db: Option<crate::token::Token>) {
+    pub(super) fn second_mention(&mut self, db: Option<Token>) {
         if let Some(db) = db {
             self.qualifier(db, Place::Table);
         }
