@@ -46,6 +46,8 @@ pub(crate) mod number {
     pub(crate) const UNKNOWN_HOST: u16 = 2005;
     /// `CR_SERVER_LOST`.
     pub(crate) const SERVER_LOST: u16 = 2013;
+    /// `CR_SSL_CONNECTION_ERROR`.
+    pub(crate) const TLS: u16 = 2026;
     /// `ER_UNKNOWN_ERROR`: the text says it.
     pub(crate) const UNKNOWN: u16 = 1105;
 }
@@ -80,6 +82,7 @@ pub(crate) fn client_error_number(error: &ClientError) -> u16 {
         ClientError::Connect { source, .. } if is_unknown_host(source) => number::UNKNOWN_HOST,
         ClientError::Connect { .. } => number::CANNOT_CONNECT,
         ClientError::Auth { .. } => number::ACCESS_DENIED,
+        ClientError::Tls { .. } => number::TLS,
         error if error.is_network() => number::SERVER_LOST,
         _ => number::UNKNOWN,
     }

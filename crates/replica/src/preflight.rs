@@ -34,7 +34,7 @@ const DATABASE_PRIVILEGES: [&str; 15] = [
 /// What the check found out.
 #[derive(Debug)]
 pub(crate) struct TargetFacts {
-    /// Whether applied changes go into the target's own binlog.
+    /// Whether sessions are left to write into the target's own binlog, if it has one.
     pub(crate) writes_binlog: bool,
     /// Faults that make replication wrong or impossible.
     pub(crate) faults: Vec<String>,
@@ -72,7 +72,8 @@ pub(crate) async fn check(client: &mut Client, options: &Options) -> Result<Targ
         return Ok(facts);
     }
     let variables = read_variables(client).await?;
-    facts.writes_binlog = variables.log_bin && variables.log_slave_updates;
+    // Without a binlog there is nothing to keep changes out of, and no privilege needed for it.
+    facts.writes_binlog = !variables.log_bin || variables.log_slave_updates;
     judge_variables(&variables, options, &mut facts);
     let held = Privileges::read(client).await?;
     judge_privileges(&held, &variables, options, &mut facts);

@@ -34,6 +34,8 @@ struct Inner {
     low_water: Position,
     labels: VecDeque<GroupLabel>,
     done: Vec<BTreeSet<GroupSeq>>,
+    /// Where the stream moved without a group, and the newest group received before that: counts once that is applied.
+    move_behind: Option<(GroupSeq, Coordinates)>,
     /// Groups above the low-water mark that earlier lives of the engine have committed. Some may not have arrived yet, so they
     /// have no seq; the applier's own row keeps them until the low-water mark has passed them.
     earlier: GtidSet,
@@ -57,6 +59,7 @@ impl Progress {
                 low_water: saved.position,
                 labels: VecDeque::new(),
                 done: vec![BTreeSet::new(); rows],
+                move_behind: None,
                 earlier: saved.done,
             }),
         }
@@ -91,15 +94,16 @@ impl Progress {
         for done in &mut inner.done {
             *done = done.split_off(&GroupSeq(seq.0 + 1));
         }
+        inner.follow_move();
     }
 
-    /// The stream moved on without a group (a new file, a checkpoint). Counts only when nothing is open, and never
+    /// The stream moved on without a group (a new file, a checkpoint). Counts once every group before it is applied, and never
     /// backwards: a stream asked for by GTID begins before the groups that are applied.
     pub(crate) fn moved(&self, coordinates: &Coordinates) {
         let mut inner = self.lock();
-        if inner.labels.is_empty() && !coordinates.is_before(&inner.low_water.coordinates) {
-            inner.low_water.coordinates = coordinates.clone();
-        }
+        let newest = GroupSeq(inner.low_water.seq.0 + inner.labels.len() as u64);
+        inner.move_behind = Some((newest, coordinates.clone()));
+        inner.follow_move();
     }
 
     /// The GTID position of the low-water mark, as the source knows it; counts only where nothing is known yet.
@@ -156,6 +160,16 @@ impl Progress {
 }
 
 impl Inner {
+    /// Takes the coordinates of a move once the low-water mark has reached it. Behind it, groups bring their own.
+    fn follow_move(&mut self) {
+        let Some((seq, coordinates)) = self.move_behind.take_if(|(seq, _)| *seq <= self.low_water.seq) else {
+            return;
+        };
+        if seq == self.low_water.seq && !coordinates.is_before(&self.low_water.coordinates) {
+            self.low_water.coordinates = coordinates;
+        }
+    }
+
     /// The worker's groups above the low-water mark, with `groups`, as GTIDs.
     fn done_with(&self, worker: WorkerId, groups: &[GroupSeq]) -> GtidSet {
         let own = self.done.get(usize::from(worker.0)).into_iter().flatten();
@@ -284,7 +298,6 @@ mod tests {
             "groups are open: the file is not finished yet"
         );
         progress.advance(GroupSeq(14));
-        progress.moved(&next);
         assert_eq!(progress.low_water().coordinates, next);
     }
 }
