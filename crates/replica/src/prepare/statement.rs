@@ -22,6 +22,9 @@ use crate::status;
 /// Sessions kept for sharing; call-centre traffic has one or two per program.
 const CONTEXTS_MAX: usize = 8;
 
+/// Bytes shown of a statement of which nothing is known.
+const UNKNOWN_SHOWN: usize = 32;
+
 /// What the events before a statement give it.
 struct Given {
     insert_id: Option<u64>,
@@ -194,6 +197,13 @@ impl Preparer {
             StatementKind::Account | StatementKind::Housekeeping => return Ok(self.leave_out()),
             StatementKind::CreateEvent | StatementKind::AlterEvent | StatementKind::DropEvent => {
                 return Ok(self.leave_out());
+            }
+            StatementKind::Unknown => {
+                // Only its beginning: nobody knows what the rest holds.
+                let start = String::from_utf8_lossy(&query.query[..query.query.len().min(UNKNOWN_SHOWN)])
+                    .into_owned();
+                let what = format!("a statement of unknown kind cannot be judged or renamed: `{start}...`");
+                return Err(place.stop(number::REPLICA_FATAL, what));
             }
             StatementKind::Install
             | StatementKind::Use

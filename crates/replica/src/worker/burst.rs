@@ -26,6 +26,9 @@ const PACKET_STATEMENTS_MAX: usize = 400;
 /// Packets sent before the reply to the first of them is read.
 const PACKETS_IN_FLIGHT_MAX: usize = 8;
 
+/// Room for guard, counter and keywords around the events of a `BINLOG` statement, in bytes.
+const STATEMENT_ROOM: usize = 512;
+
 /// Fails with error 1242 if the last statement with conditions had an error. Means the same under every `sql_mode`.
 const GUARD: &[u8] = b"SET @tributary_guard=IF(@@error_count=0,0,(SELECT 1 UNION SELECT 2));\n";
 
@@ -79,6 +82,8 @@ pub(super) struct Burst {
     /// A packet has been sent since the last time all replies had been read.
     needs_guard: bool,
     failure: Option<(Step, ServerError, Vec<Unit>)>,
+    /// A change that was not sent, because the target could not take it. Everything before it has been.
+    refused: Option<(Step, ServerError)>,
     isolates_rows: bool,
     /// Rows to leave out of the next change.
     skip_rows: usize,
@@ -93,7 +98,7 @@ impl Login {
 
     /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
     pub(super) async fn add_change(&mut self, change: &Change, index: usize) -> Result<(), ClientError> {
-        if self.burst.failure.is_some() {
+        if self.burst.failure.is_some() || self.burst.refused.is_some() {
             return Ok(());
         }
         match change {
@@ -117,25 +122,42 @@ impl Login {
     }
 
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
-        self.begin_packet(Step::Change(index));
+        let step = Step::Change(index);
+        let size = statement.text.len();
+        if size > self.packet_bytes_max {
+            self.burst.refused = Some((step, too_large("the statement", size, self.packet_bytes_max)));
+            return;
+        }
+        if size >= PACKET_TEXT_BYTES {
+            self.close_packet();
+        }
+        self.begin_packet(step);
         let settings = self.session.switch(statement, &mut self.burst.text);
-        let burst = &mut self.burst;
-        burst
+        self.burst
             .current
             .owners
-            .extend(std::iter::repeat_n(Owner::For(Step::Change(index)), settings));
-        burst.text.extend_from_slice(&statement.text);
-        burst.current.owners.push(Owner::Change(index));
+            .extend(std::iter::repeat_n(Owner::For(step), settings));
+        if self.burst.text.len() + size > self.packet_bytes_max {
+            self.close_packet();
+            self.begin_packet(step);
+        }
+        self.burst.text.extend_from_slice(&statement.text);
+        self.burst.current.owners.push(Owner::Change(index));
         if statement.is_joinable {
-            burst.text.extend_from_slice(b";\n");
+            self.burst.text.extend_from_slice(b";\n");
         } else {
             self.close_packet();
         }
     }
 
     /// Adds the statement that saves the position of a worker as it will be with `groups`.
+    ///
+    /// Nothing is added behind a change that was refused.
     pub(super) fn add_mark(&mut self, progress: &Progress, worker: WorkerId, groups: &[GroupSeq]) {
         self.close_rows();
+        if self.burst.refused.is_some() {
+            return;
+        }
         self.begin_packet(Step::Mark);
         progress.render_mark(worker, groups, &mut self.burst.text);
         self.burst.text.extend_from_slice(b";\n");
@@ -144,6 +166,9 @@ impl Login {
 
     /// Adds the commit.
     pub(super) fn add_commit(&mut self) {
+        if self.burst.refused.is_some() {
+            return;
+        }
         self.begin_packet(Step::Commit);
         self.burst.text.extend_from_slice(b"COMMIT");
         self.burst.current.owners.push(Owner::Commit);
@@ -160,7 +185,12 @@ impl Login {
         }
         self.burst.needs_guard = false;
         self.burst.skip_rows = 0;
-        let Some((step, error, units)) = self.burst.failure.take() else {
+        let refused = self
+            .burst
+            .refused
+            .take()
+            .map(|(step, error)| (step, error, Vec::new()));
+        let Some((step, error, units)) = self.burst.failure.take().or(refused) else {
             return Ok(None);
         };
         self.has_old_errors = true;
@@ -217,17 +247,53 @@ impl Login {
             return;
         }
         let first = self.burst.rows.units.first().copied().unwrap_or_default();
-        self.begin_packet(Step::Change(first.change));
+        let step = Step::Change(first.change);
+        let encoded = rows::encode(&self.burst.rows.events);
+        if encoded.len() > 2 * (self.packet_bytes_max - STATEMENT_ROOM) {
+            let error = too_large("the row event", encoded.len() / 2, self.packet_bytes_max);
+            self.burst.refused = Some((step, error));
+            self.burst.rows = RowBatch::default();
+            self.format = None;
+            return;
+        }
+        if encoded.len() + self.burst.text.len() + STATEMENT_ROOM > self.packet_bytes_max {
+            self.close_packet();
+        }
+        let is_in_halves = encoded.len() + STATEMENT_ROOM > self.packet_bytes_max;
+        if is_in_halves {
+            self.send_halves(step, &encoded);
+        }
+        self.begin_packet(step);
         let burst = &mut self.burst;
         if burst.rows.has_markers() {
             burst.text.extend_from_slice(b"SET @tributary_row=0;\n");
-            burst.current.owners.push(Owner::For(Step::Change(first.change)));
+            burst.current.owners.push(Owner::For(step));
         }
-        rows::render(&burst.rows.events, &mut burst.text);
+        if is_in_halves {
+            burst.text.extend_from_slice(b"BINLOG @tributary_a,@tributary_b");
+        } else {
+            burst.text.extend_from_slice(b"BINLOG '");
+            burst.text.extend_from_slice(encoded.as_bytes());
+            burst.text.push(b'\'');
+        }
         burst.current.owners.push(Owner::Rows);
         burst.current.units = std::mem::take(&mut burst.rows.units);
         burst.rows.events.clear();
         self.session.row_events_ran();
+        self.close_packet();
+    }
+
+    /// Row events too large for one packet go in two variables, which `BINLOG` joins.
+    fn send_halves(&mut self, step: Step, encoded: &str) {
+        let (first, second) = encoded.split_at(encoded.len() / 2);
+        for (name, half) in [("a", first), ("b", second)] {
+            self.close_packet();
+            self.begin_packet(step);
+            self.burst
+                .text
+                .extend_from_slice(format!("SET @tributary_{name}='{half}'").as_bytes());
+            self.burst.current.owners.push(Owner::For(step));
+        }
         self.close_packet();
     }
 
@@ -276,6 +342,17 @@ impl Login {
             self.burst.failure = Some((step, error, units));
         }
         Ok(())
+    }
+}
+
+/// What the server would say, had it been asked: `ER_NET_PACKET_TOO_LARGE`.
+fn too_large(what: &str, size: usize, limit: usize) -> ServerError {
+    ServerError {
+        code: 1153,
+        sqlstate: *b"08S01",
+        message: format!(
+            "{what} needs a packet of {size} bytes, max_allowed_packet on the target is {limit}"
+        ),
     }
 }
 

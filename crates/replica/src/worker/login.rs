@@ -12,6 +12,12 @@ use crate::context::{Collations, Session};
 /// for hours here; only a peer that has vanished without a word is silent longer.
 const STATEMENT_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
+/// The server's default of `max_allowed_packet`, for one that does not tell.
+const PACKET_BYTES_DEFAULT: usize = 16 << 20;
+
+/// The least a server can be set to take is 1 KiB; replication needs more than that for its own statements.
+const PACKET_BYTES_MIN: usize = 64 << 10;
+
 /// Settings of every login that applies changes; they hold for its whole life.
 ///
 /// `autocommit=0` makes sure that nothing is final before its position is saved in the same transaction.
@@ -19,7 +25,7 @@ const STATEMENT_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2
 /// locked is tried again after `lock_wait_timeout`: the server does not see every deadlock between table and metadata locks.
 const SETTINGS: &str = "SET SESSION autocommit=0, tx_isolation='READ-COMMITTED', completion_type=0, \
      max_statement_time=0, sql_big_selects=1, pseudo_slave_mode=1, wait_timeout=31536000, lock_wait_timeout=60, \
-     net_read_timeout=3600, net_write_timeout=3600, character_set_results=utf8mb4";
+     net_read_timeout=3600, net_write_timeout=3600, character_set_results=utf8mb4, max_error_count=64";
 
 /// What a login needs to know of the target.
 #[derive(Debug, Clone)]
@@ -39,6 +45,8 @@ pub(crate) struct Login {
     /// The format under which this session reads row events.
     pub(super) format: Option<Arc<FormatDescription>>,
     pub(super) schema: String,
+    /// Longest text the target takes in one packet (`max_allowed_packet`).
+    pub(super) packet_bytes_max: usize,
     /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
     pub(super) has_old_errors: bool,
 }
@@ -52,8 +60,14 @@ impl Login {
         if !settings.writes_binlog {
             client.execute(b"SET SESSION sql_log_bin=0").await?;
         }
+        let limit = client.query(b"SELECT @@session.max_allowed_packet").await?;
+        let limit = limit
+            .first_text()
+            .and_then(|text| text.parse::<usize>().ok())
+            .unwrap_or(PACKET_BYTES_DEFAULT);
         Ok(Self {
             client,
+            packet_bytes_max: limit.max(PACKET_BYTES_MIN) - 1,
             session: Session::new(settings.collations.clone()),
             burst: Burst::default(),
             format: None,

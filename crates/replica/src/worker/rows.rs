@@ -132,16 +132,9 @@ fn single_row(event: &RowsEvent, row: &[u8]) -> RowsEvent {
     }
 }
 
-/// Appends `BINLOG '...'`.
-pub(super) fn render(events: &[u8], text: &mut Vec<u8>) {
-    text.extend_from_slice(b"BINLOG '");
-    let start = text.len();
-    let length = base64::encoded_len(events.len(), true).unwrap_or(usize::MAX);
-    text.resize(start + length, 0);
-    // The buffer has exactly the encoded length.
-    let written = STANDARD.encode_slice(events, &mut text[start..]).unwrap_or(0);
-    text.truncate(start + written);
-    text.push(b'\'');
+/// The events as the text inside a `BINLOG` statement.
+pub(super) fn encode(events: &[u8]) -> String {
+    STANDARD.encode(events)
 }
 
 /// Appends a Query event without checksum, context and default database. MariaDB protocol documentation, page "QUERY_EVENT".
