@@ -3,7 +3,7 @@
 //! The only caller of the coordinator. Its waits are for messages; what it asks the target itself (the catalogue after
 //! DDL, lock waits, saved positions of idle connections) goes over a login of its own and is short.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::change::{Defines, PreparedGroup};
 use crate::error::StopReason;
 use crate::prepare::wider;
 use crate::progress::Position;
+use crate::relay::Permit;
 use crate::source::{SourceMessage, SourceStop};
 use crate::status::SqlState;
 use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
@@ -72,6 +73,8 @@ pub(crate) struct Applier {
     messages: mpsc::Receiver<(u16, SourceMessage)>,
     reports: mpsc::Receiver<RunReport>,
     stop: watch::Receiver<bool>,
+    /// Runs that have been told to give way.
+    giving_way: HashSet<RunId>,
     /// Groups under way that change what is known of these tables and databases.
     defining: Defining,
 }
@@ -135,6 +138,7 @@ impl Applier {
             messages,
             reports,
             stop,
+            giving_way: HashSet::new(),
             defining: Defining::default(),
         }
     }
@@ -168,7 +172,11 @@ impl Applier {
                 }
                 () = told_to_stop(&mut self.stop), if !is_stopping => is_stopping = self.stop_all(),
                 _ = lock_tick.tick() => self.watch_locks().await?,
-                _ = save_tick.tick() => self.save_moved().await?,
+                _ = save_tick.tick() => {
+                    // Nothing may have been asked of the target for long; a vanished one must be noticed.
+                    self.login.ping().await?;
+                    self.save_moved().await?;
+                }
                 message = self.messages.recv(), if !is_stopping => match message {
                     Some((connection, message)) => self.take_messages(connection, message),
                     // Sources that were told to stop are gone before we hear of it.
@@ -214,12 +222,13 @@ impl Applier {
         }
     }
 
-    fn arrived(&mut self, connection: u16, group: PreparedGroup) {
+    fn arrived(&mut self, connection: u16, mut group: PreparedGroup) {
         let slot = &mut self.connections[usize::from(connection)];
         if slot.is_stopping {
             return;
         }
-        slot.shared.progress.received(group.label.clone());
+        let place = group.permit.as_mut().and_then(Permit::take_place);
+        slot.shared.progress.received(group.label.clone(), place);
         let id = GroupId {
             connection: slot.id,
             seq: group.seq,
@@ -288,6 +297,7 @@ impl Applier {
         }
         self.runs.remove(&report.run);
         self.lock_watch.run_ended(report.run);
+        self.giving_way.remove(&report.run);
         match report.end {
             RunEnd::Committed => {
                 self.defining.committed(&self.coordinator, report.run);
@@ -388,7 +398,9 @@ impl Applier {
                 .in_the_way(&mut self.login, &self.runs, oldest, &younger)
                 .await?
             {
-                self.order(run, Order::GiveWay(run))?;
+                if self.giving_way.insert(run) {
+                    self.order(run, Order::GiveWay(run))?;
+                }
             }
         }
         Ok(())

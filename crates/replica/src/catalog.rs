@@ -25,8 +25,9 @@ pub(crate) struct TableName {
 pub(crate) enum ValueClass {
     /// A whole number of this many bytes.
     Integer { size: u8, is_unsigned: bool },
-    /// Text or bytes in an ASCII-compatible character set.
-    Text,
+    /// Text of at most this many characters, in an ASCII-compatible character set and under a collation in which
+    /// different letters of ASCII are equal only if they differ in case.
+    Text { length_max: usize },
     /// Anything whose equality is not plain to see from its bytes.
     Other,
 }
@@ -37,6 +38,7 @@ pub(crate) struct ColumnInfo {
     /// Lower case, since column names compare without case.
     pub(crate) name: Bytes,
     pub(crate) class: ValueClass,
+    pub(crate) is_nullable: bool,
     pub(crate) is_auto_increment: bool,
 }
 

@@ -108,6 +108,8 @@ pub(crate) struct Session {
     /// An `INSERT_ID` has been set and may not have been used.
     has_insert_id: bool,
     thread: Option<ThreadIdentity>,
+    /// The session may stand in for a source's thread, whose temporary tables would hide tables of the same name.
+    has_thread: bool,
     collations: Arc<Collations>,
 }
 
@@ -120,18 +122,34 @@ impl Session {
             timestamp: None,
             has_insert_id: false,
             thread: None,
+            has_thread: false,
             collations,
         }
     }
 
     /// Nothing is known any more.
     pub(crate) fn forget(&mut self) {
-        *self = Self::new(self.collations.clone());
+        // What may be pending stays pending until it has been taken back.
+        *self = Self {
+            has_insert_id: true,
+            has_thread: true,
+            ..Self::new(self.collations.clone())
+        };
     }
 
-    /// A `BINLOG` statement leaves the clock at the event's time. Nothing else of the session changes (seen on 10.11.19).
-    pub(crate) fn row_events_ran(&mut self) {
+    /// A `BINLOG` statement leaves the clock at the event's time; row events change nothing else of the session. Query
+    /// events among them, which count, set what a Query event without status variables stands for (seen on 10.11.19).
+    pub(crate) fn row_events_ran(&mut self, has_counted: bool) {
         self.timestamp = None;
+        if has_counted {
+            self.current = None;
+            self.time_zone = None;
+        }
+    }
+
+    /// A statement has made, changed or dropped a database: the session may have no default database any more.
+    pub(crate) fn databases_changed(&mut self) {
+        self.current = None;
     }
 
     /// Appends the statements that bring the session to `statement`'s. Returns how many were appended.
@@ -143,6 +161,7 @@ impl Session {
         self.set_context(&statement.context, out);
         self.set_clock(statement.timestamp, out);
         self.set_insert_id(statement, out);
+        self.set_thread(statement.inputs.as_ref().and_then(|inputs| inputs.thread), out);
         if let Some(inputs) = &statement.inputs {
             self.set_inputs(inputs, out);
         }
@@ -256,6 +275,22 @@ impl Session {
         }
     }
 
+    /// Stands in for a thread of the source, or for none, so that nobody sees the temporary tables of another.
+    fn set_thread(&mut self, wanted: Option<ThreadIdentity>, out: &mut Vec<u8>) {
+        match wanted {
+            Some(thread) if self.thread != wanted => {
+                (self.thread, self.has_thread) = (wanted, true);
+                assign(out, "pseudo_thread_id", thread.thread_id);
+                assign(out, "server_id", thread.server_id);
+            }
+            None if self.has_thread => {
+                (self.thread, self.has_thread) = (None, false);
+                assign(out, "pseudo_thread_id", 0);
+            }
+            _ => {}
+        }
+    }
+
     fn set_inputs(&mut self, inputs: &Inputs, out: &mut Vec<u8>) {
         if let Some(id) = inputs.last_insert_id {
             assign(out, "last_insert_id", id);
@@ -263,13 +298,6 @@ impl Session {
         if let Some((first, second)) = inputs.rand_seeds {
             assign(out, "rand_seed1", first);
             assign(out, "rand_seed2", second);
-        }
-        if let Some(thread) = inputs.thread
-            && self.thread != Some(thread)
-        {
-            self.thread = Some(thread);
-            assign(out, "pseudo_thread_id", thread.thread_id);
-            assign(out, "server_id", thread.server_id);
         }
         for variable in &inputs.user_vars {
             assign_user_var(variable, &self.collations, out);
@@ -434,7 +462,7 @@ mod tests {
             switch(&mut session, &statement("a", &other, 101, None)),
             "SET foreign_key_checks=0;\n"
         );
-        session.row_events_ran();
+        session.row_events_ran(false);
         assert_eq!(
             switch(&mut session, &statement("a", &other, 101, None)),
             "SET timestamp=101;\n",

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
 use tributary_sql::{Name, RowStatement, Value};
 
-use crate::catalog::{TableInfo, ValueClass};
+use crate::catalog::{ColumnInfo, TableInfo, ValueClass};
 
 /// Key hashes of one change.
 pub(crate) type Keys = SmallVec<[u64; 4]>;
@@ -100,7 +100,7 @@ fn of_condition(table: &TableInfo, equal: &[(Name<'_>, Value<'_>)]) -> Option<Ke
         let (_, value) = equal
             .iter()
             .find(|(name, _)| table.column(name.as_bytes()) == Some(column))?;
-        literal(table.columns[column].class, value)
+        literal(&table.columns[column], value)
     });
     let mut keys = Keys::new();
     // `column = NULL` matches nothing: such a statement writes no row.
@@ -121,6 +121,9 @@ fn of_insert(
             .collect::<Option<_>>()?,
         None => (0..table.columns.len()).collect(),
     };
+    if mixes_ids(table, &places, rows) {
+        return None;
+    }
     let mut keys = Keys::new();
     let mut next_id = ids.first;
     for row in rows {
@@ -137,12 +140,27 @@ fn of_insert(
         for (index, key) in table.unique_keys.iter().enumerate() {
             let values = key.as_ref()?.iter().map(|&column| match generated {
                 Some((auto, id)) if auto == column => Some(KeyValue::Integer(i128::from(id))),
-                _ => literal(table.columns[column].class, value_of(column)?),
+                _ => literal(&table.columns[column], value_of(column)?),
             });
             hash_key(index, values).push_to(&mut keys)?;
         }
     }
     Some(keys)
+}
+
+/// Whether some rows give their id and others have it generated: the generated ones then go on from the given ones.
+fn mixes_ids(table: &TableInfo, places: &[usize], rows: &[Vec<Value<'_>>]) -> bool {
+    let Some(place) = table
+        .auto_increment()
+        .and_then(|auto| places.iter().position(|place| *place == auto))
+    else {
+        return false;
+    };
+    let given = rows
+        .iter()
+        .filter(|row| matches!(row.get(place), Some(Value::Int(_) | Value::String(_))))
+        .count();
+    given != 0 && given != rows.len()
 }
 
 /// The automatic id of one row, as (column, id); `Some(None)` when the row gives its own. `None` when it cannot be told.
@@ -168,8 +186,8 @@ fn generated_id<'v>(
 }
 
 /// A literal as the column would hold it; `None` when the conversion is not plain.
-fn literal<'v>(class: ValueClass, value: &'v Value<'v>) -> Option<KeyValue<'v>> {
-    match (class, value) {
+fn literal<'v>(column: &ColumnInfo, value: &'v Value<'v>) -> Option<KeyValue<'v>> {
+    match (column.class, value) {
         (ValueClass::Integer { size, is_unsigned }, Value::Int(number)) => {
             in_range(*number, size, is_unsigned)
         }
@@ -183,8 +201,12 @@ fn literal<'v>(class: ValueClass, value: &'v Value<'v>) -> Option<KeyValue<'v>> 
                 .ok()?;
             in_range(number, size, is_unsigned)
         }
-        (ValueClass::Text, Value::String(text)) => Some(KeyValue::Text(text)),
-        (_, Value::Null) => Some(KeyValue::Null),
+        // Longer text may be cut by the server.
+        (ValueClass::Text { length_max }, Value::String(text)) if text.len() <= length_max => {
+            Some(KeyValue::Text(text))
+        }
+        // NULL may become a zero value where it is not allowed.
+        (_, Value::Null) if column.is_nullable => Some(KeyValue::Null),
         _ => None,
     }
 }
@@ -268,7 +290,7 @@ fn from_image(class: ValueClass, bytes: &[u8]) -> Option<KeyValue<'_>> {
             }
             Some(KeyValue::Integer(number))
         }
-        ValueClass::Text => Some(KeyValue::Text(bytes)),
+        ValueClass::Text { .. } => Some(KeyValue::Text(bytes)),
         ValueClass::Other => None,
     }
 }
@@ -323,14 +345,14 @@ impl KeyHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::ColumnInfo;
     use tributary_sql::Dialect;
 
     /// `id INT AUTO_INCREMENT PRIMARY KEY, code VARCHAR, n INT` with a second unique key on `code` if asked for.
     fn table(has_second_key: bool) -> TableInfo {
-        let column = |name: &'static str, class, is_auto_increment| ColumnInfo {
+        let column = |name: &'static str, class, is_auto_increment: bool| ColumnInfo {
             name: bytes::Bytes::from_static(name.as_bytes()),
             class,
+            is_nullable: !is_auto_increment,
             is_auto_increment,
         };
         let integer = ValueClass::Integer {
@@ -343,7 +365,7 @@ mod tests {
             has_triggers: false,
             columns: vec![
                 column("id", integer, true),
-                column("code", ValueClass::Text, false),
+                column("code", ValueClass::Text { length_max: 10 }, false),
                 column("n", integer, false),
             ],
             unique_keys: if has_second_key {
@@ -412,6 +434,7 @@ mod tests {
             "UPDATE t SET n = 1 WHERE id = '7x'",
             "INSERT INTO t (id, code) VALUES (7 + 1, 'x')",
             "INSERT INTO t (code) VALUES ('x')",
+            "INSERT INTO t (id, code) VALUES (NULL, 'x'), (100, 'y')",
         ] {
             assert_eq!(keys(false, text, None), None, "{text}");
         }

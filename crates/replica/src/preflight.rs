@@ -54,6 +54,7 @@ struct Variables {
     max_allowed_packet: u64,
     local_infile: bool,
     lower_case_table_names: u8,
+    binlog_format: String,
 }
 
 /// Looks at the target.
@@ -85,7 +86,8 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
         .query(
             b"SELECT @@global.read_only,@@global.log_bin,@@global.log_slave_updates,@@global.slave_skip_errors,\
               @@global.slave_exec_mode,@@global.slave_run_triggers_for_rbr,@@global.replicate_rewrite_db,\
-              @@global.max_allowed_packet,@@global.local_infile,@@global.lower_case_table_names",
+              @@global.max_allowed_packet,@@global.local_infile,@@global.lower_case_table_names,\
+              @@global.binlog_format",
         )
         .await?;
     let text = |index: usize| {
@@ -106,6 +108,7 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
         max_allowed_packet: text(7).parse().unwrap_or(0),
         local_infile: text(8) == "1",
         lower_case_table_names: text(9).parse().unwrap_or(0),
+        binlog_format: text(10),
     })
 }
 
@@ -149,6 +152,15 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
                  option file and restart the server"
             ));
         }
+    }
+    if variables.log_bin
+        && variables.log_slave_updates
+        && variables.binlog_format.eq_ignore_ascii_case("STATEMENT")
+    {
+        facts.faults.push(
+            "binlog_format=STATEMENT with log_slave_updates: what is applied cannot be logged that way. SET GLOBAL binlog_format='MIXED'"
+                .to_owned(),
+        );
     }
     if variables.lower_case_table_names != 0 {
         facts.warnings.push(format!(

@@ -47,6 +47,8 @@ pub(crate) struct Preparer {
     pub(crate) known_flags: u32,
     /// Sessions seen last; most statements share one of a few.
     pub(crate) contexts: Vec<Arc<Context>>,
+    /// Tables that a warning has named.
+    pub(crate) warned_reads: HashSet<String>,
     /// Temporary tables that are open, by source session.
     pub(crate) temporary: HashMap<(u32, u32), HashSet<(Bytes, Bytes)>>,
 }
@@ -175,7 +177,7 @@ impl Draft {
     /// Notes the use of a table.
     fn add_table(&mut self, use_draft: TableUseDraft) {
         if use_draft.info.as_ref().is_some_and(|info| info.is_view) {
-            self.widen(Scope::Database(use_draft.name.database));
+            self.widen(Scope::Everything);
         }
         self.tables.push(use_draft);
     }

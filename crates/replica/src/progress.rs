@@ -15,6 +15,7 @@ use tributary_schedule::{GroupSeq, WorkerId};
 use crate::change::GroupLabel;
 use crate::context::quote_text;
 use crate::positions::Saved;
+use crate::relay::Place;
 
 /// A place to resume from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) struct Position {
 #[derive(Debug)]
 struct Inner {
     low_water: Position,
-    labels: VecDeque<GroupLabel>,
+    labels: VecDeque<(GroupLabel, Option<Place>)>,
     done: Vec<BTreeSet<GroupSeq>>,
     /// Where the stream moved without a group, and the newest group received before that: counts once that is applied.
     move_behind: Option<(GroupSeq, Coordinates)>,
@@ -73,15 +74,15 @@ impl Progress {
     }
 
     /// A group was received; its seq is the next.
-    pub(crate) fn received(&self, label: GroupLabel) {
-        self.lock().labels.push_back(label);
+    pub(crate) fn received(&self, label: GroupLabel, place: Option<Place>) {
+        self.lock().labels.push_back((label, place));
     }
 
     /// Every group up to `seq` is committed.
     pub(crate) fn advance(&self, seq: GroupSeq) {
         let mut inner = self.lock();
         while inner.low_water.seq < seq {
-            let Some(label) = inner.labels.pop_front() else {
+            let Some((label, _place)) = inner.labels.pop_front() else {
                 break;
             };
             inner.low_water.seq.0 += 1;
@@ -133,7 +134,7 @@ impl Progress {
         inner
             .labels
             .front()
-            .map(|label| (label.timestamp, inner.labels.len()))
+            .map(|(label, _)| (label.timestamp, inner.labels.len()))
     }
 
     /// Appends the statement that saves this worker's row as it will be once `groups` are committed.
@@ -181,7 +182,7 @@ impl Inner {
         };
         for seq in own.chain(groups).filter(|seq| **seq > self.low_water.seq) {
             let index = usize::try_from(seq.0 - self.low_water.seq.0 - 1).unwrap_or(usize::MAX);
-            if let Some(gtid) = self.labels.get(index).and_then(|label| label.gtid) {
+            if let Some(gtid) = self.labels.get(index).and_then(|(label, _)| label.gtid) {
                 set.insert(gtid);
             }
         }
@@ -209,18 +210,21 @@ mod tests {
         };
         let progress = Progress::new("tributary", "m1", saved, 3);
         for sequence in 11..=14_u64 {
-            progress.received(GroupLabel {
-                gtid: Some(Gtid {
-                    domain: 0,
-                    server: 1,
-                    sequence,
-                }),
-                end: Coordinates {
-                    file: "b.000001".into(),
-                    offset: sequence * 100,
+            progress.received(
+                GroupLabel {
+                    gtid: Some(Gtid {
+                        domain: 0,
+                        server: 1,
+                        sequence,
+                    }),
+                    end: Coordinates {
+                        file: "b.000001".into(),
+                        offset: sequence * 100,
+                    },
+                    timestamp: 7,
                 },
-                timestamp: 7,
-            });
+                None,
+            );
         }
         progress
     }

@@ -1,6 +1,7 @@
 //! The relay queue: how much of one connection may be in memory between source and workers.
 //!
-//! A group takes room for its events and keeps it until it is committed and dropped. When there is no room, the source
+//! A group takes room for its events and keeps it until it is committed and dropped; its place in the count it keeps
+//! until the low-water mark has passed it. When there is no room, the source
 //! task stops reading its socket, which is what slows the source's dump thread down.
 
 use std::sync::Arc;
@@ -27,10 +28,14 @@ pub(crate) struct Used {
     pub(crate) bytes: AtomicUsize,
 }
 
+/// One group's place among those that are not behind the low-water mark; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Place(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
 /// Room that one group takes; given back on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    _group: OwnedSemaphorePermit,
+    place: Option<Place>,
     _blocks: OwnedSemaphorePermit,
     bytes: usize,
     used: Arc<Used>,
@@ -64,7 +69,7 @@ impl RelayQueue {
         self.used.groups.fetch_add(1, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
         Some(Permit {
-            _group: group,
+            place: Some(Place(group)),
             _blocks: blocks,
             bytes,
             used: self.used.clone(),
@@ -81,11 +86,19 @@ impl RelayQueue {
         self.used.groups.fetch_add(1, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
         Some(Permit {
-            _group: group,
+            place: Some(Place(group)),
             _blocks: blocks,
             bytes,
             used: self.used.clone(),
         })
+    }
+}
+
+impl Permit {
+    /// Takes the place out, which must be kept until the low-water mark has passed the group: what is remembered of
+    /// groups that are done is bounded by it.
+    pub(crate) fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
     }
 }
 

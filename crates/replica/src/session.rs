@@ -36,6 +36,9 @@ const ORDERS_MAX: usize = 16;
 /// How long the previous engine's leftovers may take to end.
 const LEFTOVERS_WAIT: Duration = Duration::from_secs(30);
 
+/// Slots looked through for sessions of an earlier, larger pool.
+const SLOTS_MAX: usize = 64;
+
 /// Longest answer to the engine's own questions.
 const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -58,6 +61,9 @@ impl Session {
         };
         let mut login = Client::connect(&options.target.login).await.map_err(lost)?;
         login.set_reply_timeout(OWN_REPLY_TIMEOUT);
+        // The session holds the lock that keeps other engines away: it must live as long as the engine.
+        let own = b"SET SESSION wait_timeout=31536000,net_read_timeout=3600,net_write_timeout=3600,max_statement_time=0";
+        login.execute(own).await.map_err(lost)?;
         let facts = preflight::check(&mut login, options).await.map_err(lost)?;
         facts
             .warnings
@@ -89,6 +95,7 @@ impl Session {
             end_leftover(&mut login, &mut worker.client, schema, slot).await?;
             workers.push(worker);
         }
+        end_surplus(&mut login, schema, workers.len()).await?;
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
         let mut connections = Vec::new();
@@ -246,6 +253,7 @@ fn source(
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
             temporary: std::collections::HashMap::new(),
+            warned_reads: std::collections::HashSet::new(),
         },
         queue,
         counters: view.counters.clone(),
@@ -370,6 +378,43 @@ async fn end_leftover(
     Err(StartError::Held(format!(
         "a session of an earlier engine still works on the target and does not end within {LEFTOVERS_WAIT:?}"
     )))
+}
+
+/// Ends sessions of an earlier engine that had more workers than this one.
+async fn end_surplus(login: &mut Client, schema: &str, workers: usize) -> Result<(), StartError> {
+    let failed = |source: ClientError| StartError::Target {
+        address: "lock".to_owned(),
+        source: Box::new(source),
+    };
+    for slot in workers..SLOTS_MAX {
+        let name = format!("tributary/{schema}/{slot}");
+        let holder = login
+            .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
+            .await
+            .map_err(failed)?;
+        let Some(holder) = holder.first_text().and_then(|text| text.parse::<u32>().ok()) else {
+            continue;
+        };
+        tracing::warn!(
+            session = holder,
+            "ending a session that an earlier engine left behind"
+        );
+        // It may have ended by itself meanwhile.
+        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
+        if !take_lock(login, &name, LEFTOVERS_WAIT.as_secs())
+            .await
+            .map_err(failed)?
+        {
+            return Err(StartError::Held(format!(
+                "session {holder} of an earlier engine does not end within {LEFTOVERS_WAIT:?}"
+            )));
+        }
+        login
+            .query(format!("SELECT RELEASE_LOCK('{name}')").as_bytes())
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
 }
 
 async fn take_lock(client: &mut Client, name: &str, seconds: u64) -> Result<bool, ClientError> {

@@ -237,6 +237,13 @@ impl Source {
     async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates) -> Result<(), End> {
         match assembled {
             Assembled::Group(group) => {
+                if group.gtid.is_none() {
+                    let message = format!(
+                        "the source writes groups without MariaDB GTIDs (at {}); only MariaDB sources are replicated",
+                        group.start
+                    );
+                    return Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)));
+                }
                 let seq = GroupSeq(self.position.seq.0 + 1);
                 let gtid = group.gtid.as_ref().map(|event| event.gtid);
                 let end = group.end.clone();
@@ -288,9 +295,15 @@ impl Source {
                         .for_each(|gtid| self.position.gtid_pos.advance(gtid));
                 }
                 self.send().await?;
-                self.position.coordinates = coordinates.clone();
-                self.note_read();
-                self.message(SourceMessage::Moved(coordinates.clone())).await?;
+                // A stream asked for by GTID begins before the groups that are here; until its first group is, only the
+                // GTID position says where to resume.
+                if !coordinates.is_before(&self.position.coordinates) {
+                    self.position.coordinates = coordinates.clone();
+                    self.note_read();
+                    if !self.position.needs_gtid {
+                        self.message(SourceMessage::Moved(coordinates.clone())).await?;
+                    }
+                }
             }
         }
         Ok(())

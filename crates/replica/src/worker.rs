@@ -246,6 +246,7 @@ impl Worker {
     }
 
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
+        self.login.isolate_rows(false, 0);
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
         self.send_groups(free).await?;
         self.poll_orders(gate);
@@ -347,9 +348,14 @@ impl Worker {
                     };
                 }
                 Reaction::Skip => {
-                    self.login
+                    let recorded = self
+                        .login
                         .record_skip(work, &work.groups[group], change, &failure)
                         .await?;
+                    if let Err(error) = recorded {
+                        let failure = Failure { error, ..failure };
+                        return self.stop_tables(work, group, change, &failure).await;
+                    }
                     resume = resume_behind(failed, change, &failure);
                     retries = 0;
                 }

@@ -94,6 +94,8 @@ fn install(mariadbd: &Path, data_dir: &Path) -> anyhow::Result<()> {
     ]);
     command
         .arg(format!("--datadir={}", data_dir.display()))
+        // A starting server deletes the temporary tables of others in the same folder.
+        .arg(format!("--tmpdir={}", data_dir.display()))
         .stdin(Stdio::null());
     if let Some(arg) = user_arg() {
         command.arg(arg);

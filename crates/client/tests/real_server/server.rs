@@ -58,6 +58,8 @@ fn template() -> &'static Path {
                 "--skip-test-db",
             ])
             .arg(format!("--datadir={}", dir.join("data").display()))
+            // A starting server deletes the temporary tables of others in the same folder.
+            .arg(format!("--tmpdir={}", dir.display()))
             .output()
             .expect("run mariadb-install-db");
         assert!(
@@ -105,6 +107,7 @@ impl Server {
                 "--local-infile=1",
             ])
             .arg(format!("--datadir={}", path("data")))
+            .arg(format!("--tmpdir={}", dir.display()))
             .arg(format!("--socket={}", path("s")))
             .arg(format!("--pid-file={}", path("pid")))
             .arg(format!("--port={port}"))

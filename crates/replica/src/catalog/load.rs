@@ -8,8 +8,35 @@ use tributary_client::{Client, Error, Row, StatementResult};
 
 use super::{ColumnInfo, Loaded, TableInfo, ValueClass};
 
-/// Character sets in which a letter of ASCII is one byte and stands for itself.
-const WIDE_CHARSETS: [&[u8]; 5] = [b"ucs2", b"utf16", b"utf16le", b"utf32", b"filename"];
+/// Ends of the names of collations under which ASCII text is equal only if it differs in case or trailing spaces.
+/// Others (Roman, Lithuanian, ...) know different letters as equal; wide character sets are ruled out by name.
+const PLAIN_COLLATIONS: [&str; 10] = [
+    "_bin",
+    "_nopad_bin",
+    "_general_ci",
+    "_general_nopad_ci",
+    "_unicode_ci",
+    "_unicode_nopad_ci",
+    "_unicode_520_ci",
+    "_unicode_520_nopad_ci",
+    "_swedish_ci",
+    "_swedish_nopad_ci",
+];
+
+/// Character sets in which a letter of ASCII is not the one byte that stands for itself.
+const WIDE_CHARSETS: [&str; 6] = ["ucs2", "utf16", "utf16le", "utf32", "filename", "swe7"];
+
+fn is_plain_collation(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else {
+        return false;
+    };
+    let is_plain = PLAIN_COLLATIONS.iter().any(|end| name.ends_with(end)) || name.contains("uca1400_a");
+    is_plain
+        && !WIDE_CHARSETS.iter().any(|charset| {
+            name.strip_prefix(charset)
+                .is_some_and(|rest| rest.starts_with('_'))
+        })
+}
 
 /// Reads every database but the server's own.
 pub(crate) async fn load_all(client: &mut Client) -> Result<Loaded, Error> {
@@ -60,7 +87,8 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
         "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,\
            (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE) \
            FROM information_schema.TABLES t WHERE {plain};\
-         SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,CHARACTER_SET_NAME,EXTRA \
+         SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,COLLATION_NAME,EXTRA,\
+           CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE \
            FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;\
          SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART \
            FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
@@ -138,13 +166,9 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
             b"mediumint" => integer(3),
             b"int" => integer(4),
             b"bigint" => integer(8),
-            b"char" | b"varchar"
-                if row
-                    .get(5)
-                    .is_some_and(|charset| !WIDE_CHARSETS.contains(&charset)) =>
-            {
-                ValueClass::Text
-            }
+            b"char" | b"varchar" if row.get(5).is_some_and(is_plain_collation) => ValueClass::Text {
+                length_max: row.text(7).and_then(|text| text.parse().ok()).unwrap_or(0),
+            },
             _ => ValueClass::Other,
         };
         let is_auto_increment = row
@@ -153,6 +177,7 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
         table.columns.push(ColumnInfo {
             name: bytes(row, 2).to_ascii_lowercase().into(),
             class,
+            is_nullable: row.get(8) == Some(b"YES"),
             is_auto_increment,
         });
     }

@@ -22,6 +22,9 @@ use crate::status;
 /// Sessions kept for sharing; call-centre traffic has one or two per program.
 const CONTEXTS_MAX: usize = 8;
 
+/// Tables that are named in warnings about reads.
+const WARNED_READS_MAX: usize = 1000;
+
 /// Bytes shown of a statement of which nothing is known.
 const UNKNOWN_SHOWN: usize = 32;
 
@@ -139,10 +142,18 @@ impl Preparer {
         })?;
         statement.note_updated_tables(query.status.table_map_for_update.unwrap_or(0));
         let thread = (server_id, query.thread_id);
-        let is_temporary = self.note_temporary(&statement, query, thread);
-        if !is_temporary && !self.is_wanted(&statement, query, place)? {
+        let is_temporary = self.is_about_temporary(&statement, query, thread);
+        let is_wanted = if is_temporary {
+            self.filter.accepts_database(&query.db).accepted && !self.is_reserved(&query.db)
+        } else {
+            self.is_wanted(&statement, query, place)?
+        };
+        if !is_wanted {
             return Ok(None);
         }
+        let is_pinned = is_temporary || self.temporary.contains_key(&thread);
+        self.note_temporary(&statement, query, thread);
+        self.note_ignored_read(&statement, query);
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
             return Ok(None);
         };
@@ -153,14 +164,14 @@ impl Preparer {
             step: context.auto_increment_step(),
         };
         let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, draft);
-        if is_temporary {
+        if is_pinned {
             draft.is_alone = true;
             draft.is_pinned = true;
         }
         if query.error_code != 0 {
             draft.is_alone = true;
         }
-        let wants_thread = is_temporary || header.is_thread_specific() || calls_connection_id(&query.query);
+        let wants_thread = is_pinned || header.is_thread_specific() || calls_connection_id(&query.query);
         let identity = wants_thread.then_some(ThreadIdentity {
             server_id,
             thread_id: query.thread_id,
@@ -353,45 +364,73 @@ impl Preparer {
         }
     }
 
-    /// Keeps the list of open temporary tables. True when the statement belongs to a session that has one.
-    fn note_temporary(
-        &mut self,
+    /// The tables a statement changes, in the source's names.
+    fn changed_names(statement: &sql::Statement<'_>, query: &QueryEvent) -> Vec<(Bytes, Bytes)> {
+        let database = |table: &TableRef<'_>| {
+            table
+                .db
+                .as_deref()
+                .map_or_else(|| query.db.clone(), Bytes::copy_from_slice)
+        };
+        statement
+            .changed_tables()
+            .map(|table| (database(table), Bytes::copy_from_slice(&table.table)))
+            .collect()
+    }
+
+    /// Whether all that the statement changes is temporary tables of its session.
+    fn is_about_temporary(
+        &self,
         statement: &sql::Statement<'_>,
         query: &QueryEvent,
         thread: (u32, u32),
     ) -> bool {
-        let names = || {
-            let database = |table: &TableRef<'_>| {
-                table
-                    .db
-                    .as_deref()
-                    .map_or_else(|| query.db.clone(), Bytes::copy_from_slice)
-            };
-            statement
-                .changed_tables()
-                .map(move |table| (database(table), Bytes::copy_from_slice(&table.table)))
-                .collect::<Vec<_>>()
-        };
+        match statement.kind {
+            StatementKind::CreateTable { temporary, .. } => temporary,
+            StatementKind::DropTable { temporary: true, .. } => true,
+            _ => self.temporary.get(&thread).is_some_and(|open| {
+                let names = Self::changed_names(statement, query);
+                !names.is_empty() && names.iter().all(|name| open.contains(name))
+            }),
+        }
+    }
+
+    /// Keeps the list of open temporary tables.
+    fn note_temporary(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent, thread: (u32, u32)) {
         match statement.kind {
             StatementKind::CreateTable { temporary: true, .. } => {
-                self.temporary.entry(thread).or_default().extend(names());
-                true
+                self.temporary
+                    .entry(thread)
+                    .or_default()
+                    .extend(Self::changed_names(statement, query));
             }
-            StatementKind::DropTable { temporary, .. }
-                if temporary || self.temporary.contains_key(&thread) =>
-            {
-                let Some(open) = self.temporary.get_mut(&thread) else {
-                    return temporary;
-                };
-                names().iter().for_each(|name| {
-                    open.remove(name);
-                });
-                if open.is_empty() {
-                    self.temporary.remove(&thread);
+            StatementKind::DropTable { .. } => {
+                if let Some(open) = self.temporary.get_mut(&thread) {
+                    Self::changed_names(statement, query).iter().for_each(|name| {
+                        open.remove(name);
+                    });
+                    if open.is_empty() {
+                        self.temporary.remove(&thread);
+                    }
                 }
-                true
             }
-            _ => self.temporary.contains_key(&thread),
+            _ => {}
+        }
+    }
+
+    /// Says once per table that a replicated table is filled from one that is not: the target's copy will differ.
+    fn note_ignored_read(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent) {
+        let Some(table) = self.filter.ignored_read(&query.db, statement) else {
+            return;
+        };
+        let database = table.db.as_deref().unwrap_or(&query.db);
+        let name = format!(
+            "{}.{}",
+            String::from_utf8_lossy(database),
+            String::from_utf8_lossy(&table.table)
+        );
+        if self.warned_reads.len() < WARNED_READS_MAX && self.warned_reads.insert(name.clone()) {
+            tracing::warn!(table = %name, "a replicated table is filled from a table that is not replicated: it will differ from the source");
         }
     }
 
@@ -411,7 +450,8 @@ impl Preparer {
             draft.is_alone = true;
         }
         if !statement.calls.is_empty() || statement.uncertain.is_some() {
-            draft.widen(Scope::Database(default_database));
+            // What a routine reaches is not known.
+            draft.widen(Scope::Everything);
         }
         if statement.kind.is_ddl() {
             self.add_definition(statement, query, draft);
@@ -432,7 +472,7 @@ impl Preparer {
                     || info.as_ref().is_none_or(|info| info.has_triggers);
             }
             if is_written && info.as_ref().is_some_and(|info| info.has_triggers) {
-                draft.widen(Scope::Database(name.database));
+                draft.widen(Scope::Everything);
             }
             let access = match &info {
                 _ if !is_written => Access::Read,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use tributary_client::{Client, Error as ClientError, Reply, ServerError, StatementResult};
 use tributary_schedule::{GroupSeq, WorkerId};
+use tributary_sql::StatementKind;
 
 use super::Login;
 use super::rows::{self, RowBatch, Unit};
@@ -143,6 +144,12 @@ impl Login {
         }
         self.burst.text.extend_from_slice(&statement.text);
         self.burst.current.owners.push(Owner::Change(index));
+        if matches!(
+            statement.kind,
+            StatementKind::CreateDatabase | StatementKind::AlterDatabase | StatementKind::DropDatabase
+        ) {
+            self.session.databases_changed();
+        }
         if statement.is_joinable {
             self.burst.text.extend_from_slice(b";\n");
         } else {
@@ -265,7 +272,8 @@ impl Login {
         }
         self.begin_packet(step);
         let burst = &mut self.burst;
-        if burst.rows.has_markers() {
+        let has_counted = burst.rows.has_markers();
+        if has_counted {
             burst.text.extend_from_slice(b"SET @tributary_row=0;\n");
             burst.current.owners.push(Owner::For(step));
         }
@@ -279,7 +287,7 @@ impl Login {
         burst.current.owners.push(Owner::Rows);
         burst.current.units = std::mem::take(&mut burst.rows.units);
         burst.rows.events.clear();
-        self.session.row_events_ran();
+        self.session.row_events_ran(has_counted);
         self.close_packet();
     }
 

@@ -15,14 +15,15 @@ use crate::status;
 const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
 impl Login {
-    /// Records a skip in the open transaction, so that it becomes visible with the position behind it.
+    /// Records a skip in the open transaction, so that it becomes visible with the position behind it. A skip that cannot be
+    /// recorded, for which the server's error is returned, must not happen.
     pub(super) async fn record_skip(
         &mut self,
         work: &RunWork,
         group: &PreparedGroup,
         change: &Change,
         failure: &Failure,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Result<(), ServerError>, ClientError> {
         let connection = &work.connection;
         let row = failure.is_row.then_some(failure.rows_done + 1);
         tracing::warn!(
@@ -34,14 +35,17 @@ impl Login {
             "skipped by slave_skip_errors"
         );
         status::add(&connection.counters.skipped, 1);
+        // The ledger's own id and time, not those of the source's statement.
+        self.own_statement(b"SET insert_id=0,timestamp=DEFAULT,time_zone=DEFAULT")
+            .await?;
+        self.session.forget();
         let text = self.skip_statement(&connection.name, group, change, &failure.error, row);
         let outcome = burst::single(&mut self.client, &text).await?;
-        if let Err(error) = outcome {
+        if outcome.is_err() {
             self.has_old_errors = true;
-            tracing::error!(connection = %connection.name, %error, "the skip could not be recorded in the ledger");
             self.clear_errors().await?;
         }
-        Ok(())
+        Ok(outcome.map(|_| ()))
     }
 
     fn skip_statement(

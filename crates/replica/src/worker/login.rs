@@ -81,6 +81,15 @@ impl Login {
         self.client.server().connection_id
     }
 
+    /// Runs a statement of the engine's own; whether it succeeded does not matter to the caller.
+    pub(super) async fn own_statement(&mut self, text: &[u8]) -> Result<(), ClientError> {
+        if super::burst::single(&mut self.client, text).await?.is_err() {
+            self.has_old_errors = true;
+            self.clear_errors().await?;
+        }
+        Ok(())
+    }
+
     /// Undoes what is not committed.
     pub(super) async fn rollback(&mut self) -> Result<(), ClientError> {
         self.client.execute(b"ROLLBACK").await?;
