@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/sh
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo test lint unit bench fuzz-smoke tools
+.PHONY: help demo test lint fuzz-seeds unit bench fuzz-smoke tools
 
 help:
 	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
@@ -16,7 +16,7 @@ demo: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
 	@$(BINARIES)/tributary-demo
 
-test: tools lint unit
+test: tools lint fuzz-seeds unit
 
 lint:
 	$(CARGO) fmt --all --check
@@ -26,7 +26,7 @@ lint:
 # nextest leaves out the examples in documentation; cargo test has them.
 unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -ex; $(CARGO) nextest run --locked --workspace --no-fail-fast; $(CARGO) test --locked --workspace --doc --quiet; \
+		set -ex; $(CARGO) test --locked --workspace --doc --quiet; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else \
 		set -ex; $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
@@ -34,6 +34,10 @@ unit:
 bench: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-benches
 	@$(BINARIES)/tributary-benches
+
+# The bodies of the fuzz targets over their seeds, on the stable toolchain.
+fuzz-seeds:
+	$(CARGO) test --locked --quiet --manifest-path fuzz/Cargo.toml --no-default-features --lib --tests
 
 FUZZ_SECONDS ?= 10
 fuzz-smoke:
