@@ -64,6 +64,29 @@ pub struct ConnectionOptions {
     pub relay_groups_max: usize,
 }
 
+impl ConnectionOptions {
+    /// A connection without rules and start position, and with the server's own defaults: retry after 60 s, heartbeats every
+    /// 30 s, 60 s of silence allowed; 64 MiB and 20,000 groups in the relay queue.
+    #[must_use]
+    pub fn new(name: impl Into<String>, source: ConnectOptions) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            server_id: None,
+            start: None,
+            use_gtid: false,
+            connect_retry: Duration::from_secs(60),
+            heartbeat_period: Duration::from_secs(30),
+            net_timeout: Duration::from_secs(60),
+            filter: Filter::new(),
+            rewrite: Rewrite::new(),
+            skip_errors: SkipErrors::None,
+            relay_bytes_max: 64 << 20,
+            relay_groups_max: 20_000,
+        }
+    }
+}
+
 /// A place in a source's binary log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartPosition {
