@@ -92,3 +92,11 @@ pub(crate) fn client_error_number(error: &ClientError) -> u16 {
 fn is_unknown_host(error: &std::io::Error) -> bool {
     error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::TimedOut
 }
+
+/// The beginning of a statement for a message.
+pub(crate) fn excerpt(text: &[u8]) -> String {
+    const LENGTH_MAX: usize = 200;
+    let cut = &text[..text.len().min(LENGTH_MAX)];
+    let more = if text.len() > LENGTH_MAX { "..." } else { "" };
+    format!("`{}{more}`", String::from_utf8_lossy(cut))
+}

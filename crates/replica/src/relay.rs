@@ -61,36 +61,43 @@ impl RelayQueue {
     ///
     /// Cancel-safe. `None` only when the queue has been closed, which nothing does while a source task runs.
     pub(crate) async fn admit(&self, bytes: usize) -> Option<Permit> {
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES))
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.blocks_max);
         let group = self.groups.clone().acquire_owned().await.ok()?;
-        let blocks = self.blocks.clone().acquire_many_owned(blocks).await.ok()?;
-        self.used.groups.fetch_add(1, Ordering::Relaxed);
-        self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(Permit {
-            place: Some(Place(group)),
-            _blocks: blocks,
-            bytes,
-            used: self.used.clone(),
-        })
+        let blocks = self
+            .blocks
+            .clone()
+            .acquire_many_owned(self.blocks_for(bytes))
+            .await
+            .ok()?;
+        Some(self.permit(group, blocks, bytes))
     }
 
     /// Like [`Self::admit`], but only if there is room at once.
     pub(crate) fn try_admit(&self, bytes: usize) -> Option<Permit> {
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES))
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.blocks_max);
         let group = self.groups.clone().try_acquire_owned().ok()?;
-        let blocks = self.blocks.clone().try_acquire_many_owned(blocks).ok()?;
+        let blocks = self
+            .blocks
+            .clone()
+            .try_acquire_many_owned(self.blocks_for(bytes))
+            .ok()?;
+        Some(self.permit(group, blocks, bytes))
+    }
+
+    /// A group larger than the whole queue takes all of it.
+    fn blocks_for(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.div_ceil(BLOCK_BYTES))
+            .unwrap_or(u32::MAX)
+            .clamp(1, self.blocks_max)
+    }
+
+    fn permit(&self, group: OwnedSemaphorePermit, blocks: OwnedSemaphorePermit, bytes: usize) -> Permit {
         self.used.groups.fetch_add(1, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(Permit {
+        Permit {
             place: Some(Place(group)),
             _blocks: blocks,
             bytes,
             used: self.used.clone(),
-        })
+        }
     }
 }
 

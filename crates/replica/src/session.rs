@@ -357,18 +357,7 @@ async fn end_leftover(
     if take_lock(worker, &name, 0).await.map_err(failed)? {
         return Ok(());
     }
-    let holder = login
-        .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
-        .await
-        .map_err(failed)?;
-    if let Some(holder) = holder.first_text().and_then(|text| text.parse::<u32>().ok()) {
-        tracing::warn!(
-            session = holder,
-            "ending a session that an earlier engine left behind"
-        );
-        // It may have ended by itself meanwhile.
-        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
-    }
+    end_holder(login, &name).await.map_err(failed)?;
     if take_lock(worker, &name, LEFTOVERS_WAIT.as_secs())
         .await
         .map_err(failed)?
@@ -380,6 +369,23 @@ async fn end_leftover(
     )))
 }
 
+/// Ends the session that holds a lock; its number, if there is one.
+async fn end_holder(login: &mut Client, name: &str) -> Result<Option<u32>, ClientError> {
+    let answer = login
+        .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
+        .await?;
+    let holder = answer.first_text().and_then(|text| text.parse::<u32>().ok());
+    if let Some(holder) = holder {
+        tracing::warn!(
+            session = holder,
+            "ending a session that an earlier engine left behind"
+        );
+        // It may have ended by itself meanwhile.
+        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
+    }
+    Ok(holder)
+}
+
 /// Ends sessions of an earlier engine that had more workers than this one.
 async fn end_surplus(login: &mut Client, schema: &str, workers: usize) -> Result<(), StartError> {
     let failed = |source: ClientError| StartError::Target {
@@ -388,19 +394,9 @@ async fn end_surplus(login: &mut Client, schema: &str, workers: usize) -> Result
     };
     for slot in workers..SLOTS_MAX {
         let name = format!("tributary/{schema}/{slot}");
-        let holder = login
-            .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
-            .await
-            .map_err(failed)?;
-        let Some(holder) = holder.first_text().and_then(|text| text.parse::<u32>().ok()) else {
+        let Some(holder) = end_holder(login, &name).await.map_err(failed)? else {
             continue;
         };
-        tracing::warn!(
-            session = holder,
-            "ending a session that an earlier engine left behind"
-        );
-        // It may have ended by itself meanwhile.
-        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
         if !take_lock(login, &name, LEFTOVERS_WAIT.as_secs())
             .await
             .map_err(failed)?

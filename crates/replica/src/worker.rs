@@ -153,7 +153,7 @@ impl Worker {
             let end = match kind {
                 RunKind::Transactional => self.transactional(&work).await,
                 RunKind::Tables => self.tables(&work).await,
-                RunKind::Alone => self.alone(&work).await,
+                RunKind::Alone => self.one_by_one(&work).await,
             };
             let end = end.unwrap_or_else(RunEnd::TargetLost);
             let is_lost = matches!(end, RunEnd::TargetLost(_));
@@ -396,10 +396,6 @@ impl Worker {
             committed: Vec::new(),
             reason: Some(StopReason::new(error.code, message)),
         })
-    }
-
-    async fn alone(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        self.one_by_one(work).await
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
 use crate::context::Context;
-use crate::error::{StopReason, number};
+use crate::error::{StopReason, excerpt, number};
 use crate::keys::{self, GeneratedIds};
 use crate::status;
 
@@ -581,12 +581,4 @@ fn calls_connection_id(text: &[u8]) -> bool {
     text.iter()
         .enumerate()
         .any(|(index, byte)| *byte == b'(' && ends_in_name(index))
-}
-
-/// The beginning of a statement for a message.
-fn excerpt(text: &[u8]) -> String {
-    const LENGTH_MAX: usize = 200;
-    let cut = &text[..text.len().min(LENGTH_MAX)];
-    let more = if text.len() > LENGTH_MAX { "..." } else { "" };
-    format!("`{}{more}`", String::from_utf8_lossy(cut))
 }

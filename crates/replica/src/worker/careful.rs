@@ -10,7 +10,7 @@ use super::reaction::{self, Expected, Reaction};
 use super::{RunEnd, RunWork, Worker};
 use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
 use crate::config::SkipErrors;
-use crate::error::{StopReason, number};
+use crate::error::{StopReason, excerpt, number};
 use crate::status;
 
 /// Pause before a group is applied again; grows with each attempt up to ten times this.
@@ -127,7 +127,7 @@ impl Worker {
             let message = format!(
                 "the statement was killed on the source (error {code}) after it had changed something; it cannot be repeated \
                  exactly: {} ({}). Compare the table with the source, then skip this group",
-                reaction::excerpt(&statement.text),
+                excerpt(&statement.text),
                 group.label
             );
             return Ok(Outcome::Stop(StopReason::new(code, message)));
@@ -292,7 +292,7 @@ fn can_roll_back(group: &PreparedGroup) -> bool {
 fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, actual: &str) -> StopReason {
     let message = format!(
         "the statement ended with error {expected} on the source and with {actual} on the target: {} ({})",
-        reaction::excerpt(&statement.text),
+        excerpt(&statement.text),
         group.label
     );
     StopReason::new(number::UNKNOWN, message)

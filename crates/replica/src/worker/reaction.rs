@@ -5,7 +5,7 @@ use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::config::SkipErrors;
-use crate::error::StopReason;
+use crate::error::{StopReason, excerpt};
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +130,6 @@ fn hint(code: u16) -> &'static str {
         1021 | 1114 => "; the target has no room left",
         _ => "",
     }
-}
-
-/// The beginning of a statement for a message.
-pub(crate) fn excerpt(text: &[u8]) -> String {
-    const LENGTH_MAX: usize = 200;
-    let cut = &text[..text.len().min(LENGTH_MAX)];
-    let more = if text.len() > LENGTH_MAX { "..." } else { "" };
-    format!("`{}{more}`", String::from_utf8_lossy(cut))
 }
 
 #[cfg(test)]
