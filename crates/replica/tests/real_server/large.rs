@@ -1,9 +1,6 @@
 //! Statements and rows larger than one packet of 16 MiB arrive, or stop the connection with a message; never in a loop.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{TARGET_DB, assert_equal, caught_up, log, options, pair, until};
+use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, until};
 use tributary::{Replicator, SqlState};
 use tributary_sandbox::ServerOptions;
 

@@ -1,12 +1,9 @@
 //! Errors that the rules pass over cost one row or one statement, never more, and every one of them is recorded.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
-
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, status, stopped};
 use anyhow::Context as _;
-use support::{TARGET_DB, assert_equal, caught_up, log, options, pair, status, stopped};
 use tributary::{Replicator, SkipErrors};
 use tributary_sandbox::{Server, ServerOptions};
 
@@ -266,7 +263,7 @@ async fn a_statement_killed_half_way_on_the_source_stops() -> anyhow::Result<()>
     let find =
         "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'UPDATE%' AND state='User sleep'";
     let mut victim = source.rows(find).await?[0][0].clone();
-    let deadline = std::time::Instant::now() + support::CATCH_UP;
+    let deadline = std::time::Instant::now() + crate::support::CATCH_UP;
     while victim.is_none() {
         anyhow::ensure!(
             std::time::Instant::now() < deadline,

@@ -1,9 +1,6 @@
 //! Several sources at once into one target.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{TARGET_DB, assert_equal, caught_up, connection, log, options, pair, status, stopped};
+use crate::support::{TARGET_DB, assert_equal, caught_up, connection, log, options, pair, status, stopped};
 use tributary::{Replicator, SqlState};
 use tributary_sandbox::{Server, ServerOptions, Traffic, TrafficPlan, schema};
 

@@ -1,11 +1,8 @@
 //! Stopped and started again, cleanly or by a crash, the engine loses nothing and doubles nothing.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
-
-mod support;
 
 use std::time::Duration;
 
-use support::{
+use crate::support::{
     SOURCE_DB, TARGET_DB, assert_equal, caught_up, create_innodb, log, options, pair, status, until,
 };
 use tributary::{Replicator, StartError};

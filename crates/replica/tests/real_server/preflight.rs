@@ -1,9 +1,6 @@
 //! What the engine asks of its account and of the target, and how it says what is missing.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{TARGET_DB, assert_equal, caught_up, log, options, pair, tcp};
+use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, tcp};
 use tributary::{Options, Replicator, StartError};
 use tributary_client::Secret;
 use tributary_sandbox::{Server, ServerOptions, Traffic, TrafficPlan, create_applier_user, schema};

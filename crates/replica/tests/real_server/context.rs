@@ -1,13 +1,12 @@
 //! What a statement does depends on its session. A native replica without rename, fed from the same source, is the judge:
 //! source, native replica and the engine's target must hold the same.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
-
-mod support;
 
 use std::time::Instant;
 
+use crate::support::{
+    CATCH_UP, SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, open_tcp, options, pair, root,
+};
 use anyhow::{Context as _, ensure};
-use support::{CATCH_UP, SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, open_tcp, options, pair, root};
 use tributary::Replicator;
 use tributary_client::Client;
 use tributary_sandbox::{Server, ServerOptions};

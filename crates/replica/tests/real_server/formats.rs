@@ -1,9 +1,6 @@
 //! Real traffic from a real source arrives whole, in every binlog format and engine; checked row by row.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{TARGET_DB, assert_equal, caught_up, log, options, pair};
+use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair};
 use tributary::Replicator;
 use tributary_sandbox::{ServerOptions, Traffic, TrafficPlan, schema};
 

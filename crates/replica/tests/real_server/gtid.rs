@@ -1,9 +1,6 @@
 //! Starting and resuming by GTID.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, status};
+use crate::support::{SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, status};
 use tributary::{Replicator, StartPosition};
 use tributary_sandbox::{Server, ServerOptions};
 

@@ -1,15 +1,12 @@
 //! Over TCP, a unix socket, TLS and the compressed protocol the same arrives.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use support::{
+use crate::support::{
     SOURCE_DB, TARGET_DB, assert_equal, caught_up, keeps_trying, log, open_tcp, options, pair, tcp,
 };
+use anyhow::Context as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tributary::{Options, Replicator};
 use tributary_client::{TlsMode, TlsOptions};
 use tributary_sandbox::{ScratchDirectory, Server, ServerOptions, Traffic, TrafficPlan, schema};

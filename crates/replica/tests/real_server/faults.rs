@@ -1,15 +1,12 @@
 //! Whatever happens to a source, to the target or to the line between, the engine goes on exactly, or stops with the reason.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use support::{
+use crate::support::{
     CATCH_UP, SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, create_innodb, keeps_trying, log,
     open_tcp, options, pair, status, stopped, tcp, until,
 };
+use anyhow::{Context as _, ensure};
 use tributary::{IoState, Options, Replicator};
 use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_sandbox::{Server, ServerOptions, TcpRelay, Traffic, TrafficPlan, schema};

@@ -1,10 +1,7 @@
 //! A worker's session is what each statement's source session was, whatever ran in it before; with one worker, so that
 //! everything shares one session.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{TARGET_DB, assert_equal, caught_up, log, options, pair, root};
+use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, root};
 use tributary::{Replicator, SkipErrors};
 use tributary_client::Client;
 use tributary_rules::FilterKind;

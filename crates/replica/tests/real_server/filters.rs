@@ -1,9 +1,8 @@
 //! Filters in the source's names, then the rename: the same for statements and rows, however a statement is spelled.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failed step ends the test")]
 
-mod support;
-
-use support::{SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, stopped};
+use crate::support::{
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, stopped,
+};
 use tributary::{Options, Replicator, SqlState};
 use tributary_rules::{Filter, FilterKind};
 use tributary_sandbox::{Server, ServerOptions, open_all_tables, schema};
@@ -238,7 +237,7 @@ async fn stops_alone_at(statement: &str, words: &[&str]) -> anyhow::Result<()> {
     other.run(tables).await?;
     caught_up(&engine, "m2", &other).await?;
     assert_equal(&other, &target, "m2_asterisk", &[]).await?;
-    let status = support::status(&engine, "m1");
+    let status = crate::support::status(&engine, "m1");
     assert_eq!(status.sql_state, SqlState::Stopped);
     Ok(())
 }

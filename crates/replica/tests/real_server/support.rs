@@ -1,6 +1,4 @@
 //! A source, a target and the engine between them, for tests with real servers.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(missing_docs, clippy::unwrap_used, reason = "a failed step ends the test")]
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,21 @@
+//! The engine between real servers.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a failed step ends the test"
+)]
+
+mod connect;
+mod context;
+mod fan_in;
+mod faults;
+mod filters;
+mod formats;
+mod gtid;
+mod large;
+mod preflight;
+mod restart;
+mod session_state;
+mod skips;
+mod support;
