@@ -10,8 +10,9 @@ use anyhow::{Context, bail, ensure};
 /// Where Debian's package `mariadb-test-data` puts the tests.
 const TESTS: &str = "/usr/share/mysql/mysql-test";
 /// Most tests need a few seconds; the slowest wait for time-outs of their own.
-const TEST_TIMEOUT: Duration = Duration::from_secs(180);
-/// The first of the ports that the runner hands out: below those the kernel gives to clients.
+const TEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// The runner's ports begin at 10,000 and this many times 30: below those the kernel gives to clients. Two runs on one
+/// machine need two numbers, `SUITE_BUILD_THREAD`.
 const BUILD_THREAD: &str = "400";
 
 /// A test and the combination of options it runs under, as in the list: `rpl.rpl_insert` and `mix`.
@@ -60,12 +61,13 @@ pub(crate) async fn capture(test: &Test, directory: &Path) -> anyhow::Result<Vec
     if var.exists() {
         fs::remove_dir_all(&var).context("clear the runner's directory")?;
     }
+    let build_thread = std::env::var("SUITE_BUILD_THREAD").unwrap_or_else(|_| BUILD_THREAD.to_owned());
     let mut command = tokio::process::Command::new("perl");
     command
         .arg("mariadb-test-run.pl")
         .arg(format!("--vardir={}", var.display()))
         .arg(format!("--tmpdir={}", directory.join("tmp").display()))
-        .arg(format!("--mtr-build-thread={BUILD_THREAD}"))
+        .arg(format!("--mtr-build-thread={build_thread}"))
         .args([
             "--port-group-size=30",
             "--force",
@@ -96,7 +98,20 @@ pub(crate) async fn capture(test: &Test, directory: &Path) -> anyhow::Result<Vec
         test.spec(),
         said.lines().last().unwrap_or_default()
     );
-    binlogs(&var.join("mysqld.1/data"))
+    let data_dir = data_dir(&var).with_context(|| format!("{} left no data: {said}", test.spec()))?;
+    binlogs(&data_dir)
+}
+
+/// Where the master's files are; the runner moves those of a test that failed.
+fn data_dir(var: &Path) -> Option<PathBuf> {
+    let data_dir = var.join("mysqld.1/data");
+    if data_dir.is_dir() {
+        return Some(data_dir);
+    }
+    let logs = fs::read_dir(var.join("log")).ok()?;
+    logs.flatten()
+        .map(|entry| entry.path().join("mysqld.1/data"))
+        .find(|path| path.is_dir())
 }
 
 fn binlogs(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {

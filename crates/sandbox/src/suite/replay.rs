@@ -18,6 +18,10 @@ use crate::gate::Gate;
 /// Longest way from one place of comparison to the next.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Columns of `SHOW SLAVE STATUS` on 10.11: Relay_Master_Log_File, Exec_Master_Log_Pos, Last_SQL_Errno.
+const STATUS_FILE: usize = 9;
+const STATUS_OFFSET: usize = 21;
+const STATUS_ERROR_NUMBER: usize = 36;
 /// The database that most tests work in, and what it is called behind Tributary.
 const RENAMED: (&str, &str) = ("test", "m1_test");
 const CONNECTION: &str = "m1";
@@ -81,8 +85,8 @@ impl Replay {
         native
             .run(&format!(
                 "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
-                 MASTER_LOG_FILE='mysql-bin.000001', MASTER_LOG_POS=4, MASTER_USE_GTID=no; START SLAVE IO_THREAD",
-                source.port(),
+                 MASTER_LOG_FILE='mysql-bin.000001', MASTER_LOG_POS=4, MASTER_USE_GTID=no; START SLAVE",
+                gate.port(),
                 source_account.user,
                 source_account.password
             ))
@@ -129,23 +133,24 @@ impl Replay {
     }
 
     async fn native_to(&self, end: &Coordinates) -> anyhow::Result<Reached> {
-        self.native
-            .run(&format!(
-                "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE='{}', MASTER_LOG_POS={}",
-                end.file, end.offset
-            ))
-            .await?;
         let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let rows = self.native.rows("SHOW SLAVE STATUS").await?;
             let row = rows.first().context("the native replica has no status")?;
-            // Columns 11, 36, 37: Slave_SQL_Running, Last_SQL_Errno, Last_SQL_Error.
             let text = |column: usize| row.get(column).and_then(Option::as_deref).unwrap_or_default();
-            if text(11) == "No" {
-                return Ok(match text(36) {
-                    "0" => Reached::Checkpoint,
-                    number => Reached::Error(format!("{number}: {}", text(37))),
-                });
+            let executed = Coordinates {
+                file: text(STATUS_FILE).to_owned(),
+                offset: text(STATUS_OFFSET).parse().context("Exec_Master_Log_Pos")?,
+            };
+            if executed.has_reached(end) {
+                return Ok(Reached::Checkpoint);
+            }
+            if text(STATUS_ERROR_NUMBER) != "0" {
+                let message = text(STATUS_ERROR_NUMBER + 1);
+                return Ok(Reached::Error(format!(
+                    "{}: {message}",
+                    text(STATUS_ERROR_NUMBER)
+                )));
             }
             ensure!(
                 Instant::now() < deadline,
@@ -279,9 +284,9 @@ async fn databases(server: &Server) -> anyhow::Result<Vec<String>> {
     Ok(rows.into_iter().filter_map(|mut row| row.remove(0)).collect())
 }
 
-/// The name, or the text with names, as it was before renaming.
+/// The name, or the text with names, as it was before renaming, which quotes what it writes.
 fn original(text: &str) -> String {
-    text.replace(RENAMED.1, RENAMED.0)
+    text.replace(RENAMED.1, RENAMED.0).replace('`', "")
 }
 
 /// Routines, triggers and events, one text each, in the source's names.
@@ -308,6 +313,22 @@ async fn objects(server: &Server) -> anyhow::Result<Vec<String>> {
 fn first_difference(native: &[String], ours: &[String]) -> Option<String> {
     let missing = native.iter().find(|text| !ours.contains(text));
     let extra = ours.iter().find(|text| !native.contains(text));
-    (missing.is_some() || extra.is_some())
-        .then(|| format!("natively `{missing:?}`, by tributary `{extra:?}`"))
+    match (missing, extra) {
+        (None, None) => None,
+        (Some(native), Some(ours)) => {
+            let equal = native
+                .chars()
+                .zip(ours.chars())
+                .take_while(|(a, b)| a == b)
+                .count();
+            let from = |text: &str| text.chars().skip(equal).collect::<String>();
+            let name: String = native.chars().take(equal.min(60)).collect();
+            Some(format!(
+                "{name}: natively `{}`, by tributary `{}`",
+                from(native),
+                from(ours)
+            ))
+        }
+        (native, ours) => Some(format!("natively `{native:?}`, by tributary `{ours:?}`")),
+    }
 }
