@@ -37,7 +37,7 @@ bench: tools
 	@$(BINARIES)/tributary-benches
 
 # What the masters of these tests write goes through Tributary and a native replica. Takes a file of names: SUITE='--list FILE'.
-SUITE ?= rpl.rpl_insert,mix rpl.rpl_ddl,mix rpl.rpl_loaddata,mix
+SUITE ?= rpl.rpl_insert,mix rpl.rpl_ddl,mix rpl.rpl_loaddata,stmt
 suite: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
 	@$(BINARIES)/tributary-suite $(SUITE)
