@@ -22,6 +22,7 @@ use crate::progress::Position;
 use crate::relay::Permit;
 use crate::source::{SourceMessage, SourceStop};
 use crate::status::SqlState;
+use crate::temporary;
 use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
 
 mod lock_watch;
@@ -370,6 +371,15 @@ impl Applier {
         slot.is_drained = true;
         slot.groups.clear();
         tracing::info!(connection = %slot.shared.name, at = %slot.shared.progress.low_water().coordinates, "at rest");
+        let shared = slot.shared.clone();
+        let open = temporary::load(&mut self.login, shared.progress.schema(), &shared.name).await?;
+        if !open.is_empty() {
+            tracing::warn!(
+                connection = %shared.name,
+                tables = %temporary::names(open.iter().map(|(_, table)| table)),
+                "temporary tables of the source are open and will be gone; a statement that needs one will stop the connection"
+            );
+        }
         self.save_moved().await
     }
 
@@ -453,7 +463,7 @@ impl Defining {
             });
         }
         let kind = match kinds {
-            _ if group.changes.is_empty() => GroupKind::Empty,
+            _ if group.is_empty() => GroupKind::Empty,
             (true, false) if !is_unknown => GroupKind::Transactional,
             (false, true) if !is_unknown => GroupKind::Tables,
             _ => GroupKind::Alone,

@@ -11,6 +11,8 @@ use tributary_sql::StatementKind;
 use crate::catalog::TableUseDraft;
 use crate::context::Context;
 use crate::relay::Permit;
+use crate::temporary::TemporaryNote;
+use crate::xa::XaChange;
 
 /// Which group it is, in the source's terms; the identity under which it is saved.
 #[derive(Debug, Clone)]
@@ -53,11 +55,20 @@ pub(crate) struct PreparedGroup {
     pub(crate) pinned: Option<WorkerId>,
     /// Whether the group ends in `ROLLBACK`: transactional parts are undone, the others stay.
     pub(crate) rolls_back: bool,
+    /// The XA transaction that the group prepares or completes.
+    pub(crate) xa: Option<Box<XaChange>>,
+    /// Temporary tables that are open, or no longer so, once the group is applied.
+    pub(crate) temporary: Vec<TemporaryNote>,
     /// Room in the relay queue, given back when the group is dropped.
     pub(crate) permit: Option<Permit>,
 }
 
 impl PreparedGroup {
+    /// Whether nothing is to be done on the target.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty()
+    }
+
     /// A group of which nothing is to be applied.
     pub(crate) fn empty(group: &EventGroup, seq: GroupSeq) -> Self {
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
@@ -77,6 +88,8 @@ impl PreparedGroup {
             commit_id: None,
             pinned: None,
             rolls_back: false,
+            xa: None,
+            temporary: Vec::new(),
             permit: None,
         }
     }

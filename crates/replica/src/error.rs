@@ -1,5 +1,6 @@
 //! What can end the engine's start, a connection, or a run; and the numbers a native replica would show.
 
+use tributary_binlog::Gtid;
 use tributary_client::Error as ClientError;
 
 use crate::status::ErrorStatus;
@@ -91,6 +92,23 @@ pub(crate) fn client_error_number(error: &ClientError) -> u16 {
 /// Name resolution has no error kind of its own; the resolver's failures are the ones without an OS error number.
 fn is_unknown_host(error: &std::io::Error) -> bool {
     error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::TimedOut
+}
+
+/// How a person leaves out one group and nothing else.
+pub(crate) fn how_to_leave_out(schema: &str, connection: &str, gtid: Option<Gtid>) -> String {
+    let Some(Gtid {
+        domain,
+        server,
+        sequence,
+    }) = gtid
+    else {
+        return String::new();
+    };
+    let connection = connection.replace('\\', "\\\\").replace('\'', "''");
+    format!(
+        "; to leave out this group and nothing else, stop the engine, run on the target UPDATE `{schema}`.position SET \
+         done=CONCAT_WS(',',NULLIF(done,''),'{domain}-{server}:{sequence}') WHERE connection='{connection}' AND slot=0, and start it again"
+    )
 }
 
 /// The beginning of a statement for a message.

@@ -22,7 +22,9 @@ mod replicator;
 mod session;
 mod source;
 mod status;
+mod temporary;
 mod worker;
+mod xa;
 
 pub use config::{
     ApplyOptions, ConnectionOptions, Options, ParallelMode, SkipErrors, StartPosition, TargetOptions,

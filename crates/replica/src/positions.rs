@@ -1,4 +1,4 @@
-//! The engine's own tables on the target: positions, and the ledger of skips.
+//! The engine's own tables on the target: positions, prepared XA transactions, and the ledger of skips.
 
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError, Row};
@@ -46,6 +46,30 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              event_row INT UNSIGNED COMMENT 'which row of the event; NULL for a statement', \
              statement LONGBLOB NOT NULL COMMENT 'the statement, or the values of the row') \
              ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS `{schema}`.temporary_table (\
+             connection VARCHAR(64) NOT NULL, \
+             server_id INT UNSIGNED NOT NULL COMMENT 'server that made it', \
+             thread_id INT UNSIGNED NOT NULL COMMENT 'session there that made it', \
+             database_name VARBINARY(256) NOT NULL COMMENT 'in the source''s names', \
+             table_name VARBINARY(256) NOT NULL, \
+             PRIMARY KEY (connection, server_id, thread_id, database_name, table_name)) \
+             ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
+             COMMENT 'temporary tables of the sources that are open'"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS `{schema}`.xa (\
+             connection VARCHAR(64) NOT NULL, \
+             gtrid VARBINARY(64) NOT NULL COMMENT 'global transaction id on the source', \
+             bqual VARBINARY(64) NOT NULL COMMENT 'branch qualifier, on source and target', \
+             format_id INT UNSIGNED NOT NULL COMMENT 'format id, on source and target', \
+             target_gtrid VARBINARY(64) NOT NULL COMMENT 'global transaction id on the target', \
+             prepared_by VARCHAR(64) NOT NULL COMMENT 'GTID of the group that prepares it', \
+             is_committed BOOL NOT NULL COMMENT 'set by the transaction itself, so seen once it is committed', \
+             PRIMARY KEY (connection, gtrid, bqual, format_id)) \
+             ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
+             COMMENT 'XA transactions of the sources that are prepared and not completed'"
         ),
     ];
     for statement in statements {

@@ -3,7 +3,7 @@
 //! A group of which nothing is left still moves the position. What cannot be judged or renamed with proof is an error
 //! that stops the connection; nothing is guessed and nothing is passed over in silence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,9 +17,16 @@ use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
 use crate::context::{Collations, Context, known_flags};
 use crate::error::StopReason;
 use crate::status::{self, ConnectionCounters};
+use crate::temporary::{ServerIds, TemporaryNote};
+use crate::xa::XaStep;
 
 mod rows;
 mod statement;
+mod temporary;
+mod xa;
+
+pub(crate) use temporary::TemporaryTables;
+pub(crate) use xa::XaFootprints;
 
 /// Databases that belong to each server itself; changes in them are left out and counted.
 const SYSTEM_DATABASES: [&[u8]; 4] = [b"mysql", b"information_schema", b"performance_schema", b"sys"];
@@ -37,6 +44,8 @@ pub(crate) struct Preparer {
     pub(crate) counters: Arc<ConnectionCounters>,
     /// The engine's own database on the target.
     pub(crate) schema: Bytes,
+    /// The connection's name.
+    pub(crate) connection: String,
     /// The id under which the engine replicates: what it wrote itself does not come back.
     pub(crate) own_server_id: u32,
     /// The source's version, as (10, 11, 19) and as 101119.
@@ -47,10 +56,16 @@ pub(crate) struct Preparer {
     pub(crate) known_flags: u32,
     /// Sessions seen last; most statements share one of a few.
     pub(crate) contexts: Vec<Arc<Context>>,
+    /// XA transactions that are prepared, with what they touch; what is not known here may touch anything.
+    pub(crate) xa: XaFootprints,
     /// Tables that a warning has named.
     pub(crate) warned_reads: HashSet<String>,
-    /// Temporary tables that are open, by source session.
-    pub(crate) temporary: HashMap<(u32, u32), HashSet<(Bytes, Bytes)>>,
+    /// Temporary tables of the source's sessions.
+    pub(crate) temporary: TemporaryTables,
+    /// Under which server ids they are kept on the target.
+    pub(crate) server_ids: Arc<ServerIds>,
+    /// The connection's number.
+    pub(crate) index: u16,
 }
 
 /// A group while it is put together.
@@ -63,6 +78,7 @@ struct Draft {
     is_pinned: bool,
     defined_tables: Vec<(Bytes, Bytes)>,
     defined_databases: Vec<Bytes>,
+    temporary: Vec<TemporaryNote>,
 }
 
 /// Where in the source a message is about.
@@ -91,7 +107,7 @@ impl Preparer {
         let gtid = group.gtid.as_ref();
         let label = GroupLabel {
             gtid: gtid.map(|event| event.gtid),
-            end: group.end,
+            end: group.end.clone(),
             timestamp: group.timestamp,
         };
         let commit_id = gtid.and_then(|event| event.commit_id);
@@ -100,20 +116,25 @@ impl Preparer {
                 matches!(event.alter, Some(AlterPhase::Start | AlterPhase::Rollback { .. }))
             });
         let mut draft = Draft::default();
+        let mut xa = None;
         if !is_left_out {
             let place = Place { label: &label };
-            if let GroupEnd::XaPrepare(_) = group.end_kind {
-                return Err(place.stop(crate::error::number::REPLICA_FATAL, XA_REFUSED));
+            xa = self.xa_change(&group);
+            if xa.is_none() {
+                self.drop_leftovers(group.timestamp, &mut draft);
             }
-            for item in group.items {
-                self.prepare_item(item, group.server_id, &mut draft, &place)?;
+            if xa.as_ref().is_none_or(|xa| xa.step == XaStep::Prepare) {
+                for item in group.items {
+                    self.prepare_item(item, group.server_id, &mut draft, &place)?;
+                }
             }
-        }
-        if draft.changes.is_empty() {
-            status::add(&self.counters.groups_ignored, 1);
+            if let Some(xa) = &xa {
+                self.xa.note(xa, &mut draft);
+            }
         }
         let rolls_back = group.end_kind == GroupEnd::Rollback;
-        Ok(PreparedGroup {
+        let pinned = Self::temporary_worker(&draft);
+        let prepared = PreparedGroup {
             seq,
             label,
             bytes: group.bytes,
@@ -123,10 +144,16 @@ impl Preparer {
             tables: draft.tables,
             scope: draft.scope,
             commit_id,
-            pinned: draft.is_pinned.then_some(TEMPORARY_TABLES_WORKER),
+            pinned,
             rolls_back,
+            xa,
+            temporary: draft.temporary,
             permit: None,
-        })
+        };
+        if prepared.is_empty() {
+            status::add(&self.counters.groups_ignored, 1);
+        }
+        Ok(prepared)
     }
 
     fn prepare_item(
@@ -168,10 +195,6 @@ impl Preparer {
             || self.rewrite.target_name(source_database) == self.schema.as_ref()
     }
 }
-
-/// Groups that end in XA PREPARE are not applied.
-const XA_REFUSED: &str = "XA transactions are not applied by this version: finish the XA transaction on the source, then \
-     start this connection again behind it";
 
 impl Draft {
     /// Notes the use of a table.

@@ -73,6 +73,11 @@ impl Progress {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The engine's own database on the target.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
     /// A group was received; its seq is the next.
     pub(crate) fn received(&self, label: GroupLabel, place: Option<Place>) {
         self.lock().labels.push_back((label, place));

@@ -20,11 +20,12 @@ use crate::context::{Collations, known_flags};
 use crate::error::StartError;
 use crate::positions::{self, Saved};
 use crate::preflight;
-use crate::prepare::Preparer;
+use crate::prepare::{Preparer, TemporaryTables};
 use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
 use crate::replicator::ConnectionView;
 use crate::source::{ReadPosition, Source};
+use crate::temporary::{self, ServerIds, SourceThread, TableKey};
 use crate::worker::{ConnectionShared, Login, LoginSettings, Worker};
 
 /// Messages from source tasks that wait for the applier. Their groups are bounded by each connection's relay queue.
@@ -42,14 +43,22 @@ const SLOTS_MAX: usize = 64;
 /// Longest answer to the engine's own questions.
 const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A connection that takes part.
+struct StartingConnection {
+    view: Arc<ConnectionView>,
+    /// Where it stands.
+    saved: Saved,
+    /// Temporary tables of its source that earlier sessions of the target have taken with them.
+    lost: Vec<(SourceThread, TableKey)>,
+}
+
 /// The target, ready to be written to.
 pub(crate) struct Session {
     login: Client,
     workers: Vec<Login>,
     catalog: Arc<Catalog>,
     collations: Arc<Collations>,
-    /// Connections that take part, with where they stand.
-    connections: Vec<(Arc<ConnectionView>, Saved)>,
+    connections: Vec<StartingConnection>,
 }
 
 impl Session {
@@ -113,7 +122,14 @@ impl Session {
             positions::save_all(&mut login, schema, &view.options.name, &saved, rows)
                 .await
                 .map_err(lost)?;
-            connections.push((view.clone(), saved));
+            let lost = temporary::load(&mut login, schema, &view.options.name)
+                .await
+                .map_err(lost)?;
+            connections.push(StartingConnection {
+                view: view.clone(),
+                saved,
+                lost,
+            });
         }
         Ok(Self {
             login,
@@ -141,7 +157,9 @@ impl Session {
         }
         drop(report_sender);
         let mut shared = Vec::new();
-        for (index, (view, saved)) in self.connections.into_iter().enumerate() {
+        let server_ids = Arc::new(ServerIds::default());
+        for (index, starting) in self.connections.into_iter().enumerate() {
+            let StartingConnection { view, saved, lost } = starting;
             let progress = Progress::new(
                 &options.target.schema,
                 &view.options.name,
@@ -162,6 +180,8 @@ impl Session {
                 options,
                 &view,
                 saved,
+                TemporaryTables::with_lost(&view.options.name, lost),
+                server_ids.clone(),
                 &self.catalog,
                 &self.collations,
                 queue,
@@ -225,6 +245,8 @@ fn source(
     options: &Options,
     view: &ConnectionView,
     saved: Saved,
+    temporary: TemporaryTables,
+    server_ids: Arc<ServerIds>,
     catalog: &Arc<Catalog>,
     collations: &Arc<Collations>,
     queue: RelayQueue,
@@ -247,12 +269,16 @@ fn source(
             collations: collations.clone(),
             counters: view.counters.clone(),
             schema: Bytes::from(options.target.schema.clone()),
+            connection: view.options.name.clone(),
+            xa: crate::prepare::XaFootprints::default(),
             own_server_id: server_id,
             version: ((0, 0, 0), 0),
             format: None,
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
-            temporary: std::collections::HashMap::new(),
+            temporary,
+            server_ids,
+            index: u16::try_from(index).unwrap_or(u16::MAX),
             warned_reads: std::collections::HashSet::new(),
         },
         queue,

@@ -317,7 +317,7 @@ impl Source {
             .set_version((narrow(version.0), narrow(version.1), narrow(version.2)), number);
         self.preparer.format = Some(format);
         if source_restarted {
-            self.preparer.temporary.clear();
+            self.preparer.temporary.source_restarted();
         }
     }
 

@@ -23,6 +23,7 @@ mod ledger;
 mod login;
 mod reaction;
 mod rows;
+mod xa;
 
 pub(crate) use login::{Login, LoginSettings};
 

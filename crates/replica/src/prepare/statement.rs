@@ -151,14 +151,15 @@ impl Preparer {
         if !is_wanted {
             return Ok(None);
         }
-        let is_pinned = is_temporary || self.temporary.contains_key(&thread);
-        self.note_temporary(&statement, query, thread);
+        self.refuse_lost(&statement, query, thread, place)?;
+        let is_pinned = is_temporary || self.temporary.has_any(thread);
         self.note_ignored_read(&statement, query);
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
             return Ok(None);
         };
         self.check_collations(&given, place)?;
         let context = self.context(query, renamed.database.clone());
+        self.note_temporary(&statement, query, thread, &context, draft);
         let ids = GeneratedIds {
             first: given.insert_id,
             step: context.auto_increment_step(),
@@ -172,8 +173,8 @@ impl Preparer {
             draft.is_alone = true;
         }
         let wants_thread = is_pinned || header.is_thread_specific() || calls_connection_id(&query.query);
-        let identity = wants_thread.then_some(ThreadIdentity {
-            server_id,
+        let identity = wants_thread.then(|| ThreadIdentity {
+            server_id: self.server_ids.on_target(self.index, server_id),
             thread_id: query.thread_id,
         });
         let table = statement.changed_tables().next();
@@ -361,60 +362,6 @@ impl Preparer {
         match &table.db {
             Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
             None => self.target_database(&query.db),
-        }
-    }
-
-    /// The tables a statement changes, in the source's names.
-    fn changed_names(statement: &sql::Statement<'_>, query: &QueryEvent) -> Vec<(Bytes, Bytes)> {
-        let database = |table: &TableRef<'_>| {
-            table
-                .db
-                .as_deref()
-                .map_or_else(|| query.db.clone(), Bytes::copy_from_slice)
-        };
-        statement
-            .changed_tables()
-            .map(|table| (database(table), Bytes::copy_from_slice(&table.table)))
-            .collect()
-    }
-
-    /// Whether all that the statement changes is temporary tables of its session.
-    fn is_about_temporary(
-        &self,
-        statement: &sql::Statement<'_>,
-        query: &QueryEvent,
-        thread: (u32, u32),
-    ) -> bool {
-        match statement.kind {
-            StatementKind::CreateTable { temporary, .. } => temporary,
-            StatementKind::DropTable { temporary: true, .. } => true,
-            _ => self.temporary.get(&thread).is_some_and(|open| {
-                let names = Self::changed_names(statement, query);
-                !names.is_empty() && names.iter().all(|name| open.contains(name))
-            }),
-        }
-    }
-
-    /// Keeps the list of open temporary tables.
-    fn note_temporary(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent, thread: (u32, u32)) {
-        match statement.kind {
-            StatementKind::CreateTable { temporary: true, .. } => {
-                self.temporary
-                    .entry(thread)
-                    .or_default()
-                    .extend(Self::changed_names(statement, query));
-            }
-            StatementKind::DropTable { .. } => {
-                if let Some(open) = self.temporary.get_mut(&thread) {
-                    Self::changed_names(statement, query).iter().for_each(|name| {
-                        open.remove(name);
-                    });
-                    if open.is_empty() {
-                        self.temporary.remove(&thread);
-                    }
-                }
-            }
-            _ => {}
         }
     }
 

@@ -10,14 +10,14 @@ use super::reaction::{self, Expected, Reaction};
 use super::{RunEnd, RunWork, Worker};
 use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
 use crate::config::SkipErrors;
-use crate::error::{StopReason, excerpt, number};
-use crate::status;
+use crate::error::{StopReason, excerpt, how_to_leave_out, number};
+use crate::{status, temporary};
 
 /// Pause before a group is applied again; grows with each attempt up to ten times this.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a change ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// The group must be applied again from its start.
     Retry(ServerError),
@@ -73,21 +73,61 @@ impl Worker {
     }
 
     async fn try_group(&mut self, work: &RunWork, group: &PreparedGroup) -> Result<Outcome, ClientError> {
+        if let Some(xa) = &group.xa {
+            return self.xa(work, group, xa).await;
+        }
+        if let Some(outcome) = self.changes(work, group).await? {
+            return Ok(outcome);
+        }
+        if group.rolls_back {
+            self.login.rollback().await?;
+        }
+        self.mark(work, group).await
+    }
+
+    /// Saves the position behind the group, with what else must be remembered of it.
+    pub(super) async fn mark(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+    ) -> Result<Outcome, ClientError> {
+        if !group.temporary.is_empty() {
+            let notes = temporary::render_notes(&self.login.schema, &work.connection.name, &group.temporary);
+            if let Err(error) = burst::single(&mut self.login.client, &notes).await? {
+                self.login.has_old_errors = true;
+                return Ok(Outcome::Stop(reaction::stop_reason(group, None, &error)));
+            }
+        }
+        self.login
+            .add_mark(&work.connection.progress, self.id, &[group.seq]);
+        self.commit(group).await
+    }
+
+    /// Makes the changes of a group, without their commit; `None` when all are made.
+    pub(super) async fn changes(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+    ) -> Result<Option<Outcome>, ClientError> {
         for (index, change) in group.changes.iter().enumerate() {
             match self.change(work, group, change).await? {
                 Outcome::Done => {}
                 // What went before cannot be undone, so the group cannot be begun again.
                 Outcome::Retry(error) if index > 0 && !can_roll_back(group) => {
-                    return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
+                    return Ok(Some(Outcome::Stop(reaction::stop_reason(
+                        group,
+                        Some(change),
+                        &error,
+                    ))));
                 }
-                other => return Ok(other),
+                other => return Ok(Some(other)),
             }
         }
-        if group.rolls_back {
-            self.login.rollback().await?;
-        }
-        self.login
-            .add_mark(&work.connection.progress, self.id, &[group.seq]);
+        Ok(None)
+    }
+
+    /// Commits what saves the position of the group.
+    async fn commit(&mut self, group: &PreparedGroup) -> Result<Outcome, ClientError> {
         self.login.add_commit();
         Ok(match self.login.finish().await? {
             None => Outcome::Done,
@@ -114,6 +154,10 @@ impl Worker {
         }
     }
 
+    pub(super) fn how_to_leave_out(&self, work: &RunWork, group: &PreparedGroup) -> String {
+        how_to_leave_out(&self.login.schema, &work.connection.name, group.label.gtid)
+    }
+
     async fn statement(
         &mut self,
         work: &RunWork,
@@ -126,9 +170,10 @@ impl Worker {
         if let Expected::Killed(code) = expected {
             let message = format!(
                 "the statement was killed on the source (error {code}) after it had changed something; it cannot be repeated \
-                 exactly: {} ({}). Compare the table with the source, then skip this group",
+                 exactly: {} ({}). Bring the rows it changed to what they are on the source{}",
                 excerpt(&statement.text),
-                group.label
+                group.label,
+                self.how_to_leave_out(work, group)
             );
             return Ok(Outcome::Stop(StopReason::new(code, message)));
         }

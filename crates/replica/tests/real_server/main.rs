@@ -19,3 +19,5 @@ mod restart;
 mod session_state;
 mod skips;
 mod support;
+mod temporary;
+mod xa;
