@@ -4,13 +4,14 @@ CARGO ?= cargo
 SHELL := /bin/sh
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo test lint fuzz-seeds unit bench suite fuzz-smoke tools
+.PHONY: help demo matrix test lint fuzz-seeds unit bench suite fuzz-smoke tools
 
 help:
 	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
 	@echo "make test        format, lints, dependencies, all tests, real servers included"
 	@echo "make bench       catch-up of Tributary and of the native replica on the same binlogs (BENCH_SCALE=1)"
 	@echo "make suite       MariaDB's own replication tests, read from the package mariadb-test-data (SUITE=rpl.rpl_insert,mix)"
+	@echo "make matrix      sources and targets of all supported versions, each pair compared (fetches servers with debootstrap, as root, once)"
 	@echo "make fuzz-smoke  every fuzz target for a short while (needs a nightly toolchain; FUZZ_SECONDS=10)"
 
 demo: tools
@@ -31,6 +32,13 @@ unit:
 	else \
 		set -ex; $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
+
+# Servers of other versions, in folders that stay.
+MATRIX_DIR ?= $(or $(CARGO_TARGET_DIR),target)/matrix-servers
+matrix: tools
+	scripts/matrix-servers.sh $(MATRIX_DIR)
+	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
+	@scripts/matrix.sh $(abspath $(MATRIX_DIR)) $(BINARIES)
 
 bench: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-benches

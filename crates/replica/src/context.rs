@@ -1,13 +1,13 @@
 //! The session a source statement ran in, and how a target session is brought to it: only differences are sent.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_binlog::{QueryEvent, StatusVars, UserVar, UserVarValue};
+use tributary_binlog::{Charset, QueryEvent, StatusVars, UserVar, UserVarValue};
 
 use crate::change::{Inputs, StatementChange, ThreadIdentity};
+use crate::collations::{Collations, StatementCollations};
 
 /// Option bits of a Query event that a session variable stands for, with the value the variable has when the bit is set.
 /// Determined bit by bit on MariaDB 10.11.19.
@@ -31,27 +31,51 @@ pub(crate) struct Context {
     pub(crate) database: Bytes,
     sql_mode: Option<u64>,
     flags2: Option<u32>,
-    /// Collation ids of client, connection and server.
+    /// Collation ids of client, connection and server, as the target has them.
     charset: Option<(u16, u16, u16)>,
     /// `None`: the database's own.
     collation_database: Option<u16>,
+    /// What a character set stands for that is named alone; `None`: not known to have been set.
+    default_collations: Option<Vec<(u16, u16)>>,
+    /// The collations as the source logged them.
+    logged: Logged,
     /// `None`: the statement does not depend on it.
     time_zone: Option<Bytes>,
     lc_time_names: u16,
     auto_increment: (u16, u16),
 }
 
+/// Collations of a session as the source logged them: by them a session is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Logged {
+    charset: Option<Charset>,
+    database: Option<u16>,
+    defaults: Option<Vec<(u16, u16)>>,
+}
+
 impl Context {
-    /// The session of one Query event. `known_flags` are the option bits the source's version writes.
-    pub(crate) fn new(status: &StatusVars, database: Bytes, known_flags: u32) -> Self {
+    /// The session of one Query event, with the collations that the target has for those of the event. `known_flags` are the
+    /// option bits the source's version writes.
+    pub(crate) fn new(
+        status: &StatusVars,
+        collations: StatementCollations,
+        database: Bytes,
+        known_flags: u32,
+    ) -> Self {
         Self {
             database,
             sql_mode: status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE),
             flags2: status
                 .flags2
                 .map(|flags| (flags & known_flags) | (default_flags() & !known_flags)),
-            charset: status.charset.map(|c| (c.client, c.connection, c.server)),
-            collation_database: status.charset_database,
+            charset: collations.charset,
+            collation_database: collations.database,
+            default_collations: Some(collations.defaults),
+            logged: Logged {
+                charset: status.charset,
+                database: status.charset_database,
+                defaults: status.character_set_collations.clone(),
+            },
             time_zone: status.time_zone.clone(),
             lc_time_names: status.lc_time_names.unwrap_or(0),
             auto_increment: status.auto_increment.unwrap_or((1, 1)),
@@ -67,11 +91,17 @@ impl Context {
                 == status
                     .flags2
                     .map(|flags| (flags & known_flags) | (default_flags() & !known_flags))
-            && self.charset == status.charset.map(|c| (c.client, c.connection, c.server))
-            && self.collation_database == status.charset_database
+            && self.logged.charset == status.charset
+            && self.logged.database == status.charset_database
+            && self.logged.defaults == status.character_set_collations
             && self.time_zone == status.time_zone
             && self.lc_time_names == status.lc_time_names.unwrap_or(0)
             && self.auto_increment == status.auto_increment.unwrap_or((1, 1))
+    }
+
+    /// What a character set stands for that is named alone.
+    pub(crate) fn default_collations(&self) -> &[(u16, u16)] {
+        self.default_collations.as_deref().unwrap_or_default()
     }
 
     /// The distance between automatic ids, for statements that generate several.
@@ -220,6 +250,11 @@ impl Session {
             assign(out, "collation_connection", connection);
             assign(out, "collation_server", server);
         }
+        if self.collations.takes_defaults() && current.default_collations != wanted.default_collations {
+            current.default_collations.clone_from(&wanted.default_collations);
+            let value = self.collations.render_defaults(wanted.default_collations());
+            assign(out, "character_set_collations", format_args!("'{value}'"));
+        }
         if current.collation_database != wanted.collation_database {
             current.collation_database = wanted.collation_database;
             match wanted.collation_database {
@@ -334,31 +369,6 @@ fn assign_user_var(variable: &UserVar, collations: &Collations, out: &mut Vec<u8
     out.push(b',');
 }
 
-/// The target's collations by id.
-#[derive(Debug, Default)]
-pub(crate) struct Collations {
-    by_id: HashMap<u32, (String, String)>,
-}
-
-impl Collations {
-    /// From id, character set and collation.
-    pub(crate) fn new(rows: impl IntoIterator<Item = (u32, String, String)>) -> Self {
-        Self {
-            by_id: rows
-                .into_iter()
-                .map(|(id, charset, name)| (id, (charset, name)))
-                .collect(),
-        }
-    }
-
-    /// Character set and collation of an id.
-    pub(crate) fn get(&self, id: u32) -> Option<(&str, &str)> {
-        self.by_id
-            .get(&id)
-            .map(|(charset, name)| (charset.as_str(), name.as_str()))
-    }
-}
-
 /// Appends a name in backticks.
 pub(crate) fn quote_name(name: &[u8], out: &mut Vec<u8>) {
     out.push(b'`');
@@ -383,8 +393,12 @@ pub(crate) fn quote_text(text: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tributary_binlog::Charset;
     use tributary_sql::StatementKind;
+
+    fn context(status: &StatusVars, database: Bytes, version: (u16, u16, u16)) -> Context {
+        let collations = Collations::default().of_statement(status).unwrap();
+        Context::new(status, collations, database, known_flags(version))
+    }
 
     fn status() -> StatusVars {
         StatusVars {
@@ -408,10 +422,10 @@ mod tests {
         StatementChange {
             text: Bytes::from_static(b"INSERT INTO t VALUES (1)"),
             kind: StatementKind::Insert,
-            context: Arc::new(Context::new(
+            context: Arc::new(context(
                 status,
                 Bytes::from_static(database.as_bytes()),
-                known_flags((10, 11, 0)),
+                (10, 11, 0),
             )),
             timestamp: (seconds, None),
             inputs: None,
@@ -497,8 +511,8 @@ mod tests {
 
     #[test]
     fn bits_an_old_source_does_not_write_keep_their_default() {
-        let old = Context::new(&status(), Bytes::new(), known_flags((10, 6, 0)));
-        let new = Context::new(&status(), Bytes::new(), known_flags((10, 11, 0)));
+        let old = context(&status(), Bytes::new(), (10, 6, 0));
+        let new = context(&status(), Bytes::new(), (10, 11, 0));
         assert_eq!(
             old.flags2,
             Some(0x0100_0000),

@@ -9,6 +9,7 @@
 mod applier;
 mod catalog;
 mod change;
+mod collations;
 mod config;
 mod context;
 mod error;

@@ -14,7 +14,8 @@ use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 
 use crate::catalog::{Catalog, TableUseDraft};
 use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
-use crate::context::{Collations, Context, known_flags};
+use crate::collations::Collations;
+use crate::context::{Context, known_flags};
 use crate::error::StopReason;
 use crate::status::{self, ConnectionCounters};
 use crate::temporary::{ServerIds, TemporaryNote};

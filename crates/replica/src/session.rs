@@ -15,8 +15,9 @@ use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
 
 use crate::applier::{Applier, ApplierEnd, ApplierParts};
 use crate::catalog::{self, Catalog};
+use crate::collations::Collations;
 use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
-use crate::context::{Collations, known_flags};
+use crate::context::known_flags;
 use crate::error::StartError;
 use crate::positions::{self, Saved};
 use crate::preflight;
@@ -446,8 +447,25 @@ async fn take_lock(client: &mut Client, name: &str, seconds: u64) -> Result<bool
     Ok(answer.first_text().as_deref() == Some("1"))
 }
 
+/// The target's collations. From 10.10 on those by UCA 14.0.0 belong to several character sets and are listed with each in another
+/// table only.
 async fn load_collations(login: &mut Client) -> Result<Collations, ClientError> {
-    let rows = login.query(b"SELECT ID,CHARACTER_SET_NAME,COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL AND CHARACTER_SET_NAME IS NOT NULL").await?;
+    const EACH: &[u8] = b"SELECT ID,CHARACTER_SET_NAME,FULL_COLLATION_NAME FROM \
+        information_schema.COLLATION_CHARACTER_SET_APPLICABILITY";
+    const BEFORE_10_10: &[u8] =
+        b"SELECT ID,CHARACTER_SET_NAME,COLLATION_NAME FROM information_schema.COLLATIONS";
+    const TAKES_DEFAULTS: &[u8] = b"SHOW VARIABLES LIKE 'character\\_set\\_collations'";
+    let version = login.server().version;
+    let sql = if (version.0, version.1) >= (10, 10) {
+        EACH
+    } else {
+        BEFORE_10_10
+    };
+    let rows = login.query(sql).await?;
+    let takes_defaults = !login.query(TAKES_DEFAULTS).await?.rows.is_empty();
     let entry = |row: &tributary_client::Row| Some((row.text(0)?.parse().ok()?, row.text(1)?, row.text(2)?));
-    Ok(Collations::new(rows.rows.iter().filter_map(entry)))
+    Ok(Collations::new(
+        rows.rows.iter().filter_map(entry),
+        takes_defaults,
+    ))
 }

@@ -40,8 +40,9 @@ pub async fn create_applier_user(target: &impl AsRef<Site>, grants: &[&str]) -> 
 
 async fn create(server: &Site, user: &str, grants: &[&str]) -> anyhow::Result<Account> {
     let password = new_password();
-    let mut sql =
-        format!("SET sql_log_bin = 0; CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{password}'");
+    let mut sql = format!(
+        "SET sql_log_bin = 0; DROP USER IF EXISTS '{user}'@'%'; CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'"
+    );
     for grant in grants {
         sql.push_str(&format!("; GRANT {grant} TO '{user}'@'%'"));
     }

@@ -78,6 +78,8 @@ impl fmt::Display for Comparison {
 
 /// Compares every table of `source_db` on `source` with the one of the same name in `target_db` on `target`.
 ///
+/// Servers of two vendors write definitions in their own ways: there only the columns' names and the rows are compared.
+///
 /// Tables named in `ignored` must be absent or empty on the target. Views are compared by definition. Nothing may
 /// write to either side meanwhile.
 ///
@@ -90,7 +92,9 @@ pub async fn compare(
     target_db: &str,
     ignored: &[&str],
 ) -> anyhow::Result<Comparison> {
+    let is_one_vendor = source.as_ref().is_mysql().await? == target.as_ref().is_mysql().await?;
     let mut pair = Pair {
+        is_one_vendor,
         source: Side::new(connect(source.as_ref()).await?, source_db),
         target: Side::new(connect(target.as_ref()).await?, target_db),
     };
@@ -133,15 +137,23 @@ pub async fn open_all_tables(server: &impl AsRef<Site>, database: &str) -> anyho
 
 async fn connect(server: &Site) -> anyhow::Result<Conn> {
     let mut conn = server.connect().await?;
-    conn.query_drop(
-        "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = '', max_statement_time = 0",
-    )
+    let is_mysql = server.is_mysql().await?;
+    let no_limit = if is_mysql {
+        "max_execution_time"
+    } else {
+        "max_statement_time"
+    };
+    conn.query_drop(format!(
+        "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = '', {no_limit} = 0"
+    ))
     .await
     .context("prepare a session for comparing")?;
     Ok(conn)
 }
 
 struct Pair {
+    /// Whether definitions are comparable as text.
+    is_one_vendor: bool,
     source: Side,
     target: Side,
 }
@@ -189,7 +201,11 @@ impl Pair {
             self.source.definition(table).await?,
             self.target.definition(table).await?,
         );
-        let definitions = definition::first_difference(&here, &there);
+        let definitions = if self.is_one_vendor || here.columns != there.columns {
+            definition::first_difference(&here, &there)
+        } else {
+            None
+        };
         if here.is_view || there.is_view {
             return Ok(report(table, (0, 0), false, definitions));
         }

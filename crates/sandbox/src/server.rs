@@ -1,4 +1,4 @@
-//! One `mariadbd` in a temporary directory: started on a free port, ended by process number, removed when dropped.
+//! One server in a temporary directory: started on a free port, ended by process number, removed when dropped.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use crate::child::OwnedChild;
 use crate::site::Site;
+use crate::template::Program;
 use crate::watchdog::ScratchDirectory;
 use crate::{process, sql, template};
 
@@ -34,6 +35,9 @@ pub struct ServerOptions {
     pub args: Vec<String>,
     /// Whether the server writes a binary log, named `mysql-bin`.
     pub binlog: bool,
+    /// The server program, in the `sbin` folder of its base directory; `None`: the installed MariaDB. One named `mysqld` is
+    /// taken for MySQL's.
+    pub program: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -73,7 +77,33 @@ impl ServerOptions {
             server_id,
             args: Vec::new(),
             binlog: false,
+            program: None,
         }
+    }
+
+    /// A MySQL source with its built-in defaults, which are row events and GTIDs.
+    pub fn mysql_source(server_id: u32, program: &Path) -> ServerOptions {
+        ServerOptions {
+            binlog: true,
+            ..ServerOptions::plain(server_id)
+        }
+        .program(program)
+    }
+
+    /// A source that runs `program`: as [`ServerOptions::source`], or as [`ServerOptions::mysql_source`] if it is named `mysqld`.
+    pub fn source_of(server_id: u32, program: &Path) -> ServerOptions {
+        if Program::at(program).is_mysql() {
+            ServerOptions::mysql_source(server_id, program)
+        } else {
+            ServerOptions::source(server_id).program(program)
+        }
+    }
+
+    /// Runs this program instead of the installed one.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> ServerOptions {
+        self.program = Some(program.to_owned());
+        self
     }
 
     /// Adds one option: `--name=value`.
@@ -89,7 +119,7 @@ impl ServerOptions {
 /// Dropping it kills the process and removes its files. Should this process be killed, a watchdog does the same.
 pub struct Server {
     options: ServerOptions,
-    mariadbd: PathBuf,
+    program: Program,
     port: u16,
     socket: PathBuf,
     site: Site,
@@ -108,17 +138,20 @@ impl Server {
     /// # Errors
     /// When the server is not installed, or does not come up; the error then ends with its error log.
     pub async fn start(options: ServerOptions) -> anyhow::Result<Server> {
-        let mariadbd = template::mariadbd()?;
+        let program = match &options.program {
+            Some(path) => Program::at(path),
+            None => Program::installed()?,
+        };
         let directory = ScratchDirectory::create("tributary-")?;
         let data_dir = directory.path().join("data");
-        let (program, data) = (mariadbd.clone(), data_dir.clone());
-        tokio::task::spawn_blocking(move || template::create_data_dir(&program, &data)).await??;
+        let (installer, data) = (program.clone(), data_dir.clone());
+        tokio::task::spawn_blocking(move || template::create_data_dir(&installer, &data)).await??;
         fs::create_dir(directory.path().join("tmp")).context("create the server's tmp directory")?;
         let socket = directory.path().join("mariadbd.sock");
         let name = format!("server {} at {}", options.server_id, socket.display());
         let mut server = Server {
             options,
-            mariadbd,
+            program,
             port: 0,
             site: Site::new(name, sql::root_over_socket(&socket)),
             socket,
@@ -286,12 +319,13 @@ impl Server {
 
     fn command(&self) -> Command {
         let directory = self.directory.path();
-        let mut command = Command::new(&self.mariadbd);
+        let mut command = Command::new(&self.program.path);
         // The watchdog knows the process by its directory among these arguments.
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.data_dir.display()));
         command.args(template::user_arg());
+        command.args(self.program.base_args());
         command
             .arg(format!("--socket={}", self.socket.display()))
             .arg(format!("--pid-file={}", directory.join("mariadbd.pid").display()))
@@ -300,7 +334,7 @@ impl Server {
             .arg(format!("--port={}", self.port))
             .arg(format!("--server-id={}", self.options.server_id))
             .args(COMMON_ARGS)
-            .arg(template::INNODB_LOG_ARG);
+            .args(self.program.size_args());
         if self.options.binlog {
             command.arg("--log-bin=mysql-bin");
         }
@@ -368,14 +402,13 @@ impl AsRef<Site> for Server {
 }
 
 /// Small, fast, on this machine only. Durability against a power cut is given up; against `kill -9` it is not.
-const COMMON_ARGS: [&str; 11] = [
+const COMMON_ARGS: [&str; 10] = [
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
     "--innodb-buffer-pool-size=64M",
     "--innodb-flush-log-at-trx-commit=2",
     "--innodb-log-buffer-size=8M",
     "--key-buffer-size=16M",
-    "--aria-pagecache-buffer-size=16M",
     "--performance-schema=OFF",
     "--max-connections=200",
     "--innodb-buffer-pool-dump-at-shutdown=OFF",

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use mysql_async::{Conn, Opts, OptsBuilder};
 
+use crate::engine::Coordinates;
 use crate::sql;
 
 /// Where to log in with all privileges. [`Server`](crate::Server) has one; a server of others is made from its address.
@@ -94,6 +95,36 @@ impl Site {
             Some(None) => bail!("{} gave NULL", sql::quoted(sql)),
             None => bail!("{} gave no row", sql::quoted(sql)),
         }
+    }
+
+    /// Whether the server is MySQL's.
+    ///
+    /// # Errors
+    /// As [`Site::value`].
+    pub async fn is_mysql(&self) -> anyhow::Result<bool> {
+        Ok(!self.value("SELECT VERSION()").await?.contains("MariaDB"))
+    }
+
+    /// Where the server's binary log ends now.
+    ///
+    /// # Errors
+    /// The server's error; no binary log.
+    pub async fn end_of_log(&self) -> anyhow::Result<Coordinates> {
+        let sql = if self.is_mysql().await? {
+            "SHOW BINARY LOG STATUS"
+        } else {
+            "SHOW MASTER STATUS"
+        };
+        let rows = self.rows(sql).await?;
+        let row = rows.first().with_context(|| format!("{sql} gave no row"))?;
+        let column = |index: usize| {
+            let value = row.get(index).cloned().flatten();
+            value.with_context(|| format!("{sql} lacks column {index}"))
+        };
+        Ok(Coordinates {
+            file: column(0)?,
+            offset: column(1)?.parse().context("the binary log's offset")?,
+        })
     }
 }
 

@@ -95,10 +95,12 @@ impl ClientCharset {
         }
         let plain = if id >= NOPAD_SHIFT { id - NOPAD_SHIFT } else { id };
         match plain {
-            11 | 65 | 33 | 83 | 192..=223 | 576..=607 | 45 | 46 | 224..=247 | 608..=639 => {
+            11 | 65 | 33 | 83 | 192..=223 | 576..=607 | 45 | 46 | 224..=247 | 255..=323 | 608..=639 => {
                 ClientCharset::Utf8
             }
             1 | 84 => ClientCharset::Big5,
+            // MySQL's gb18030 has characters of four bytes.
+            248..=250 => ClientCharset::Unscannable,
             28 | 87 => ClientCharset::Gbk,
             13 | 88 | 95 | 96 => ClientCharset::Sjis,
             10 | 82 => ClientCharset::Unscannable,

@@ -8,6 +8,7 @@
 //! Works on bytes in any client character set and follows `sql_mode`. What cannot be renamed with proof is an error
 //! that names the token; nothing is guessed. Values, types and the meaning of expressions are left to the server.
 
+mod collate;
 mod dialect;
 mod error;
 mod functions;
@@ -23,6 +24,7 @@ mod string;
 mod token;
 mod word_table;
 
+pub use collate::{CollationRules, collate};
 pub use dialect::{ClientCharset, Dialect};
 pub use error::{RenameError, SqlError};
 pub use keep::keep_tables;

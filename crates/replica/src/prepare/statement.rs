@@ -158,7 +158,13 @@ impl Preparer {
             return Ok(None);
         };
         self.check_collations(&given, place)?;
-        let context = self.context(query, renamed.database.clone());
+        let context = self.context(query, renamed.database.clone()).map_err(|what| {
+            place.stop(
+                number::REPLICA_FATAL,
+                format!("{what}: {}", excerpt(&query.query)),
+            )
+        })?;
+        let text = self.collated(renamed.text, &statement, &dialect, &context, place)?;
         self.note_temporary(&statement, query, thread, &context, draft);
         let ids = GeneratedIds {
             first: given.insert_id,
@@ -185,7 +191,7 @@ impl Preparer {
                     Bytes::copy_from_slice(&table.table),
                 )
             }),
-            text: renamed.text,
+            text,
             kind: renamed.kind,
             context,
             timestamp: (header.timestamp, query.status.microseconds),
@@ -341,20 +347,48 @@ impl Preparer {
         Ok(())
     }
 
-    fn context(&mut self, query: &QueryEvent, database: Bytes) -> Arc<Context> {
+    /// The text with the collations that the target has.
+    fn collated(
+        &self,
+        text: Bytes,
+        statement: &sql::Statement<'_>,
+        dialect: &Dialect,
+        context: &Context,
+        place: &Place<'_>,
+    ) -> Result<Bytes, StopReason> {
+        let translated = self.collations.translate(
+            &text,
+            dialect,
+            statement.kind.is_ddl(),
+            context.default_collations(),
+        );
+        match translated {
+            Ok(Cow::Borrowed(_)) => Ok(text),
+            Ok(Cow::Owned(translated)) => Ok(translated.into()),
+            Err(what) => Err(place.stop(number::REPLICA_FATAL, format!("{what}: {}", excerpt(&text)))),
+        }
+    }
+
+    fn context(&mut self, query: &QueryEvent, database: Bytes) -> Result<Arc<Context>, String> {
         if let Some(known) = self
             .contexts
             .iter()
             .find(|known| known.is_of(query, &database, self.known_flags))
         {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let context = Arc::new(Context::new(&query.status, database, self.known_flags));
+        let collations = self.collations.of_statement(&query.status)?;
+        let context = Arc::new(Context::new(
+            &query.status,
+            collations,
+            database,
+            self.known_flags,
+        ));
         if self.contexts.len() == CONTEXTS_MAX {
             self.contexts.remove(0);
         }
         self.contexts.push(context.clone());
-        context
+        Ok(context)
     }
 
     /// The target's name of the database a table lies in.

@@ -6,7 +6,8 @@ use tributary_binlog::FormatDescription;
 use tributary_client::{Client, ConnectOptions, Error as ClientError};
 
 use super::burst::Burst;
-use crate::context::{Collations, Session};
+use crate::collations::Collations;
+use crate::context::Session;
 
 /// Longest time one statement of a source may take on the target. A statement that the source ran for hours may run
 /// for hours here; only a peer that has vanished without a word is silent longer.

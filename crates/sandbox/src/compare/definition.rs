@@ -25,6 +25,18 @@ pub(super) fn without_counter(statement: &str) -> String {
     format!("{}{rest}", &statement[..start])
 }
 
+/// `statement` with the name that newer servers have for `utf8`.
+pub(super) fn with_new_names(statement: &str) -> String {
+    // Behind a blank or a sign only: `utf8_` inside another name stays.
+    let mut text = statement.to_owned();
+    for before in ["CHARSET=", "COLLATE=", "CHARACTER SET ", "COLLATE "] {
+        text = text
+            .replace(&format!("{before}utf8_"), &format!("{before}utf8mb3_"))
+            .replace(&format!("{before}utf8 "), &format!("{before}utf8mb3 "));
+    }
+    text
+}
+
 /// The first line in which two definitions differ.
 pub(super) fn first_difference(source: &Definition, target: &Definition) -> Option<String> {
     if source.statement == target.statement {
@@ -52,6 +64,14 @@ pub(super) fn first_difference(source: &Definition, target: &Definition) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_names_of_utf8_are_the_new_ones() {
+        let old = "CREATE TABLE `utf8_t` (\n  `a` text CHARACTER SET utf8 COLLATE utf8_bin\n) DEFAULT CHARSET=utf8 COLLATE=utf8_general_ci";
+        let new = "CREATE TABLE `utf8_t` (\n  `a` text CHARACTER SET utf8mb3 COLLATE utf8mb3_bin\n) DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci";
+        assert_eq!(with_new_names(old), new);
+        assert_eq!(with_new_names(new), new);
+    }
 
     #[test]
     fn only_the_counter_is_left_out() {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, QueryResult, Row, Value};
 
-use super::definition::{Definition, without_counter};
+use super::definition::{Definition, with_new_names, without_counter};
 use super::fingerprint::Fingerprints;
 
 /// Values are quoted in a description up to this many characters.
@@ -85,7 +85,7 @@ impl Side {
             // The only place where a definition names its own database.
             statement.replace(&format!("{}.", identifier(&self.database)), "")
         } else {
-            without_counter(&statement)
+            with_new_names(&without_counter(&statement))
         };
         let (columns, key) = self.columns(table).await?;
         Ok(Definition {

@@ -30,10 +30,15 @@ pub(crate) struct Compared {
 }
 
 impl Center {
-    pub(crate) async fn start(number: u32, url: Option<&str>) -> anyhow::Result<Center> {
-        let source = Host::start(url, ServerOptions::source(number)).await?;
+    pub(crate) async fn start(number: u32, settings: &Settings) -> anyhow::Result<Center> {
+        let url = settings.sources.get(number as usize - 1).map(String::as_str);
+        let options = match &settings.source_program {
+            Some(program) => ServerOptions::source_of(number, program),
+            None => ServerOptions::source(number),
+        };
+        let source = Host::start(url, options).await?;
         let account = create_replication_user(source.site()).await?;
-        let start = master_status(source.site()).await?;
+        let start = source.site().end_of_log().await?;
         Ok(Center {
             name: format!("master{number}"),
             number,
@@ -85,7 +90,7 @@ impl Center {
 
     /// The end of the source's binary log.
     pub(crate) async fn end_of_log(&self) -> anyhow::Result<Coordinates> {
-        master_status(self.source.site()).await
+        self.source.site().end_of_log().await
     }
 
     /// How far this connection has come; nowhere without a status.
@@ -120,19 +125,4 @@ impl Center {
             databases,
         })
     }
-}
-
-async fn master_status(source: &Site) -> anyhow::Result<Coordinates> {
-    let rows = source.rows("SHOW MASTER STATUS").await?;
-    let row = rows.first().context("SHOW MASTER STATUS gave no row")?;
-    let column = |index: usize| {
-        row.get(index)
-            .cloned()
-            .flatten()
-            .context("SHOW MASTER STATUS lacks a column")
-    };
-    Ok(Coordinates {
-        file: column(0)?,
-        offset: column(1)?.parse().context("the binary log's offset")?,
-    })
 }

@@ -110,15 +110,16 @@ impl Demo {
     async fn start(settings: Settings) -> anyhow::Result<Demo> {
         let view = View::new();
         view.say("starting three sources and a target");
-        let target = Host::start(settings.target.as_deref(), ServerOptions::target())
+        let mut options = ServerOptions::target();
+        options.program.clone_from(&settings.target_program);
+        let target = Host::start(settings.target.as_deref(), options)
             .await
             .context("start the target")?;
         let account = create_applier_user(target.site(), &APPLIER_GRANTS).await?;
         let mut centers = Vec::new();
         for number in 1..=SOURCE_COUNT {
-            let url = settings.sources.get(number as usize - 1).map(String::as_str);
             centers.push(
-                Center::start(number, url)
+                Center::start(number, &settings)
                     .await
                     .with_context(|| format!("start source {number}"))?,
             );

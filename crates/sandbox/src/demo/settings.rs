@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<String>,
     /// `DEMO_TARGET`: the URL of the target then.
     pub(crate) target: Option<String>,
+    /// `DEMO_SOURCE_SERVER`: the sources' server program, in the `sbin` folder of its base directory; the installed one without.
+    pub(crate) source_program: Option<PathBuf>,
+    /// `DEMO_TARGET_SERVER`: the target's.
+    pub(crate) target_program: Option<PathBuf>,
     /// `TRIBUTARY_BIN`, or the program beside this one.
     pub(crate) program: PathBuf,
 }
@@ -42,6 +46,8 @@ impl Settings {
             sources: env::var("DEMO_SOURCES")
                 .map_or(Vec::new(), |urls| urls.split(',').map(str::to_owned).collect()),
             target: env::var("DEMO_TARGET").ok(),
+            source_program: env::var_os("DEMO_SOURCE_SERVER").map(PathBuf::from),
+            target_program: env::var_os("DEMO_TARGET_SERVER").map(PathBuf::from),
             program: program()?,
         };
         ensure!(
