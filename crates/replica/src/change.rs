@@ -168,6 +168,8 @@ pub(crate) struct RowsChange {
 pub(crate) struct LoadChange {
     pub(crate) statement: StatementChange,
     pub(crate) blocks: Vec<Bytes>,
+    /// Whether a duplicate key, or anything else that `IGNORE` passes over, is an error of the statement.
+    pub(crate) has_errors: bool,
 }
 
 impl Change {

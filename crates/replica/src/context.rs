@@ -104,6 +104,18 @@ impl Context {
         self.default_collations.as_deref().unwrap_or_default()
     }
 
+    /// Whether a value that does not fit its column is an error: in tables that can be rolled back, or in all.
+    pub(crate) fn is_strict(&self, is_transactional: bool) -> bool {
+        const STRICT_TRANS_TABLES: u64 = 1 << 21;
+        const STRICT_ALL_TABLES: u64 = 1 << 22;
+        let strict = if is_transactional {
+            STRICT_TRANS_TABLES | STRICT_ALL_TABLES
+        } else {
+            STRICT_ALL_TABLES
+        };
+        self.sql_mode.is_some_and(|mode| mode & strict != 0)
+    }
+
     /// The distance between automatic ids, for statements that generate several.
     pub(crate) fn auto_increment_step(&self) -> u64 {
         u64::from(self.auto_increment.0.max(1))

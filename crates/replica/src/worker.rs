@@ -20,6 +20,7 @@ use crate::status::{self, ConnectionCounters};
 mod burst;
 mod careful;
 mod ledger;
+mod load;
 mod login;
 mod reaction;
 mod rows;

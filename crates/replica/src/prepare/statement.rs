@@ -116,9 +116,11 @@ impl Preparer {
         let text = [before, b" LOCAL INFILE 'from-source'", keyword, b" INTO", after].concat();
         statement.text = text.into();
         draft.is_alone = true;
-        draft
-            .changes
-            .push(Change::Load(Box::new(LoadChange { statement, blocks })));
+        draft.changes.push(Change::Load(Box::new(LoadChange {
+            statement,
+            blocks,
+            has_errors: duplicates == DuplicateHandling::Error,
+        })));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tributary_schedule::GroupSeq;
 use super::burst::{self, Failure, Step};
 use super::reaction::{self, Expected, Reaction};
 use super::{RunEnd, RunWork, Worker};
-use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
+use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::config::SkipErrors;
 use crate::error::{StopReason, excerpt, how_to_leave_out, number};
 use crate::{status, temporary};
@@ -184,7 +184,9 @@ impl Worker {
         let failure = self.login.finish().await?;
         match (expected, failure) {
             (Expected::Success, None) => Ok(Outcome::Done),
-            (Expected::Error(code), Some(failure)) if failure.error.code == code => Ok(Outcome::Done),
+            (Expected::Error(code), Some(failure)) if reaction::is_equivalent(code, failure.error.code) => {
+                Ok(Outcome::Done)
+            }
             (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
             (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => Ok(
                 Outcome::Stop(differs(group, statement, code, &failure.error.to_string())),
@@ -232,7 +234,7 @@ impl Worker {
     }
 
     /// The general answer to a failed change.
-    async fn failed(
+    pub(super) async fn failed(
         &mut self,
         work: &RunWork,
         group: &PreparedGroup,
@@ -281,53 +283,10 @@ impl Worker {
             skip_rows = next.row;
         }
     }
-
-    /// `LOAD DATA`: the file travels inside the statement's own round trip.
-    async fn load(
-        &mut self,
-        work: &RunWork,
-        group: &PreparedGroup,
-        change: &Change,
-        load: &LoadChange,
-    ) -> Result<Outcome, ClientError> {
-        if load.statement.expected_error != 0 {
-            let code = load.statement.expected_error;
-            return Ok(Outcome::Stop(differs(
-                group,
-                &load.statement,
-                code,
-                "unknown outcome: LOAD DATA is not repeated half way",
-            )));
-        }
-        let mut setup = Vec::new();
-        self.login.session.switch(&load.statement, &mut setup);
-        if !setup.is_empty()
-            && let Err(error) = burst::single(&mut self.login.client, &setup).await?
-        {
-            self.login.session.forget();
-            return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
-        }
-        let data = load.blocks.concat();
-        match self.login.client.load_local(&load.statement.text, &data).await {
-            Ok(_) => Ok(Outcome::Done),
-            Err(ClientError::Server(error)) => {
-                self.login.has_old_errors = true;
-                self.login.clear_errors().await?;
-                let failure = Failure {
-                    step: Step::Change(0),
-                    error,
-                    rows_done: 0,
-                    is_row: false,
-                };
-                self.failed(work, group, change, failure).await
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// Whether everything the group does can be undone.
-fn can_roll_back(group: &PreparedGroup) -> bool {
+pub(super) fn can_roll_back(group: &PreparedGroup) -> bool {
     let is_transactional = |use_draft: &crate::catalog::TableUseDraft| {
         !use_draft.is_written || use_draft.info.as_ref().is_some_and(|info| info.is_transactional)
     };

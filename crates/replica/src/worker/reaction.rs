@@ -59,6 +59,19 @@ pub(super) fn expected(code: u16, skip: &SkipErrors) -> Expected {
     }
 }
 
+/// Whether the target's error is the one the source had, or one that a native replica takes for it.
+///
+/// MariaDB server, `sql/log_event_server.cc`, `test_if_equal_repl_errors`.
+pub(super) fn is_equivalent(expected: u16, actual: u16) -> bool {
+    /// `ER_DUP_ENTRY`, `ER_DUP_ENTRY_WITH_KEY_NAME`, `ER_AUTOINC_READ_FAILED`, `HA_ERR_AUTOINC_ERANGE`.
+    const DUPLICATES: [u16; 4] = [1062, 1586, 1467, 167];
+    /// `ER_UNKNOWN_TABLE`, `ER_IT_IS_A_VIEW`.
+    const UNKNOWN_TABLE: (u16, u16) = (1109, 1965);
+    expected == actual
+        || DUPLICATES.contains(&expected) && DUPLICATES.contains(&actual)
+        || (expected, actual) == UNKNOWN_TABLE
+}
+
 /// DDL that is already so on the target counts as done (`slave_ddl_exec_mode=IDEMPOTENT`, the native default).
 pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
     use StatementKind::{CreateDatabase, DropDatabase, DropSequence, DropTable, DropView};
@@ -126,6 +139,10 @@ fn hint(code: u16) -> &'static str {
             "; for row events this is what a column looks like that differs from the source's: compare the table's definition \
              with the source, and see the target's error log for error 1677"
         }
+        1298 => "; load the time zone tables on the target: mariadb-tzinfo-to-sql",
+        1115 | 1273 => {
+            "; the target does not know this character set or collation: use a target of the source's version or newer"
+        }
         1153 => "; raise max_allowed_packet on the target",
         1021 | 1114 => "; the target has no room left",
         _ => "",
@@ -150,6 +167,12 @@ mod tests {
         assert_eq!(to(&error(1062), &SkipErrors::List([1062].into())), Reaction::Skip);
         assert_eq!(to(&error(1032), &SkipErrors::List([1062].into())), Reaction::Stop);
         assert_eq!(to(&error(1062), &SkipErrors::None), Reaction::Stop);
+    }
+
+    #[test]
+    fn some_errors_are_the_same_under_two_numbers() {
+        assert!(is_equivalent(1062, 1062) && is_equivalent(1062, 1586) && is_equivalent(1109, 1965));
+        assert!(!is_equivalent(1062, 1032) && !is_equivalent(1965, 1109));
     }
 
     #[test]

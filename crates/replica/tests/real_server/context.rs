@@ -12,15 +12,15 @@ use tributary_client::Client;
 use tributary_sandbox::{Server, ServerOptions};
 
 /// A source with the engine's target and a native replica behind it.
-struct Trio {
-    source: Server,
-    target: Server,
-    native: Server,
-    engine: Replicator,
+pub struct Trio {
+    pub source: Server,
+    pub target: Server,
+    pub native: Server,
+    pub engine: Replicator,
 }
 
 impl Trio {
-    async fn start(args: &[&str]) -> anyhow::Result<Trio> {
+    pub async fn start(args: &[&str]) -> anyhow::Result<Trio> {
         log();
         let big = "--max-allowed-packet=128M";
         let source = args.iter().fold(
@@ -60,14 +60,14 @@ impl Trio {
     }
 
     /// A session on the source.
-    async fn session(&self) -> anyhow::Result<Client> {
+    pub async fn session(&self) -> anyhow::Result<Client> {
         let mut client = Client::connect(&root(&self.source)).await?;
         client.execute(b"USE asterisk").await?;
         Ok(client)
     }
 
     /// Both replicas have everything, and all three hold the same.
-    async fn agree(&self) -> anyhow::Result<()> {
+    pub async fn agree(&self) -> anyhow::Result<()> {
         let status = self.source.rows("SHOW MASTER STATUS").await?;
         let (file, offset) = (
             status[0][0].clone().context("file")?,
@@ -102,7 +102,7 @@ impl Trio {
 }
 
 /// Two named zones, one of them with a change of clocks.
-async fn load_time_zones(server: &Server) -> anyhow::Result<()> {
+pub async fn load_time_zones(server: &Server) -> anyhow::Result<()> {
     server
         .run(
             "SET sql_log_bin=0; USE mysql; SET @@global.sql_mode=@@global.sql_mode;\
@@ -115,7 +115,7 @@ async fn load_time_zones(server: &Server) -> anyhow::Result<()> {
 }
 
 /// Runs statements one after the other in one session.
-async fn run(client: &mut Client, statements: &[&str]) -> anyhow::Result<()> {
+pub async fn run(client: &mut Client, statements: &[&str]) -> anyhow::Result<()> {
     for statement in statements {
         client
             .query(statement.as_bytes())

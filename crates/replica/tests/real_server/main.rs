@@ -8,6 +8,8 @@
 
 mod connect;
 mod context;
+mod coverage;
+mod errors;
 mod fan_in;
 mod faults;
 mod filters;

@@ -81,12 +81,11 @@ impl Side {
             .is_some_and(|column| column.name_str() == "View");
         let statement: Vec<u8> = row.get(1).context("SHOW CREATE TABLE gave no statement")?;
         let statement = String::from_utf8_lossy(&statement).into_owned();
-        let statement = if is_view {
-            // The only place where a definition names its own database.
-            statement.replace(&format!("{}.", identifier(&self.database)), "")
-        } else {
-            with_new_names(&without_counter(&statement))
-        };
+        // A view names its own database, and so does a default that a sequence gives.
+        let mut statement = statement.replace(&format!("{}.", identifier(&self.database)), "");
+        if !is_view {
+            statement = with_new_names(&without_counter(&statement));
+        }
         let (columns, key) = self.columns(table).await?;
         Ok(Definition {
             statement,

@@ -1,0 +1,116 @@
+//! `LOAD DATA`: the file travels inside the statement's own round trip.
+//!
+//! The target reads the file from us, which only `LOCAL` can, and `LOCAL` without a keyword means `IGNORE`: what ended the
+//! statement on the source would be a warning here (server `sql/sql_load.cc`: "We can't give an error in the middle when using
+//! LOCAL files"). So where the source's statement could fail, warnings are looked through, and one that stands for an error
+//! is dealt with as that error.
+
+use tributary_client::{Error as ClientError, OkInfo, ServerError};
+
+use super::burst::{self, Failure, Step};
+use super::careful::{Outcome, can_roll_back};
+use super::reaction;
+use super::{RunWork, Worker};
+use crate::change::{Change, LoadChange, PreparedGroup};
+use crate::error::{StopReason, excerpt, number};
+
+/// Warnings that the server keeps, and the largest count it reports.
+const WARNINGS_MAX: u16 = u16::MAX;
+
+/// Errors that `IGNORE` turns into warnings whatever `sql_mode` is: keys, foreign keys, checks, partitions.
+const IGNORABLE: [u16; 12] = [
+    1022, 1062, 1169, 1216, 1369, 1451, 1452, 1526, 1557, 1586, 1591, 4025,
+];
+
+impl Worker {
+    /// Sends the file and judges the outcome.
+    pub(super) async fn load(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        load: &LoadChange,
+    ) -> Result<Outcome, ClientError> {
+        let code = load.statement.expected_error;
+        if code != 0 {
+            let message = format!(
+                "LOAD DATA ended half way on the source, with error {code}; where cannot be repeated exactly: {} ({}). Bring the rows \
+                 it changed to what they are on the source{}",
+                excerpt(&load.statement.text),
+                group.label,
+                self.how_to_leave_out(work, group)
+            );
+            return Ok(Outcome::Stop(StopReason::new(code, message)));
+        }
+        if load.has_errors {
+            let guard = format!("SAVEPOINT tributary_load;\nSET max_error_count={WARNINGS_MAX}");
+            self.login.own_statement(guard.as_bytes()).await?;
+        }
+        let mut setup = Vec::new();
+        self.login.session.switch(&load.statement, &mut setup);
+        if !setup.is_empty()
+            && let Err(error) = burst::single(&mut self.login.client, &setup).await?
+        {
+            self.login.session.forget();
+            return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
+        }
+        let data = load.blocks.concat();
+        let error = match self.login.client.load_local(&load.statement.text, &data).await {
+            Ok(ok) if load.has_errors => self.hidden_error(group, load, ok).await?,
+            Ok(_) => None,
+            Err(ClientError::Server(error)) => {
+                self.login.has_old_errors = true;
+                self.login.clear_errors().await?;
+                Some(error)
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(error) = error else {
+            return Ok(Outcome::Done);
+        };
+        let failure = Failure {
+            step: Step::Change(0),
+            error,
+            rows_done: 0,
+            is_row: false,
+        };
+        self.failed(work, group, change, failure).await
+    }
+
+    /// The first warning that is an error where the file is not `LOCAL`. What can be undone of the statement is undone then.
+    async fn hidden_error(
+        &mut self,
+        group: &PreparedGroup,
+        load: &LoadChange,
+        ok: OkInfo,
+    ) -> Result<Option<ServerError>, ClientError> {
+        if ok.warnings == 0 {
+            return Ok(None);
+        }
+        let is_strict = load.statement.context.is_strict(can_roll_back(group));
+        let warnings = self.login.client.query(b"SHOW WARNINGS").await?;
+        let found = warnings.rows.iter().find_map(|row| {
+            let code: u16 = row.text(1)?.parse().ok()?;
+            let is_error = row.text(0)? == "Error"
+                || row.text(0)? == "Warning" && (is_strict || IGNORABLE.contains(&code));
+            is_error.then(|| ServerError {
+                code,
+                sqlstate: *b"HY000",
+                message: row.text(2).unwrap_or_default(),
+            })
+        });
+        let error = match found {
+            Some(error) => error,
+            None if ok.warnings == WARNINGS_MAX => ServerError {
+                code: number::UNKNOWN,
+                sqlstate: *b"HY000",
+                message: "LOAD DATA had more warnings than can be looked through".to_owned(),
+            },
+            None => return Ok(None),
+        };
+        self.login
+            .own_statement(b"ROLLBACK TO SAVEPOINT tributary_load")
+            .await?;
+        Ok(Some(error))
+    }
+}

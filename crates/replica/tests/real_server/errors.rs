@@ -1,0 +1,249 @@
+//! Statements that failed on the source after they had changed something, and files with rows that do not fit.
+
+use crate::context::{Trio, run};
+use crate::support::{
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, root, stopped, until,
+};
+use anyhow::Context as _;
+use tributary::{Replicator, SkipErrors};
+use tributary_client::Client;
+use tributary_sandbox::{Server, ServerOptions};
+
+/// What the message tells a person to run on the target.
+fn way_forward(message: &str) -> anyhow::Result<&str> {
+    message
+        .split("run on the target ")
+        .nth(1)
+        .and_then(|rest| rest.split(", and start").next())
+        .context("a way forward")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_half_way_fails_at_the_same_row() -> anyhow::Result<()> {
+    let trio = Trio::start(&["--binlog-format=STATEMENT"]).await?;
+    let mut session = trio.session().await?;
+    run(
+        &mut session,
+        &[
+            "CREATE TABLE m (a INT PRIMARY KEY, b INT, c TINYINT) ENGINE=MyISAM",
+            "CREATE TABLE i (a INT PRIMARY KEY, b INT) ENGINE=InnoDB",
+            "CREATE TABLE n (a INT AUTO_INCREMENT PRIMARY KEY, b INT UNIQUE) ENGINE=MyISAM",
+            "CREATE TRIGGER tr BEFORE INSERT ON m FOR EACH ROW IF NEW.b=13 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='no'; END IF",
+            "CREATE PROCEDURE p() BEGIN INSERT INTO m VALUES (90,0,0); INSERT INTO m VALUES (91,0,0),(90,0,0); END",
+        ],
+    )
+    .await?;
+    let failing = [
+        ("INSERT INTO m VALUES (1,1,1),(2,2,2),(1,1,1),(3,3,3)", 1062),
+        (
+            "INSERT INTO m SELECT a+10, IF(a=2,13,b), 0 FROM m ORDER BY a",
+            1644,
+        ),
+        ("UPDATE m SET a=a+1 ORDER BY a DESC LIMIT 3", 0),
+        ("UPDATE m SET a=IF(a=3,12,a+20) ORDER BY a", 1062),
+        ("UPDATE m SET c=IF(b>1,1000,b) ORDER BY a", 1264),
+        ("INSERT INTO n (b) VALUES (1),(2),(2),(3)", 1062),
+        ("INSERT INTO n (b) VALUES (4),(5)", 0),
+        ("REPLACE INTO m SELECT 50, 1, 1 UNION ALL SELECT 51, 13, 1", 1644),
+        ("CALL p()", 1062),
+        ("BEGIN", 0),
+        ("INSERT INTO i VALUES (1,1)", 0),
+        ("INSERT INTO m VALUES (60,0,0),(61,0,0),(60,0,0)", 1062),
+        ("INSERT INTO i VALUES (2,2),(1,1)", 1062),
+        ("INSERT INTO i VALUES (3,3)", 0),
+        ("COMMIT", 0),
+        ("BEGIN", 0),
+        ("INSERT INTO i VALUES (4,4)", 0),
+        ("INSERT INTO m VALUES (70,0,0),(71,0,0),(70,0,0)", 1062),
+        ("ROLLBACK", 0),
+    ];
+    for direct in [1, 0] {
+        run(
+            &mut session,
+            &[
+                &format!("SET binlog_direct_non_transactional_updates={direct}"),
+                "DELETE FROM m",
+                "DELETE FROM i",
+                "DELETE FROM n",
+            ],
+        )
+        .await?;
+        for (statement, code) in failing {
+            let outcome = session.query(statement.as_bytes()).await;
+            let found = outcome.err().and_then(|error| error.server_code()).unwrap_or(0);
+            assert_eq!(found, code, "{statement}");
+        }
+        trio.agree().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_statement_stops_with_a_way_forward() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-format=STATEMENT")).await?;
+    source.run("CREATE DATABASE asterisk; CREATE TABLE asterisk.m (a INT, b INT) ENGINE=MyISAM; CREATE TABLE asterisk.s (a INT) ENGINE=MyISAM; INSERT INTO asterisk.s VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10)").await?;
+    let mut session = Client::connect(&root(&source)).await?;
+    let number = session.server().connection_id;
+    let killer = async {
+        // The fourth row: the table is locked, so only the process list tells.
+        let rows =
+            format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id={number} AND time_ms>1000");
+        while source.value(&rows).await? == "0" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        source.run(&format!("KILL QUERY {number}")).await
+    };
+    let slow = async {
+        let outcome = session
+            .query(b"INSERT INTO asterisk.m SELECT a, SLEEP(0.3) FROM asterisk.s")
+            .await;
+        anyhow::Ok(outcome.unwrap_err().server_code())
+    };
+    let (killed, code) = tokio::join!(slow, killer);
+    code?;
+    assert_eq!(killed?, Some(1317));
+    source.run("INSERT INTO asterisk.s VALUES (100)").await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1317, "{error:?}");
+    engine.stop().await;
+    for row in source.rows("SELECT a, b FROM asterisk.m").await? {
+        let value = row
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect::<Vec<_>>()
+            .join(",");
+        target
+            .run(&format!("INSERT INTO {TARGET_DB}.m VALUES ({value})"))
+            .await?;
+    }
+    target.run(way_forward(&error.message)?).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// Loads `lines` into `asterisk.TABLE` on the source, not `LOCAL`.
+async fn load(source: &Server, table: &str, lines: &str) -> anyhow::Result<Option<u16>> {
+    let file = source.data_dir().join("load.txt");
+    std::fs::write(&file, lines)?;
+    let mut session = Client::connect(&root(source)).await?;
+    session.query(b"SET binlog_format=STATEMENT").await?;
+    let text = format!(
+        "LOAD DATA INFILE '{}' INTO TABLE {SOURCE_DB}.{table} FIELDS TERMINATED BY ','",
+        file.display()
+    );
+    Ok(session
+        .query(text.as_bytes())
+        .await
+        .err()
+        .and_then(|error| error.server_code()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source.run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE i (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=InnoDB; CREATE TABLE m (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=MyISAM").await?;
+    let start = || Replicator::start(options(&source, &target));
+    let engine = start().await?;
+    assert_eq!(load(&source, "i", "1,a\n2,b\n").await?, None);
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
+    // A duplicate that only the target has.
+    target
+        .run(&format!("INSERT INTO {TARGET_DB}.i VALUES (4,'odd')"))
+        .await?;
+    assert_eq!(load(&source, "i", "3,c\n4,d\n5,e\n").await?, None);
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1062, "{error:?}");
+    let rows = format!("SELECT GROUP_CONCAT(a ORDER BY a) FROM {TARGET_DB}.i");
+    assert_eq!(target.value(&rows).await?, "1,2,4", "the statement is undone");
+    engine.stop().await;
+    let mut skipping = options(&source, &target);
+    skipping.connections[0].skip_errors = SkipErrors::List([1062].into());
+    let engine = Replicator::start(skipping).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(
+        target.value(&rows).await?,
+        "1,2,4",
+        "left out as a whole, as on a native replica"
+    );
+    assert_eq!(
+        target
+            .value("SELECT GROUP_CONCAT(error_number) FROM tributary.skipped")
+            .await?,
+        "1062"
+    );
+    engine.stop().await;
+
+    // A value that only the source's column holds.
+    target
+        .run(&format!(
+            "DELETE FROM {TARGET_DB}.i; ALTER TABLE {TARGET_DB}.i MODIFY b VARCHAR(2)"
+        ))
+        .await?;
+    source.run("SET sql_log_bin=0; DELETE FROM asterisk.i").await?;
+    assert_eq!(load(&source, "i", "6,long\n").await?, None);
+    let engine = start().await?;
+    let error = stopped(&engine, "m1").await?;
+    assert!([1265, 1406].contains(&error.number), "{error:?}");
+    assert_eq!(
+        target
+            .value(&format!("SELECT COUNT(*) FROM {TARGET_DB}.i"))
+            .await?,
+        "0"
+    );
+    engine.stop().await;
+    target
+        .run(&format!("ALTER TABLE {TARGET_DB}.i MODIFY b VARCHAR(10)"))
+        .await?;
+
+    // Half of a file in a table that keeps what it got.
+    assert_eq!(load(&source, "m", "1,a\n2,b\n1,c\n3,d\n").await?, Some(1062));
+    source.run("INSERT INTO asterisk.i VALUES (7,'more')").await?;
+    let engine = start().await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1062, "{error:?}");
+    assert!(error.message.contains("half way"), "{error:?}");
+    engine.stop().await;
+    target
+        .run(&format!("INSERT INTO {TARGET_DB}.m VALUES (1,'a'),(2,'b')"))
+        .await?;
+    target.run(way_forward(&error.message)?).await?;
+    let engine = start().await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_zone_the_target_lacks_is_named() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    crate::context::load_time_zones(&source).await?;
+    source.run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a TIMESTAMP NULL); SET time_zone='Test/Springtime'; INSERT INTO asterisk.t VALUES ('2003-06-01 12:00:00')").await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1298, "{error:?}");
+    assert!(
+        error.message.contains("Test/Springtime") && error.message.contains("mariadb-tzinfo-to-sql"),
+        "{error:?}"
+    );
+    engine.stop().await;
+    crate::context::load_time_zones(&target).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    until("the row", || {
+        Ok(engine.status().connections[0].groups_applied >= 1)
+    })
+    .await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
