@@ -25,6 +25,10 @@ const STATUS_ERROR_NUMBER: usize = 36;
 /// The database that most tests work in, and what it is called behind Tributary.
 const RENAMED: (&str, &str) = ("test", "m1_test");
 const CONNECTION: &str = "m1";
+/// The flags of a binlog's first event, behind the file's four magic bytes.
+const IN_USE_FLAG: std::ops::Range<usize> = 4 + 17..4 + 19;
+/// The time zones that the tests' own servers know.
+const TIME_ZONES: &str = "/usr/share/mysql/mysql_test_data_timezone.sql";
 
 /// How one binlog went.
 #[derive(Debug, Default)]
@@ -78,6 +82,10 @@ impl Replay {
         let source = with_binlogs(source, binlogs).await?;
         let target_account = create_applier_user(&target, &["ALL PRIVILEGES ON *.*"]).await?;
         let gate = Gate::start(source.port()).await?;
+        let zones = fs::read_to_string(TIME_ZONES).with_context(|| format!("read {TIME_ZONES}"))?;
+        for server in [&native, &target] {
+            server.run(&format!("USE mysql; {zones}")).await?;
+        }
         native.run("CREATE DATABASE IF NOT EXISTS test").await?;
         target
             .run(&format!("CREATE DATABASE IF NOT EXISTS `{}`", RENAMED.1))
@@ -226,8 +234,13 @@ async fn with_binlogs(mut source: Server, binlogs: &[PathBuf]) -> anyhow::Result
     let mut index = String::new();
     for (number, binlog) in (1..).zip(binlogs) {
         let name = format!("mysql-bin.{number:06}");
-        fs::copy(binlog, source.data_dir().join(&name))
-            .with_context(|| format!("copy {}", binlog.display()))?;
+        let mut bytes = fs::read(binlog).with_context(|| format!("read {}", binlog.display()))?;
+        // Closed as far as its first event says, whatever became of the server that wrote it: nothing is to be recovered here.
+        bytes
+            .get_mut(IN_USE_FLAG)
+            .with_context(|| format!("{} is no binlog", binlog.display()))?
+            .fill(0);
+        fs::write(source.data_dir().join(&name), bytes).with_context(|| format!("write {name}"))?;
         index.push_str(&format!("./{name}\n"));
     }
     fs::write(source.data_dir().join("mysql-bin.index"), index).context("write the index of the binlogs")?;
