@@ -484,6 +484,10 @@ impl Preparer {
             RenameTable, TruncateTable,
         };
         draft.is_alone = true;
+        let home = match statement.object_database() {
+            Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
+            None => self.target_database(&query.db),
+        };
         match statement.kind {
             CreateTable { .. }
             | AlterTable
@@ -500,13 +504,11 @@ impl Preparer {
                     )
                 }));
                 if statement.kind == CreateTrigger {
-                    draft.widen(Scope::Database(
-                        self.catalog.database(&self.target_database(&query.db)),
-                    ));
+                    draft.widen(Scope::Database(self.catalog.database(&home)));
                 }
             }
             TruncateTable => {}
-            DropTrigger => self.define_database(&self.target_database(&query.db), draft),
+            DropTrigger => self.define_database(&home, draft),
             _ => {
                 let named: Vec<Bytes> = statement
                     .databases
@@ -514,7 +516,7 @@ impl Preparer {
                     .map(|d| Bytes::copy_from_slice(self.rewrite.target_name(&d.name)))
                     .collect();
                 if named.is_empty() {
-                    self.define_database(&self.target_database(&query.db), draft);
+                    self.define_database(&home, draft);
                     let elsewhere = statement.changed_tables().filter(|table| table.db.is_some());
                     elsewhere
                         .for_each(|table| self.define_database(&self.table_database(query, table), draft));

@@ -16,6 +16,7 @@ mod filters;
 mod formats;
 mod gtid;
 mod large;
+mod order;
 mod preflight;
 mod restart;
 mod session_state;

@@ -171,3 +171,23 @@ async fn undoing_a_statement_leaves_the_rest_of_its_group() -> anyhow::Result<()
     .await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_with_history_can_be_altered_if_the_source_could() -> anyhow::Result<()> {
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE t (a INT PRIMARY KEY) WITH SYSTEM VERSIONING; \
+             INSERT INTO t VALUES (1); UPDATE t SET a = 2; SET system_versioning_alter_history = KEEP; ALTER TABLE t ADD b INT",
+        )
+        .await?;
+    apply(&source, &target, |_| {}).await?;
+    let history = "SELECT a, b FROM t FOR SYSTEM_TIME ALL ORDER BY a";
+    assert_eq!(
+        target
+            .rows(&history.replace("FROM t", &format!("FROM {TARGET_DB}.t")))
+            .await?,
+        source.rows(&history.replace("FROM t", "FROM asterisk.t")).await?
+    );
+    Ok(())
+}
