@@ -65,7 +65,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              bqual VARBINARY(64) NOT NULL COMMENT 'branch qualifier, on source and target', \
              format_id INT UNSIGNED NOT NULL COMMENT 'format id, on source and target', \
              target_gtrid VARBINARY(64) NOT NULL COMMENT 'global transaction id on the target', \
-             prepared_by VARCHAR(64) NOT NULL COMMENT 'GTID of the group that prepares it', \
+             prepared_by VARCHAR(600) NOT NULL COMMENT 'GTID, or else end, of the group that prepares it', \
              is_committed BOOL NOT NULL COMMENT 'set by the transaction itself, so seen once it is committed', \
              PRIMARY KEY (connection, gtrid, bqual, format_id)) \
              ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \

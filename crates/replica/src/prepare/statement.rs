@@ -154,7 +154,8 @@ impl Preparer {
             return Ok(None);
         }
         self.refuse_lost(&statement, query, thread, place)?;
-        let is_pinned = is_temporary || self.temporary.has_any(thread);
+        // Temporary sequences are not in the list of temporary tables; the source flags statements about either.
+        let is_pinned = is_temporary || header.is_thread_specific() || self.temporary.has_any(thread);
         self.note_ignored_read(&statement, query);
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
             return Ok(None);
@@ -180,7 +181,7 @@ impl Preparer {
         if query.error_code != 0 {
             draft.is_alone = true;
         }
-        let wants_thread = is_pinned || header.is_thread_specific() || calls_connection_id(&query.query);
+        let wants_thread = is_pinned || calls_connection_id(&query.query);
         let identity = wants_thread.then(|| ThreadIdentity {
             server_id: self.server_ids.on_target(self.index, server_id),
             thread_id: query.thread_id,
@@ -273,6 +274,14 @@ impl Preparer {
         is_temporary: bool,
         place: &Place<'_>,
     ) -> Result<Option<Renamed>, StopReason> {
+        if let Some(text) = self.drop_of_temporary(statement, query) {
+            return Ok(Some(Renamed {
+                text,
+                database: Bytes::new(),
+                kind: statement.kind,
+                is_joinable: true,
+            }));
+        }
         let refused = |error: sql::RenameError| {
             place.stop(
                 number::REPLICA_FATAL,
@@ -325,13 +334,37 @@ impl Preparer {
         }))
     }
 
-    /// Whether the default database is left out by the filters, so that the target need not have it, and nothing is looked up there.
+    /// Whether nothing is looked up in the default database, and the target may lack it: it is left out by the filters, or the
+    /// statement does not touch it. A session keeps the name of a database that was dropped.
     fn needs_no_default(&self, query: &QueryEvent, statement: &sql::Statement<'_>) -> bool {
+        use StatementKind::{
+            AlterTable, CreateIndex, CreateTable, Delete, DropIndex, DropTable, Insert, RenameTable, Replace,
+            TruncateTable, Update,
+        };
         let names_all = !statement.tables.is_empty()
             && statement.tables.iter().all(|table| table.db.is_some())
             && statement.calls.is_empty()
             && statement.uncertain.is_none();
-        names_all && !self.filter.accepts_database(&query.db).accepted
+        let is_untouched = !statement.reads_database_name
+            && statement
+                .tables
+                .iter()
+                .all(|table| table.db.as_deref() != Some(&query.db[..]))
+            && matches!(
+                statement.kind,
+                Insert
+                    | Replace
+                    | Update
+                    | Delete
+                    | CreateTable { .. }
+                    | AlterTable
+                    | DropTable { .. }
+                    | RenameTable
+                    | TruncateTable
+                    | CreateIndex
+                    | DropIndex
+            );
+        names_all && (is_untouched || !self.filter.accepts_database(&query.db).accepted)
     }
 
     fn check_collations(&self, given: &Given, place: &Place<'_>) -> Result<(), StopReason> {

@@ -255,6 +255,36 @@ impl Preparer {
         }
     }
 
+    /// The statement with which a session of the source ends, with every database named: the default one may be gone.
+    pub(super) fn drop_of_temporary(
+        &self,
+        statement: &sql::Statement<'_>,
+        query: &QueryEvent,
+    ) -> Option<Bytes> {
+        let StatementKind::DropTable {
+            temporary: true,
+            if_exists: true,
+        } = statement.kind
+        else {
+            return None;
+        };
+        let mut text = b"DROP TEMPORARY TABLE IF EXISTS ".to_vec();
+        for (index, table) in statement.changed_tables().enumerate() {
+            let (database, name) = key(table, query);
+            // Beyond ASCII the default database and the names in the text are in different character sets.
+            if !database.is_ascii() || !name.is_ascii() || database.is_empty() {
+                return None;
+            }
+            if index > 0 {
+                text.push(b',');
+            }
+            quote_name(self.rewrite.target_name(&database), &mut text);
+            text.push(b'.');
+            quote_name(&name, &mut text);
+        }
+        Some(text.into())
+    }
+
     /// A table as a statement on the target names it.
     fn spelled(&self, table: &TableRef<'_>) -> Vec<u8> {
         let mut text = Vec::new();

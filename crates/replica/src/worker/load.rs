@@ -17,6 +17,9 @@ use crate::error::{StopReason, excerpt, number};
 /// Warnings that the server keeps, and the largest count it reports.
 const WARNINGS_MAX: u16 = u16::MAX;
 
+/// Errors and warnings that a session keeps otherwise.
+const ERRORS_KEPT: u16 = 64;
+
 /// Errors that `IGNORE` turns into warnings whatever `sql_mode` is: keys, foreign keys, checks, partitions.
 const IGNORABLE: [u16; 12] = [
     1022, 1062, 1169, 1216, 1369, 1451, 1452, 1526, 1557, 1586, 1591, 4025,
@@ -56,7 +59,12 @@ impl Worker {
         }
         let data = load.blocks.concat();
         let error = match self.login.client.load_local(&load.statement.text, &data).await {
-            Ok(ok) if load.has_errors => self.hidden_error(group, load, ok).await?,
+            Ok(ok) if load.has_errors => {
+                let error = self.hidden_error(group, load, ok).await?;
+                let usual = format!("SET max_error_count={ERRORS_KEPT}");
+                self.login.own_statement(usual.as_bytes()).await?;
+                error
+            }
             Ok(_) => None,
             Err(ClientError::Server(error)) => {
                 self.login.has_old_errors = true;

@@ -249,5 +249,8 @@ fn is_listed(rows: &[tributary_client::Row], xid: &XaId) -> bool {
 
 /// Under which name the group is noted down.
 fn gtid(group: &PreparedGroup) -> String {
-    group.label.gtid.map_or_else(String::new, |gtid| gtid.to_string())
+    let label = &group.label;
+    label
+        .gtid
+        .map_or_else(|| label.end.to_string(), |gtid| gtid.to_string())
 }

@@ -462,6 +462,40 @@ async fn temporary_tables_in_every_statement() -> anyhow::Result<()> {
             ],
         )
         .await?;
+        // In a database that goes before its temporary tables do; only the engine's target renames it.
+        run(
+            &mut two,
+            &[
+                "CREATE DATABASE asterisk_gone",
+                "USE asterisk_gone",
+                "CREATE TEMPORARY TABLE asterisk.x (a INT)",
+                "CREATE TEMPORARY TABLE x (a INT)",
+                "INSERT INTO x VALUES (1)",
+            ],
+        )
+        .await?;
+        run(&mut one, &["DROP DATABASE asterisk_gone"]).await?;
+        run(
+            &mut two,
+            &["INSERT INTO asterisk.t VALUES (2)", "UPDATE asterisk.t SET a=a+1"],
+        )
+        .await?;
+        two.quit().await;
+        if format == "MIXED" {
+            run(
+                &mut one,
+                &[
+                    "CREATE TEMPORARY SEQUENCE s START 5",
+                    "INSERT INTO t VALUES (NEXTVAL(s))",
+                ],
+            )
+            .await?;
+        }
+        run(
+            &mut one,
+            &["CREATE TABLE late (a INT)", "INSERT INTO late VALUES (1)"],
+        )
+        .await?;
         one.quit().await;
         trio.agree().await.context(format)?;
     }

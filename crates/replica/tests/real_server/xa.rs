@@ -171,9 +171,14 @@ async fn what_a_crash_has_left_is_recognised_and_nothing_else() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_names_of_two_sources_do_not_meet_and_crashes_are_exact() -> anyhow::Result<()> {
     log();
-    let ((one, mut target), two) = tokio::try_join!(
-        pair(ServerOptions::source(1)),
-        Server::start(ServerOptions::source(1))
+    // A target that writes a binlog of its own.
+    let logging = ServerOptions::target()
+        .arg("--log-bin=of-target")
+        .arg("--log-slave-updates=ON");
+    let (one, two, mut target) = tokio::try_join!(
+        Server::start(ServerOptions::source(1)),
+        Server::start(ServerOptions::source(1)),
+        Server::start(logging)
     )?;
     let mut settings = options(&one, &target);
     settings
