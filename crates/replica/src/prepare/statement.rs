@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::error::{StopReason, excerpt, number};
 use crate::keys::{self, GeneratedIds};
 use crate::status;
+use crate::temporary::SourceThread;
 
 /// Sessions kept for sharing; call-centre traffic has one or two per program.
 const CONTEXTS_MAX: usize = 8;
@@ -173,7 +174,7 @@ impl Preparer {
             first: given.insert_id,
             step: context.auto_increment_step(),
         };
-        let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, draft);
+        let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, thread, draft);
         if is_pinned {
             draft.is_alone = true;
             draft.is_pinned = true;
@@ -457,6 +458,7 @@ impl Preparer {
         query: &'a QueryEvent,
         dialect: &Dialect,
         ids: GeneratedIds,
+        thread: SourceThread,
         draft: &mut Draft,
     ) -> bool {
         use StatementKind::{Delete, Insert, Replace, Update};
@@ -479,6 +481,8 @@ impl Preparer {
         for table in &statement.tables {
             let database = self.table_database(query, table);
             let (name, info) = self.catalog.table(&database, &table.table);
+            // Of a temporary table nothing is known, whatever table it hides.
+            let info = info.filter(|_| !self.names_temporary(table, query, thread));
             let is_written = table.access != sql::Access::Read;
             if info
                 .as_ref()

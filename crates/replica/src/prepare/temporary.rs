@@ -141,6 +141,16 @@ impl Preparer {
         }
     }
 
+    /// Whether the name stands for a temporary table of the thread.
+    pub(super) fn names_temporary(
+        &self,
+        table: &TableRef<'_>,
+        query: &QueryEvent,
+        thread: SourceThread,
+    ) -> bool {
+        self.temporary.has_any(thread) && self.temporary.is_open(thread, &key(table, query))
+    }
+
     /// Stops at a statement that needs a temporary table which is gone: a table of the same name would stand in for it.
     pub(super) fn refuse_lost(
         &self,
