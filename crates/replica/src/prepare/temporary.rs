@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tributary_binlog::QueryEvent;
+use tributary_schedule::{Scope, WorkerId};
 use tributary_sql::{self as sql, StatementKind, TableRef};
 
 use super::{Draft, Place, Preparer, TEMPORARY_TABLES_WORKER};
@@ -235,7 +236,8 @@ impl Preparer {
                 thread,
                 table,
             });
-            draft.is_alone = true;
+            // A later group may make a table of the same name for a new session with the same number.
+            draft.widen(Scope::Everything);
             draft.is_pinned = true;
             let Some(Open { text, context }) = open else {
                 continue;
@@ -307,7 +309,7 @@ impl Preparer {
     }
 
     /// Whose session holds them.
-    pub(super) fn temporary_worker(draft: &Draft) -> Option<tributary_schedule::WorkerId> {
+    pub(super) fn temporary_worker(draft: &Draft) -> Option<WorkerId> {
         draft.is_pinned.then_some(TEMPORARY_TABLES_WORKER)
     }
 }
