@@ -37,6 +37,7 @@ mod group;
 mod gtid;
 mod gtid_set;
 mod header;
+mod moved;
 mod reader;
 mod render;
 mod row;
@@ -58,6 +59,7 @@ pub use group::{
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;
 pub use header::{HEADER_BYTES, Header};
+pub use moved::{ColumnMove, MovedColumn};
 pub use render::{Renderer, render_text, to_json};
 pub use row::{Cell, Cells, Row, RowImage, RowIter};
 pub use value::Value;

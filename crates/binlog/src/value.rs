@@ -13,7 +13,7 @@ mod temporal;
 
 pub(crate) use decimal::decimal_text;
 pub(crate) use render::{type_name, write_bytes};
-pub(crate) use temporal::is_plausible_old_temporal;
+pub(crate) use temporal::{is_plausible_old_temporal, new_temporal};
 
 /// What is wrong with a value's bytes.
 pub(crate) type Problem = Cow<'static, str>;
@@ -46,6 +46,26 @@ pub(crate) fn extent(kind: ColumnType, old_digits: u8, data: &[u8]) -> Result<Ex
         Some(left) if length <= left => Ok(Extent { prefix, length }),
         left => Err(needs(length, left.unwrap_or(0))),
     }
+}
+
+/// Appends a value with the length in front of it that its type has.
+pub(crate) fn encode(kind: ColumnType, raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    match size(kind, 0)? {
+        // The size of old temporal types is not in the type; the value was read with the right one.
+        Size::Fixed(length) if length != raw.len() && !kind.is_old_temporal() => {
+            return Err(needs(length, raw.len()));
+        }
+        Size::Fixed(_) => {}
+        Size::Prefixed(prefix) => {
+            let length = (raw.len() as u64).to_le_bytes();
+            if length.iter().skip(prefix).any(|byte| *byte != 0) {
+                return Err(Cow::Owned(format!("{} bytes do not fit the type", raw.len())));
+            }
+            out.extend_from_slice(&length[..prefix]);
+        }
+    }
+    out.extend_from_slice(raw);
+    Ok(())
 }
 
 #[cold]

@@ -9,6 +9,7 @@
 //! that names the token; nothing is guessed. Values, types and the meaning of expressions are left to the server.
 
 mod collate;
+mod columns;
 mod dialect;
 mod error;
 mod functions;
@@ -25,11 +26,12 @@ mod token;
 mod word_table;
 
 pub use collate::{CollationRules, collate};
+pub use columns::{ColumnChange, ColumnPlace, apply_column_changes};
 pub use dialect::{ClientCharset, Dialect};
 pub use error::{RenameError, SqlError};
 pub use keep::keep_tables;
 pub use name::Name;
-pub use parse::{parse, recognise};
+pub use parse::{column_changes, parse, recognise, renames_table, with_columns};
 pub use recognise::{RowStatement, Value};
 pub use rename::rename;
 pub use scanner::Scanner;

@@ -28,6 +28,8 @@ pub struct Statement<'a> {
     /// `;` and another statement may follow it in one multi-statement packet: no comment is left open, and no `;`
     /// stands outside a body.
     pub is_joinable: bool,
+    /// INSERT, REPLACE or LOAD DATA without a list of columns: the order of the table's columns counts.
+    pub is_positional: bool,
     /// The clock is read: `NOW()`, `CURRENT_TIMESTAMP`, `SYSDATE()` and their kin, in any place.
     pub reads_clock: bool,
     /// `DATABASE()` or `SCHEMA()` is called: it gives another name on the target when the default database is renamed.
@@ -61,6 +63,7 @@ impl<'a> Statement<'a> {
             qualifiers: SmallVec::new(),
             calls: SmallVec::new(),
             is_joinable: true,
+            is_positional: false,
             reads_clock: false,
             reads_database_name: false,
             has_dynamic_sql: false,

@@ -72,6 +72,42 @@ impl TableMap {
     }
 }
 
+impl TableMap {
+    /// The columns' names in order, if the source sends them (`binlog_row_metadata=FULL`); walks the bytes and collects
+    /// nothing. Ends early where the bytes are broken.
+    #[must_use]
+    pub fn column_names(&self) -> Option<ColumnNames<'_>> {
+        let mut reader = Reader::new(&self.optional, EventType::TABLE_MAP, HEADER_BYTES);
+        while !reader.is_at_end() {
+            let kind = reader.u8("metadata field").ok()?;
+            let length = reader.lenenc_size("metadata field length").ok()?;
+            let value = reader.slice(length, "metadata field").ok()?;
+            if kind == field::COLUMN_NAME {
+                return Some(ColumnNames { left: value });
+            }
+        }
+        None
+    }
+}
+
+/// See [`TableMap::column_names`].
+#[derive(Debug, Clone)]
+pub struct ColumnNames<'a> {
+    left: &'a [u8],
+}
+
+impl<'a> Iterator for ColumnNames<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // Names have at most 192 bytes, so that their length is one byte.
+        let (&length, rest) = self.left.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(length))?;
+        self.left = rest;
+        Some(name)
+    }
+}
+
 impl OptionalMetadata {
     fn decode_field(
         &mut self,

@@ -203,7 +203,7 @@ impl RowsEvent {
     }
 }
 
-fn encode_lenenc(value: usize, out: &mut Vec<u8>) {
+pub(crate) fn encode_lenenc(value: usize, out: &mut Vec<u8>) {
     match value {
         0..=0xfa => out.push(value as u8),
         0xfb..=0xffff => {

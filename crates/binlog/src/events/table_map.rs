@@ -84,7 +84,7 @@ impl ColumnType {
     pub const GEOMETRY: u8 = 255;
 
     /// Bytes of metadata a type has in the event; `None` for a type this version does not know.
-    fn metadata_bytes(code: u8) -> Option<usize> {
+    pub(crate) fn metadata_bytes(code: u8) -> Option<usize> {
         match code {
             Self::TINY | Self::SHORT | Self::LONG | Self::INT24 | Self::LONGLONG | Self::NULL => Some(0),
             Self::TIMESTAMP | Self::DATE | Self::TIME | Self::DATETIME | Self::YEAR | Self::NEWDATE => {

@@ -140,6 +140,13 @@ pub(crate) fn type_name(kind: ColumnType) -> Cow<'static, str> {
     })
 }
 
+impl std::fmt::Display for ColumnType {
+    /// The type as SQL names it, as far as the event tells: `VARCHAR(20 bytes)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&type_name(*self))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

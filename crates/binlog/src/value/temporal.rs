@@ -153,6 +153,92 @@ pub(super) fn old_value(code: u8, raw: &[u8]) -> Result<Value<'static>, Problem>
     }
 }
 
+/// The seconds of the range of the old TIME: its values are offsets from the middle, `838:59:59` and one second.
+const OLD_TIME_MIDDLE_SECONDS: i64 = 838 * 3600 + 60 * 60;
+
+/// A value of the old format with `digits` fractional digits in the format since 10.1.
+///
+/// MariaDB server, `sql/field.cc`, `Field_time_hires::store_TIME` and its kin; `sql-common/my_time.c`, `pack_time`.
+pub(crate) fn new_temporal(old: ColumnType, digits: u8, raw: &[u8]) -> Result<Vec<u8>, Problem> {
+    let size = old_size(old.code, digits)?;
+    if raw.len() != size {
+        return Err(needs(size, raw.len()));
+    }
+    // What the fraction counts, in microseconds.
+    let unit = 10_i64.pow(u32::from(DIGITS_MAX - digits));
+    let number = match (old.code, digits) {
+        (ColumnType::TIME, 0) => ((little_endian(raw) as i64) << 40) >> 40,
+        (ColumnType::DATETIME, 0) => little_endian(raw) as i64,
+        _ => big_endian(raw) as i64,
+    };
+    let mut out = Vec::with_capacity(8);
+    let fraction = fraction_bytes(digits)?;
+    let push = |packed: u64, bytes: usize, out: &mut Vec<u8>| {
+        out.extend_from_slice(&packed.to_be_bytes()[8 - bytes.min(8)..]);
+    };
+    let scaled = |microseconds: u64| microseconds / [1_000_000, 10_000, 100, 1][fraction.min(3)];
+    match (old.code, digits) {
+        (ColumnType::TIME, _) => {
+            let (is_negative, [hours, minutes, seconds, micros]) = if digits == 0 {
+                let value = number.unsigned_abs();
+                (number < 0, [value / 10_000, value / 100 % 100, value % 100, 0])
+            } else {
+                let value = number - OLD_TIME_MIDDLE_SECONDS * 1_000_000 / unit;
+                (value < 0, split_clock(value.unsigned_abs() * unit.unsigned_abs()))
+            };
+            let clock = hours << 12 | minutes << 6 | seconds;
+            let shift = 8 * fraction as u32;
+            let magnitude = (clock << shift) + scaled(micros);
+            let middle = 0x80_0000_u64 << shift;
+            let packed = if is_negative {
+                middle.wrapping_sub(magnitude)
+            } else {
+                middle + magnitude
+            };
+            push(packed, 3 + fraction, &mut out);
+        }
+        (ColumnType::DATETIME, _) => {
+            let value = number.unsigned_abs();
+            let (months, day, [hour, minute, second, micros]) = if digits == 0 {
+                let (date, time) = (value / 1_000_000, value % 1_000_000);
+                let months = date / 10_000 * 13 + date / 100 % 100;
+                (
+                    months,
+                    date % 100,
+                    [time / 10_000, time / 100 % 100, time % 100, 0],
+                )
+            } else {
+                let micros = value
+                    .checked_mul(unit.unsigned_abs())
+                    .ok_or("a date beyond the year 9999")?;
+                let days = micros / 86_400_000_000;
+                (days / 32, days % 32, split_clock(micros % 86_400_000_000))
+            };
+            let packed = (months << 22 | day << 17 | hour << 12 | minute << 6 | second) ^ 0x80_0000_0000;
+            push(packed, 5, &mut out);
+            push(scaled(micros), fraction, &mut out);
+        }
+        (_, 0) => out.extend(raw.iter().rev()),
+        _ => {
+            let (seconds, tail) = raw.split_at_checked(4).ok_or_else(|| needs(4, raw.len()))?;
+            out.extend_from_slice(seconds);
+            push(scaled(big_endian(tail) * unit.unsigned_abs()), fraction, &mut out);
+        }
+    }
+    Ok(out)
+}
+
+/// Hours, minutes, seconds and microseconds.
+fn split_clock(microseconds: u64) -> [u64; 4] {
+    let seconds = microseconds / 1_000_000;
+    [
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        microseconds % 1_000_000,
+    ]
+}
+
 /// Whether bytes taken for an old temporal value without fraction hold a date or time that exists.
 pub(crate) fn is_plausible_old_temporal(kind: ColumnType, raw: &[u8]) -> bool {
     match (kind.code, raw.len()) {
@@ -229,6 +315,44 @@ mod tests {
             datetime,
             &20_241_329_123_456_u64.to_le_bytes()
         ));
+    }
+
+    #[test]
+    fn old_values_in_the_new_format() {
+        let new = |code, digits, raw: &[u8]| new_temporal(ColumnType { code, meta: 0 }, digits, raw).unwrap();
+        let time = new(ColumnType::TIME, 0, &(-123_456_i32).to_le_bytes()[..3]);
+        assert_eq!(time2_text(&time, 0).unwrap(), "-12:34:56");
+        // -00:00:01.100 as Field_time_hires stores it.
+        let packed = 3_020_400_000_u64 - 1_100;
+        let time = new(ColumnType::TIME, 3, &packed.to_be_bytes()[3..]);
+        assert_eq!(time2_text(&time, 3).unwrap(), "-00:00:01.100");
+        let date = new(ColumnType::DATETIME, 0, &20_240_229_123_456_u64.to_le_bytes());
+        assert_eq!(datetime2_text(&date, 0).unwrap(), "2024-02-29 12:34:56");
+        let days = (2024 * 13 + 2) * 32 + 29;
+        let packed = (((days * 24 + 12) * 60 + 34) * 60 + 56) * 1_000_000 + 123_456_u64;
+        let date = new(ColumnType::DATETIME, 6, &packed.to_be_bytes());
+        assert_eq!(datetime2_text(&date, 6).unwrap(), "2024-02-29 12:34:56.123456");
+        assert_eq!(new(ColumnType::TIMESTAMP, 0, &[1, 2, 3, 4]), [4, 3, 2, 1]);
+        // One digit counts tenths in the old format, hundredths in the new one.
+        assert_eq!(new(ColumnType::TIMESTAMP, 1, &[1, 2, 3, 4, 7]), [1, 2, 3, 4, 70]);
+        assert!(
+            new_temporal(
+                ColumnType {
+                    code: ColumnType::TIME,
+                    meta: 0
+                },
+                3,
+                &[1, 2, 3]
+            )
+            .is_err()
+        );
+        for length in 0..9 {
+            for digits in 0..8 {
+                for code in [ColumnType::TIME, ColumnType::DATETIME, ColumnType::TIMESTAMP] {
+                    let _ = new_temporal(ColumnType { code, meta: 0 }, digits, &[0xff; 9][..length]);
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod account;
 mod body;
+mod columns;
 mod create;
 mod cursor;
 mod define;
@@ -18,6 +19,7 @@ mod statements;
 mod table;
 mod values;
 
+pub use columns::{column_changes, renames_table, with_columns};
 pub use simple::recognise;
 
 use std::cell::Cell;

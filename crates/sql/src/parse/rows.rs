@@ -30,6 +30,7 @@ impl Parser<'_> {
         self.eat(Keyword::Into);
         self.table(Access::Write)?;
         self.partitions()?;
+        let mut has_list = false;
         if self.token.kind == TokenKind::Open {
             let inside = self.peek();
             let is_query = inside.kind == TokenKind::Open
@@ -39,8 +40,10 @@ impl Parser<'_> {
                 );
             if !is_query {
                 self.column_list()?;
+                has_list = true;
             }
         }
+        self.statement.is_positional |= !has_list && !self.at(Keyword::Set) && !self.in_body;
         match self.keyword() {
             Keyword::Select | Keyword::With => self.query()?,
             _ if self.token.kind == TokenKind::Open => self.query()?,
@@ -252,6 +255,11 @@ impl Parser<'_> {
         self.expect(Keyword::Table, "TABLE")?;
         self.table(Access::Write)?;
         self.partitions()?;
+        let start = self.previous_end;
+        self.expression(until(&[Keyword::Set]))?;
+        // Nothing but a list of columns ends in a parenthesis here.
+        let clauses = self.text.get(start..self.previous_end).unwrap_or_default();
+        self.statement.is_positional |= !clauses.ends_with(b")") && !self.in_body;
         self.expression(Until::CLOSE)?;
         Ok(StatementKind::LoadData)
     }
