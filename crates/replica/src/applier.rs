@@ -16,6 +16,7 @@ use tributary_schedule::{
 
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
+use crate::columns;
 use crate::error::StopReason;
 use crate::prepare::wider;
 use crate::progress::Position;
@@ -25,8 +26,11 @@ use crate::status::SqlState;
 use crate::temporary;
 use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
 
+mod definition_watch;
 mod lock_watch;
 
+use definition_watch::DefinitionWatch;
+pub(crate) use definition_watch::OwnDefinitions;
 use lock_watch::LockWatch;
 
 /// How often the applier looks at lock waits.
@@ -71,6 +75,7 @@ pub(crate) struct Applier {
     /// The applier's own login, with autocommit.
     login: Client,
     lock_watch: LockWatch,
+    definition_watch: DefinitionWatch,
     messages: mpsc::Receiver<(u16, SourceMessage)>,
     reports: mpsc::Receiver<RunReport>,
     stop: watch::Receiver<bool>,
@@ -136,6 +141,7 @@ impl Applier {
             catalog,
             login,
             lock_watch: LockWatch::new(worker_sessions),
+            definition_watch: DefinitionWatch::default(),
             messages,
             reports,
             stop,
@@ -175,7 +181,7 @@ impl Applier {
                 _ = lock_tick.tick() => self.watch_locks().await?,
                 _ = save_tick.tick() => {
                     // Nothing may have been asked of the target for long; a vanished one must be noticed.
-                    self.login.ping().await?;
+                    self.watch_definitions().await?;
                     self.save_moved().await?;
                 }
                 message = self.messages.recv(), if !is_stopping => match message {
@@ -396,7 +402,27 @@ impl Applier {
             self.login.execute(&text).await?;
             slot.saved = position;
         }
+        self.save_columns().await
+    }
+
+    /// Saves what tables were seen to have when their first row event came.
+    async fn save_columns(&mut self) -> Result<(), ClientError> {
+        for slot in &self.connections {
+            let seen = slot.shared.columns.take_seen();
+            let schema = slot.shared.progress.schema();
+            columns::save_seen(&mut self.login, schema, &slot.shared.name, &seen).await?;
+        }
         Ok(())
+    }
+
+    async fn watch_definitions(&mut self) -> Result<(), ClientError> {
+        let Some(slot) = self.connections.first() else {
+            return self.login.ping().await;
+        };
+        let own = slot.shared.columns.own_definitions();
+        self.definition_watch
+            .tick(&mut self.login, own, &self.catalog)
+            .await
     }
 
     async fn watch_locks(&mut self) -> Result<(), ClientError> {

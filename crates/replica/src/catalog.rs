@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use tributary_binlog::ColumnType;
 use tributary_schedule::{Access, DatabaseId, TableId};
 
+mod kind;
 mod load;
 
 pub(crate) use load::{load_all, load_databases, load_tables};
@@ -33,13 +35,30 @@ pub(crate) enum ValueClass {
 }
 
 /// A column of a target table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnInfo {
     /// Lower case, since column names compare without case.
     pub(crate) name: Bytes,
     pub(crate) class: ValueClass,
     pub(crate) is_nullable: bool,
     pub(crate) is_auto_increment: bool,
+    /// `COLUMN_TYPE`, for messages.
+    pub(crate) definition: Bytes,
+    /// The type that the target's own table map would tell; `None` for one this version does not know.
+    pub(crate) kind: Option<ColumnType>,
+    /// Fractional digits of a temporal column.
+    pub(crate) digits: u8,
+    pub(crate) visibility: Visibility,
+}
+
+/// Who sees a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    Visible,
+    /// Only who names it: a statement without a list of columns passes over it.
+    Invisible,
+    /// Nobody but row events: the period of system versioning, hashes of long unique keys. Behind all others.
+    Hidden,
 }
 
 /// A table of the target.
@@ -49,6 +68,7 @@ pub(crate) struct TableInfo {
     /// A view, or anything else that is not a base table.
     pub(crate) is_view: bool,
     pub(crate) has_triggers: bool,
+    /// In the order of row events.
     pub(crate) columns: Vec<ColumnInfo>,
     /// Columns of each unique key, primary first. `None`: a key whose values cannot be told apart by us (prefixes,
     /// expressions, odd types).
@@ -60,6 +80,12 @@ pub(crate) struct TableInfo {
 }
 
 impl TableInfo {
+    /// The columns that are in no list but that of row events.
+    pub(crate) fn hidden_columns(&self) -> impl Iterator<Item = &ColumnInfo> {
+        let is_hidden = |column: &&ColumnInfo| column.visibility == Visibility::Hidden;
+        self.columns.iter().filter(is_hidden)
+    }
+
     /// The place of a column.
     pub(crate) fn column(&self, name: &[u8]) -> Option<usize> {
         self.columns
@@ -133,6 +159,19 @@ impl Catalog {
         self.read().info(table)
     }
 
+    /// The tables that are known of a database.
+    pub(crate) fn tables_of(&self, database: &[u8]) -> Vec<(Bytes, Bytes)> {
+        let inner = self.read();
+        let Some((database, tables)) = inner.tables.get_key_value(database) else {
+            return Vec::new();
+        };
+        let is_known = |(_, name): &(&Bytes, &TableName)| inner.info(name.id).is_some();
+        let known = tables.iter().filter(is_known);
+        known
+            .map(|(table, _)| (database.clone(), table.clone()))
+            .collect()
+    }
+
     /// The id of a database.
     pub(crate) fn database(&self, name: &[u8]) -> DatabaseId {
         if let Some(id) = self.read().databases.get(name) {
@@ -174,6 +213,22 @@ impl Catalog {
             inner.by_id[id.0 as usize] = None;
         }
         inner.put(loaded);
+    }
+
+    /// Replaces what is known of those tables whose columns have changed, and tells which. A table that is gone stays: the
+    /// server says so better.
+    pub(crate) fn replace_changed(&self, loaded: Loaded) -> Vec<(Bytes, Bytes)> {
+        let mut changed = Vec::new();
+        let mut news = Loaded::new();
+        for (database, table, info) in loaded {
+            let known = self.table(&database, &table).1;
+            if known.is_none_or(|known| known.columns != info.columns) {
+                changed.push((database.clone(), table.clone()));
+                news.push((database, table, info));
+            }
+        }
+        self.replace_tables(&changed, news);
+        changed
     }
 }
 

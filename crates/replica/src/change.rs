@@ -9,6 +9,7 @@ use tributary_schedule::{GroupSeq, Scope, WorkerId};
 use tributary_sql::StatementKind;
 
 use crate::catalog::TableUseDraft;
+use crate::columns::{Effect, Positional, SourceColumns, TableColumns};
 use crate::context::Context;
 use crate::relay::Permit;
 use crate::temporary::TemporaryNote;
@@ -132,6 +133,10 @@ pub(crate) struct StatementChange {
     pub(crate) may_generate_id: bool,
     /// The first table written, in the target's names: for messages and the ledger.
     pub(crate) table: Option<(Bytes, Bytes)>,
+    /// What it does to columns.
+    pub(crate) effects: Vec<Effect>,
+    /// What it takes by the order of columns.
+    pub(crate) positional: Option<Box<Positional>>,
 }
 
 /// What a statement reads besides tables and its session.
@@ -159,6 +164,9 @@ pub(crate) struct RowsChange {
     pub(crate) item: RowsItem,
     /// The target database for each of `item.maps`.
     pub(crate) databases: SmallVec<[Bytes; 1]>,
+    /// What is known of the source's columns, for each of `item.maps`.
+    pub(crate) columns: SmallVec<[Arc<TableColumns>; 1]>,
+    pub(crate) source: Arc<SourceColumns>,
     /// Row changes in all events.
     pub(crate) row_count: usize,
 }

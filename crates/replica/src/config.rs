@@ -57,6 +57,8 @@ pub struct ConnectionOptions {
     pub rewrite: Rewrite,
     /// Errors of the target that are recorded and passed over (`slave_skip_errors`).
     pub skip_errors: SkipErrors,
+    /// Drop the values of columns that a table of the target lacks (`drop_missing_columns`), instead of stopping at them.
+    pub drop_missing_columns: bool,
     /// Most bytes of events held in memory between source and workers. Worst case for the connection: this, plus the
     /// largest event group, plus [`ApplyOptions::batch_bytes_max`] per worker.
     pub relay_bytes_max: usize,
@@ -81,6 +83,7 @@ impl ConnectionOptions {
             filter: Filter::new(),
             rewrite: Rewrite::new(),
             skip_errors: SkipErrors::None,
+            drop_missing_columns: false,
             relay_bytes_max: 64 << 20,
             relay_groups_max: 20_000,
         }

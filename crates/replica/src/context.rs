@@ -432,6 +432,8 @@ mod tests {
         insert_id: Option<u64>,
     ) -> StatementChange {
         StatementChange {
+            effects: Vec::new(),
+            positional: None,
             text: Bytes::from_static(b"INSERT INTO t VALUES (1)"),
             kind: StatementKind::Insert,
             context: Arc::new(context(

@@ -33,6 +33,8 @@ pub enum StartError {
 pub(crate) mod number {
     /// `ER_ACCESS_DENIED_ERROR`.
     pub(crate) const ACCESS_DENIED: u16 = 1045;
+    /// `ER_BINLOG_ROW_WRONG_TABLE_DEF`: columns of source and target do not go together.
+    pub(crate) const WRONG_TABLE_DEFINITION: u16 = 1535;
     /// `ER_MASTER_FATAL_ERROR_READING_BINLOG`.
     pub(crate) const FATAL_READING_BINLOG: u16 = 1236;
     /// `ER_SLAVE_CREATE_EVENT_FAILURE`, `ER_SLAVE_FATAL_ERROR`.

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
 use tributary_sql::{Name, RowStatement, Value};
 
-use crate::catalog::{ColumnInfo, TableInfo, ValueClass};
+use crate::catalog::{ColumnInfo, TableInfo, ValueClass, Visibility};
 
 /// Key hashes of one change.
 pub(crate) type Keys = SmallVec<[u64; 4]>;
@@ -119,7 +119,9 @@ fn of_insert(
             .iter()
             .map(|name| table.column(name.as_bytes()))
             .collect::<Option<_>>()?,
-        None => (0..table.columns.len()).collect(),
+        None => (0..table.columns.len())
+            .filter(|column| table.columns[*column].visibility == Visibility::Visible)
+            .collect(),
     };
     if mixes_ids(table, &places, rows) {
         return None;
@@ -354,6 +356,10 @@ mod tests {
             class,
             is_nullable: !is_auto_increment,
             is_auto_increment,
+            definition: bytes::Bytes::new(),
+            kind: None,
+            digits: 0,
+            visibility: Visibility::Visible,
         };
         let integer = ValueClass::Integer {
             size: 4,

@@ -10,6 +10,7 @@ mod applier;
 mod catalog;
 mod change;
 mod collations;
+mod columns;
 mod config;
 mod context;
 mod error;

@@ -71,6 +71,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
              COMMENT 'XA transactions of the sources that are prepared and not completed'"
         ),
+        crate::columns::create_table(schema),
     ];
     for statement in statements {
         client.execute(statement.as_bytes()).await?;

@@ -15,12 +15,14 @@ use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 use crate::catalog::{Catalog, TableUseDraft};
 use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
 use crate::collations::Collations;
+use crate::columns::SourceColumns;
 use crate::context::{Context, known_flags};
 use crate::error::StopReason;
 use crate::status::{self, ConnectionCounters};
 use crate::temporary::{ServerIds, TemporaryNote};
 use crate::xa::XaStep;
 
+mod effects;
 mod rows;
 mod statement;
 mod temporary;
@@ -41,6 +43,7 @@ pub(crate) struct Preparer {
     pub(crate) filter: Filter,
     pub(crate) rewrite: Rewrite,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) columns: Arc<SourceColumns>,
     pub(crate) collations: Arc<Collations>,
     pub(crate) counters: Arc<ConnectionCounters>,
     /// The engine's own database on the target.

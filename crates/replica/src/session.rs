@@ -13,9 +13,10 @@ use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
 
-use crate::applier::{Applier, ApplierEnd, ApplierParts};
+use crate::applier::{Applier, ApplierEnd, ApplierParts, OwnDefinitions};
 use crate::catalog::{self, Catalog};
 use crate::collations::Collations;
+use crate::columns::{self, SourceColumns};
 use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
 use crate::context::known_flags;
 use crate::error::StartError;
@@ -51,6 +52,8 @@ struct StartingConnection {
     saved: Saved,
     /// Temporary tables of its source that earlier sessions of the target have taken with them.
     lost: Vec<(SourceThread, TableKey)>,
+    /// What is known of its source's columns.
+    columns: Arc<SourceColumns>,
 }
 
 /// The target, ready to be written to.
@@ -108,6 +111,7 @@ impl Session {
         end_surplus(&mut login, schema, workers.len()).await?;
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
+        let own_definitions = Arc::new(OwnDefinitions::default());
         let mut connections = Vec::new();
         for view in views.iter().filter(|view| !view.has_stopped()) {
             let saved = positions::load(&mut login, schema, &view.options.name)
@@ -123,6 +127,9 @@ impl Session {
             positions::save_all(&mut login, schema, &view.options.name, &saved, rows)
                 .await
                 .map_err(lost)?;
+            let columns = columns::open(&mut login, schema, &view.options, &catalog, &own_definitions)
+                .await
+                .map_err(lost)?;
             let lost = temporary::load(&mut login, schema, &view.options.name)
                 .await
                 .map_err(lost)?;
@@ -130,6 +137,7 @@ impl Session {
                 view: view.clone(),
                 saved,
                 lost,
+                columns,
             });
         }
         Ok(Self {
@@ -160,7 +168,12 @@ impl Session {
         let mut shared = Vec::new();
         let server_ids = Arc::new(ServerIds::default());
         for (index, starting) in self.connections.into_iter().enumerate() {
-            let StartingConnection { view, saved, lost } = starting;
+            let StartingConnection {
+                view,
+                saved,
+                lost,
+                columns,
+            } = starting;
             let progress = Progress::new(
                 &options.target.schema,
                 &view.options.name,
@@ -172,6 +185,7 @@ impl Session {
                 progress,
                 counters: view.counters.clone(),
                 skip_errors: view.options.skip_errors.clone(),
+                columns: columns.clone(),
                 retries: options.apply.transaction_retries,
             });
             let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
@@ -184,6 +198,7 @@ impl Session {
                 TemporaryTables::with_lost(&view.options.name, lost),
                 server_ids.clone(),
                 &self.catalog,
+                columns,
                 &self.collations,
                 queue,
                 message_sender.clone(),
@@ -249,6 +264,7 @@ fn source(
     temporary: TemporaryTables,
     server_ids: Arc<ServerIds>,
     catalog: &Arc<Catalog>,
+    columns: Arc<SourceColumns>,
     collations: &Arc<Collations>,
     queue: RelayQueue,
     messages: mpsc::Sender<(u16, crate::source::SourceMessage)>,
@@ -267,6 +283,7 @@ fn source(
             filter: view.options.filter.clone(),
             rewrite: view.options.rewrite.clone(),
             catalog: catalog.clone(),
+            columns,
             collations: collations.clone(),
             counters: view.counters.clone(),
             schema: Bytes::from(options.target.schema.clone()),

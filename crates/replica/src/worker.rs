@@ -12,6 +12,7 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, Run, RunId, RunKind, WorkerId};
 
 use crate::change::{Change, Defines, PreparedGroup};
+use crate::columns::SourceColumns;
 use crate::config::SkipErrors;
 use crate::error::StopReason;
 use crate::progress::Progress;
@@ -19,6 +20,7 @@ use crate::status::{self, ConnectionCounters};
 
 mod burst;
 mod careful;
+mod columns;
 mod ledger;
 mod load;
 mod login;
@@ -41,6 +43,8 @@ pub(crate) struct ConnectionShared {
     pub(crate) progress: Progress,
     pub(crate) counters: Arc<ConnectionCounters>,
     pub(crate) skip_errors: SkipErrors,
+    /// What is known of the source's columns.
+    pub(crate) columns: Arc<SourceColumns>,
     /// Attempts of a group after deadlocks and lock waits.
     pub(crate) retries: u32,
 }
@@ -324,6 +328,8 @@ impl Worker {
         let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
         let mut resume = Resume { change: 0, row: 0 };
         let mut retries = 0;
+        // The change whose tables have been looked at again.
+        let mut looked_at = None;
         loop {
             self.login.isolate_rows(isolates, resume.row);
             for (index, (_, change)) in changes.iter().enumerate().skip(resume.change) {
@@ -340,6 +346,18 @@ impl Worker {
                 Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
             };
             let (group, change) = changes[failed];
+            let is_resumable = failure.is_row || columns::precedes_rows(failure.error.code);
+            if is_resumable && looked_at != Some(failed) {
+                looked_at = Some(failed);
+                if self.definitions_changed(work, change).await? {
+                    let done = if failed == resume.change { resume.row } else { 0 };
+                    resume = Resume {
+                        change: failed,
+                        row: failure.rows_done.max(done),
+                    };
+                    continue;
+                }
+            }
             match reaction::to(&failure.error, &work.connection.skip_errors) {
                 Reaction::Retry if retries < STATEMENT_RETRIES_MAX => {
                     retries += 1;

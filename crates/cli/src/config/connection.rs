@@ -122,6 +122,7 @@ fn read_one(
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
     let heartbeat_period = read_heartbeat(reader, net_timeout, warnings);
     let skip_errors = reader.value(keys::SLAVE_SKIP_ERRORS, skip_errors::parse);
+    let drop_missing_columns = reader.switch(keys::DROP_MISSING_COLUMNS);
     let relay_bytes_max = reader.number_as(keys::RELAY_BYTES_MAX);
     let relay_groups_max = reader.number_as(keys::RELAY_GROUPS_MAX);
     let rules = rules::read(reader, &name, warnings);
@@ -138,6 +139,7 @@ fn read_one(
         filter: rules.filter,
         rewrite: rules.rewrite,
         skip_errors: skip_errors?,
+        drop_missing_columns,
         relay_bytes_max: relay_bytes_max?,
         relay_groups_max: relay_groups_max?,
     };

@@ -228,6 +228,8 @@ keys! {
     )
     .also_server();
 
+    DROP_MISSING_COLUMNS = Key::connection("drop_missing_columns", Allowed::Switch, "OFF");
+
     REPLICATE_REWRITE_DB = Key::rules("replicate_rewrite_db", REWRITE);
     REPLICATE_DO_DB = Key::rules("replicate_do_db", DATABASE);
     REPLICATE_IGNORE_DB = Key::rules("replicate_ignore_db", DATABASE);

@@ -1,12 +1,14 @@
 //! Reads the catalogue from the target's `information_schema`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use tributary_binlog::ColumnType;
 use tributary_client::{Client, Error, Row, StatementResult};
 
-use super::{ColumnInfo, Loaded, TableInfo, ValueClass};
+use super::kind::Definition;
+use super::{ColumnInfo, Loaded, TableInfo, ValueClass, Visibility};
 
 /// Ends of the names of collations under which ASCII text is equal only if it differs in case or trailing spaces.
 /// Others (Roman, Lithuanian, ...) know different letters as equal; wide character sets are ruled out by name.
@@ -85,12 +87,13 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
     let plain = with("TABLE_SCHEMA", "TABLE_NAME");
     let text = format!(
         "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,\
-           (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE) \
+           (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE),ENGINE \
            FROM information_schema.TABLES t WHERE {plain};\
          SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,COLLATION_NAME,EXTRA,\
-           CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE \
+           CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE,CHARACTER_OCTET_LENGTH,DATETIME_PRECISION,\
+           NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION \
            FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;\
-         SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART \
+         SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART,INDEX_TYPE \
            FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
            ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME<>'PRIMARY',INDEX_NAME,SEQ_IN_INDEX;\
          SELECT DISTINCT EVENT_OBJECT_SCHEMA,EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {};\
@@ -110,9 +113,13 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
         StatementResult::Ok(_) => None,
     });
     let mut next = || sets.next().map(|set| set.rows).unwrap_or_default();
-    let mut tables = base_tables(&next());
-    add_columns(&mut tables, &next());
-    add_keys(&mut tables, &next());
+    let base = next();
+    let mut tables = base_tables(&base);
+    let columns = next();
+    add_columns(&mut tables, &columns);
+    let keys = next();
+    add_hidden_columns(&mut tables, &base, &columns, &keys);
+    add_keys(&mut tables, &keys);
     for row in next() {
         if let Some(table) = tables.get_mut(&name_pair(&row, 0)) {
             table.has_triggers = true;
@@ -174,12 +181,92 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
         let is_auto_increment = row
             .get(6)
             .is_some_and(|extra| extra.starts_with(b"auto_increment"));
+        let number = |index: usize| row.text(index).and_then(|text| text.parse().ok());
+        let definition = Definition {
+            data_type: row.get(3).unwrap_or_default(),
+            column_type: row.get(4).unwrap_or_default(),
+            octets: number(9),
+            digits: number(10),
+            numeric: (number(11), number(12)),
+        };
+        let is_invisible = row
+            .get(6)
+            .is_some_and(|extra| extra.windows(9).any(|part| part == b"INVISIBLE"));
         table.columns.push(ColumnInfo {
             name: bytes(row, 2).to_ascii_lowercase().into(),
             class,
             is_nullable: row.get(8) == Some(b"YES"),
             is_auto_increment,
+            definition: bytes(row, 4),
+            kind: definition.kind(),
+            digits: definition.digits(),
+            visibility: if is_invisible {
+                Visibility::Invisible
+            } else {
+                Visibility::Visible
+            },
         });
+    }
+}
+
+/// Adds what is in row events and not in `information_schema.COLUMNS`: the period of system versioning, unless it has
+/// columns of its own, and a hash for each unique key that is too long to be an index.
+fn add_hidden_columns(tables: &mut Tables, base: &[Row], columns: &[Row], keys: &[Row]) {
+    let hidden = |name: &str, definition: &'static str, kind: ColumnType, is_nullable: bool| ColumnInfo {
+        name: Bytes::copy_from_slice(name.as_bytes()),
+        class: ValueClass::Other,
+        is_nullable,
+        is_auto_increment: false,
+        definition: Bytes::from_static(definition.as_bytes()),
+        kind: Some(kind),
+        digits: kind.meta_bytes()[0],
+        visibility: Visibility::Hidden,
+    };
+    let own_periods: HashSet<(Bytes, Bytes)> = columns
+        .iter()
+        .filter(|row| row.get(13) == Some(b"ROW START"))
+        .map(|row| name_pair(row, 0))
+        .collect();
+    for row in base.iter().filter(|row| row.get(2) == Some(b"SYSTEM VERSIONED")) {
+        let name = name_pair(row, 0);
+        if let Some(table) = tables.get_mut(&name).filter(|_| !own_periods.contains(&name)) {
+            let period = ColumnType {
+                code: ColumnType::TIMESTAMP2,
+                meta: 6,
+            };
+            for column in ["row_start", "row_end"] {
+                table.columns.push(hidden(column, "timestamp(6)", period, false));
+            }
+        }
+    }
+    // Indexes of MEMORY tables are hashes by nature.
+    let memory: HashSet<(Bytes, Bytes)> = base
+        .iter()
+        .filter(|row| row.get(4) == Some(b"MEMORY"))
+        .map(|row| name_pair(row, 0))
+        .collect();
+    let mut last = None;
+    let mut count = 0;
+    for row in keys.iter().filter(|row| row.get(5) == Some(b"HASH")) {
+        let key = (name_pair(row, 0), bytes(row, 2));
+        if last.as_ref() == Some(&key) || memory.contains(&key.0) {
+            continue;
+        }
+        count = if last.as_ref().is_some_and(|(table, _)| *table == key.0) {
+            count + 1
+        } else {
+            1
+        };
+        if let Some(table) = tables.get_mut(&key.0) {
+            let hash = ColumnType {
+                code: ColumnType::LONGLONG,
+                meta: 0,
+            };
+            table
+                .columns
+                .push(hidden(&format!("db_row_hash_{count}"), "bigint(20)", hash, true));
+        }
+        last = Some(key);
     }
 }
 

@@ -10,6 +10,7 @@ use tributary_schedule::Access;
 use super::{Draft, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, RowsChange};
+use crate::columns::Plan;
 use crate::keys::{self, Keys};
 
 impl Preparer {
@@ -36,8 +37,14 @@ impl Preparer {
             .iter()
             .map(|(_, map)| self.target_database(&map.db))
             .collect();
+        let columns: SmallVec<[_; 1]> = item
+            .maps
+            .iter()
+            .zip(&databases)
+            .map(|((_, map), database)| self.columns.table(database, &map.table))
+            .collect();
         let mut row_count = 0;
-        for ((_, map), database) in item.maps.iter().zip(&databases) {
+        for (((_, map), database), columns) in item.maps.iter().zip(&databases).zip(&columns) {
             let mut events = item
                 .events
                 .iter()
@@ -47,9 +54,16 @@ impl Preparer {
                 continue;
             }
             let (name, info) = self.catalog.table(database, &map.table);
-            let mut hashes = Some(Keys::new());
+            let old_digits = self.columns.old_digits(map, columns);
+            // Keys are columns at their places: nothing is known of rows whose columns will be moved.
+            let is_in_place = self.columns.plan(map, columns) == Plan::AsIs;
+            let mut hashes = is_in_place.then(Keys::new);
             for (_, event) in events {
-                row_count += event.row_images(map).count();
+                row_count += if old_digits.is_empty() {
+                    event.row_images(map).count()
+                } else {
+                    event.row_images_with(map, &old_digits).count()
+                };
                 if let (Some(found), Some(info)) = (&mut hashes, &info)
                     && info.is_transactional
                     && keys::of_rows(info, map, event, found).is_none()
@@ -74,6 +88,8 @@ impl Preparer {
             format: format.clone(),
             item,
             databases,
+            columns,
+            source: self.columns.clone(),
             row_count,
         })));
     }

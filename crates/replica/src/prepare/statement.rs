@@ -188,7 +188,19 @@ impl Preparer {
             thread_id: query.thread_id,
         });
         let table = statement.changed_tables().next();
+        let effects = if is_temporary {
+            Vec::new()
+        } else {
+            self.effects(&statement, query, &dialect)
+        };
+        let positional = if is_temporary {
+            None
+        } else {
+            self.positional(&statement, query, &dialect)
+        };
         Ok(Some(StatementChange {
+            effects,
+            positional,
             table: table.map(|table| {
                 (
                     self.table_database(query, table),
@@ -428,7 +440,7 @@ impl Preparer {
     }
 
     /// The target's name of the database a table lies in.
-    fn table_database(&self, query: &QueryEvent, table: &TableRef<'_>) -> Bytes {
+    pub(super) fn table_database(&self, query: &QueryEvent, table: &TableRef<'_>) -> Bytes {
         match &table.db {
             Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
             None => self.target_database(&query.db),
@@ -498,6 +510,7 @@ impl Preparer {
                 _ if !is_written => Access::Read,
                 Some(info) if is_plain && info.is_transactional && statement.tables.len() == 1 => {
                     sql::recognise(&query.query, statement, dialect)
+                        .filter(|_| !statement.is_positional || self.goes_by_place(&database, table))
                         .and_then(|rows| keys::of_statement(info, &rows, ids))
                         .map_or(Access::Whole, Access::Keys)
                 }

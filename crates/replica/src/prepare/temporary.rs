@@ -247,6 +247,8 @@ impl Preparer {
                 thread_id: thread.1,
             };
             draft.changes.push(Change::Statement(Box::new(StatementChange {
+                effects: Vec::new(),
+                positional: None,
                 text: [b"DROP TEMPORARY TABLE IF EXISTS ", &text[..]].concat().into(),
                 kind: StatementKind::DropTable {
                     temporary: true,

@@ -13,6 +13,8 @@ use tributary_sql::StatementKind;
 use super::Login;
 use super::rows::{self, RowBatch, Unit};
 use crate::change::{Change, StatementChange};
+use crate::columns::Positional;
+use crate::error::number;
 use crate::progress::Progress;
 
 /// A packet is closed when its text is this long, in bytes.
@@ -108,6 +110,14 @@ impl Login {
                 self.add_statement(statement, index);
             }
             Change::Rows(rows) => {
+                let moved = match rows.source.resolve(rows) {
+                    Ok(moved) => moved,
+                    Err(reason) => {
+                        self.burst.refused = Some((Step::Change(index), wrong_definition(&reason)));
+                        return Ok(());
+                    }
+                };
+                let rows = moved.as_ref().unwrap_or(rows);
                 let burst = &mut self.burst;
                 let skip = std::mem::take(&mut burst.skip_rows);
                 let isolates = burst.isolates_rows && rows.row_count > 1;
@@ -124,7 +134,19 @@ impl Login {
 
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
         let step = Step::Change(index);
-        let size = statement.text.len();
+        let text = match statement
+            .positional
+            .as_ref()
+            .map(|positional| positional.resolve(&statement.text))
+        {
+            Some(Err(reason)) => {
+                self.burst.refused = Some((step, wrong_definition(&reason)));
+                return;
+            }
+            Some(Ok(Some(text))) => text,
+            Some(Ok(None)) | None => statement.text.clone(),
+        };
+        let size = text.len();
         if size > self.packet_bytes_max {
             self.burst.refused = Some((step, too_large("the statement", size, self.packet_bytes_max)));
             return;
@@ -142,7 +164,7 @@ impl Login {
             self.close_packet();
             self.begin_packet(step);
         }
-        self.burst.text.extend_from_slice(&statement.text);
+        self.burst.text.extend_from_slice(&text);
         self.burst.current.owners.push(Owner::Change(index));
         if matches!(
             statement.kind,
@@ -361,6 +383,23 @@ fn too_large(what: &str, size: usize, limit: usize) -> ServerError {
         message: format!(
             "{what} needs a packet of {size} bytes, max_allowed_packet on the target is {limit}"
         ),
+    }
+}
+
+/// What keeps a `LOAD DATA` from a table whose columns differ.
+pub(super) fn refusal(positional: &Positional, text: &[u8]) -> Option<ServerError> {
+    positional
+        .resolve(text)
+        .err()
+        .map(|reason| wrong_definition(&reason))
+}
+
+/// What the server would say, could it know: `ER_BINLOG_ROW_WRONG_TABLE_DEF`.
+fn wrong_definition(reason: &str) -> ServerError {
+    ServerError {
+        code: number::WRONG_TABLE_DEFINITION,
+        sqlstate: *b"HY000",
+        message: format!("the table's definition on source and target does not match: {reason}"),
     }
 }
 

@@ -6,9 +6,11 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_schedule::GroupSeq;
 
 use super::burst::{self, Failure, Step};
+use super::columns::precedes_rows;
 use super::reaction::{self, Expected, Reaction};
 use super::{RunEnd, RunWork, Worker};
 use crate::change::{Change, PreparedGroup, StatementChange};
+use crate::columns::Watch;
 use crate::config::SkipErrors;
 use crate::error::{StopReason, excerpt, how_to_leave_out, number};
 use crate::{status, temporary};
@@ -19,6 +21,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// How a change ended.
 pub(super) enum Outcome {
     Done,
+    /// It failed, may be left out, and is in the ledger.
+    Skipped,
     /// The group must be applied again from its start.
     Retry(ServerError),
     Stop(StopReason),
@@ -54,7 +58,7 @@ impl Worker {
         let mut attempt = 0;
         loop {
             let error = match self.try_group(work, group).await? {
-                Outcome::Done => return Ok(None),
+                Outcome::Done | Outcome::Skipped => return Ok(None),
                 Outcome::Stop(reason) => return Ok(Some(reason)),
                 Outcome::Retry(error) => error,
             };
@@ -111,7 +115,7 @@ impl Worker {
     ) -> Result<Option<Outcome>, ClientError> {
         for (index, change) in group.changes.iter().enumerate() {
             match self.change(work, group, change).await? {
-                Outcome::Done => {}
+                Outcome::Done | Outcome::Skipped => {}
                 // What went before cannot be undone, so the group cannot be begun again.
                 Outcome::Retry(error) if index > 0 && !can_roll_back(group) => {
                     return Ok(Some(Outcome::Stop(reaction::stop_reason(
@@ -148,7 +152,14 @@ impl Worker {
         change: &Change,
     ) -> Result<Outcome, ClientError> {
         match change {
-            Change::Statement(statement) => self.statement(work, group, change, statement).await,
+            Change::Statement(statement) => {
+                let watch = Watch::begin(&work.connection.columns, &statement.effects);
+                let outcome = self.statement(work, group, change, statement).await?;
+                match watch {
+                    Some(watch) => self.note_columns(work, group, statement, watch, outcome).await,
+                    None => Ok(outcome),
+                }
+            }
             Change::Load(load) => self.load(work, group, change, load).await,
             Change::Rows(_) => self.rows(work, group, change).await,
         }
@@ -245,7 +256,7 @@ impl Worker {
             Reaction::Retry => Ok(Outcome::Retry(failure.error)),
             Reaction::Skip if failure.step != Step::Mark => Ok(
                 match self.login.record_skip(work, group, change, &failure).await? {
-                    Ok(()) => Outcome::Done,
+                    Ok(()) => Outcome::Skipped,
                     Err(error) => Outcome::Stop(reaction::stop_reason(group, None, &error)),
                 },
             ),
@@ -266,6 +277,7 @@ impl Worker {
     ) -> Result<Outcome, ClientError> {
         let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
         let mut skip_rows = 0;
+        let mut has_looked = false;
         loop {
             self.login.isolate_rows(isolates, skip_rows);
             self.login.add_change(change, 0).await?;
@@ -274,6 +286,18 @@ impl Worker {
             let Some(failure) = failure else {
                 return Ok(Outcome::Done);
             };
+            if !has_looked && reaction::to(&failure.error, &SkipErrors::None) != Reaction::Retry {
+                has_looked = true;
+                if self.definitions_changed(work, change).await? {
+                    if can_roll_back(group) {
+                        return Ok(Outcome::Retry(failure.error));
+                    }
+                    if failure.is_row || precedes_rows(failure.error.code) {
+                        skip_rows = skip_rows.max(failure.rows_done);
+                        continue;
+                    }
+                }
+            }
             let is_skip = reaction::to(&failure.error, &work.connection.skip_errors) == Reaction::Skip;
             let next = super::resume_behind(0, change, &failure);
             let outcome = self.failed(work, group, change, failure).await?;

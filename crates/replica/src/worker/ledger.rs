@@ -107,10 +107,17 @@ fn describe_rows(change: &crate::change::RowsChange, row: Option<usize>) -> Vec<
     let mut place = 0;
     let mut out = Vec::new();
     for (_, event) in &change.item.events {
-        let Some(map) = change.item.map(event.table_id) else {
+        let mut maps = change.item.maps.iter().zip(&change.columns);
+        let Some(((_, map), columns)) = maps.find(|((_, map), _)| map.table_id == event.table_id) else {
             continue;
         };
-        for found in event.row_images(map).flatten() {
+        let digits = change.source.old_digits(map, columns);
+        let images = if digits.is_empty() {
+            event.row_images(map)
+        } else {
+            event.row_images_with(map, &digits)
+        };
+        for found in images.flatten() {
             place += 1;
             if row.is_none_or(|wanted| wanted == place) && out.len() < STATEMENT_BYTES_MAX {
                 let _ = write!(out, "{:?}", event.op);

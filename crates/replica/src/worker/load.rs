@@ -45,6 +45,12 @@ impl Worker {
             );
             return Ok(Outcome::Stop(StopReason::new(code, message)));
         }
+        // A list of columns cannot be put into LOAD DATA among its other clauses.
+        let positional = load.statement.positional.as_ref();
+        let refused = positional.and_then(|positional| burst::refusal(positional, &load.statement.text));
+        if let Some(error) = refused {
+            return self.failed(work, group, change, load_failure(error)).await;
+        }
         if load.has_errors {
             let guard = format!("SAVEPOINT tributary_load;\nSET max_error_count={WARNINGS_MAX}");
             self.login.own_statement(guard.as_bytes()).await?;
@@ -76,13 +82,7 @@ impl Worker {
         let Some(error) = error else {
             return Ok(Outcome::Done);
         };
-        let failure = Failure {
-            step: Step::Change(0),
-            error,
-            rows_done: 0,
-            is_row: false,
-        };
-        self.failed(work, group, change, failure).await
+        self.failed(work, group, change, load_failure(error)).await
     }
 
     /// The first warning that is an error where the file is not `LOCAL`. What can be undone of the statement is undone then.
@@ -120,5 +120,14 @@ impl Worker {
             .own_statement(b"ROLLBACK TO SAVEPOINT tributary_load")
             .await?;
         Ok(Some(error))
+    }
+}
+
+fn load_failure(error: ServerError) -> Failure {
+    Failure {
+        step: Step::Change(0),
+        error,
+        rows_done: 0,
+        is_row: false,
     }
 }

@@ -5,7 +5,7 @@ use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::config::SkipErrors;
-use crate::error::{StopReason, excerpt};
+use crate::error::{StopReason, excerpt, number};
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,11 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
     let what = match change {
         Some(Change::Statement(statement)) => format!("statement {}", excerpt(&statement.text)),
         Some(Change::Load(load)) => format!("statement {}", excerpt(&load.statement.text)),
-        Some(change @ Change::Rows(_)) => format!("row event{}", on_table(change)),
+        Some(change @ Change::Rows(rows)) => match error.code {
+            // The server keeps to itself which column it means.
+            number::UNKNOWN => format!("row event{}{}", on_table(change), rows.source.describe(rows)),
+            _ => format!("row event{}", on_table(change)),
+        },
         None => "the group".to_owned(),
     };
     let hint = hint(error.code);
@@ -136,8 +140,11 @@ fn hint(code: u16) -> &'static str {
         1290 => "; the target is read-only for this account: GRANT READ_ONLY ADMIN to it",
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 => "; the account on the target lacks a privilege",
         1105 => {
-            "; for row events this is what a column looks like that differs from the source's: compare the table's definition \
-             with the source, and see the target's error log for error 1677"
+            "; for row events this is what a column looks like whose type differs from the source's in a way that \
+             slave_type_conversions of the target does not allow; its error log has error 1677"
+        }
+        number::WRONG_TABLE_DEFINITION => {
+            "; make the target's table as the source's, or see \"Tables that differ\" in docs/positions.md"
         }
         1298 => "; load the time zone tables on the target: mariadb-tzinfo-to-sql",
         1115 | 1273 => {

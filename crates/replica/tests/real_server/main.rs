@@ -6,6 +6,7 @@
     reason = "a failed step ends the test"
 )]
 
+mod columns;
 mod connect;
 mod context;
 mod coverage;
@@ -23,4 +24,5 @@ mod session_state;
 mod skips;
 mod support;
 mod temporary;
+mod types;
 mod xa;

@@ -48,6 +48,7 @@ pub fn connection(name: &str, source: &Server, rewrite: &str) -> ConnectionOptio
         filter: Filter::new(),
         rewrite: rules,
         skip_errors: SkipErrors::None,
+        drop_missing_columns: false,
         relay_bytes_max: 16 << 20,
         relay_groups_max: 4096,
     }
