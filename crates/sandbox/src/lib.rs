@@ -28,6 +28,7 @@ mod sql;
 mod template;
 pub mod traffic;
 mod watchdog;
+pub mod workload;
 
 pub use account::{Account, create_applier_user, create_replication_user};
 pub use compare::{Comparison, TableReport, compare, open_all_tables};
@@ -37,3 +38,4 @@ pub use server::{Server, ServerOptions};
 pub use site::Site;
 pub use traffic::{Traffic, TrafficPlan, TrafficReport};
 pub use watchdog::ScratchDirectory;
+pub use workload::{Workload, WorkloadPlan, WorkloadReport};

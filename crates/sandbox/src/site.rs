@@ -1,7 +1,7 @@
 //! A server as SQL sees it, wherever it runs.
 
 use anyhow::{Context, bail};
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{Conn, Opts, OptsBuilder, WhiteListFsHandler};
 
 use crate::engine::Coordinates;
 use crate::sql;
@@ -59,6 +59,15 @@ impl Site {
 
     pub(crate) async fn try_connect(&self) -> Result<Conn, mysql_async::Error> {
         Conn::new(self.opts.clone()).await
+    }
+
+    /// A new connection whose `LOAD DATA LOCAL` may read the handler's files.
+    pub(crate) async fn try_connect_with_files(
+        &self,
+        handler: WhiteListFsHandler,
+    ) -> Result<Conn, mysql_async::Error> {
+        let opts = OptsBuilder::from_opts(self.opts.clone()).local_infile_handler(Some(handler));
+        Conn::new(opts).await
     }
 
     /// Runs one or many statements on a connection of their own.

@@ -1,0 +1,210 @@
+//! What a client has set in its session, and how it spells names under it.
+
+use super::Kinds;
+use super::charset::Charset;
+use super::table::Table;
+use crate::random::Random;
+
+/// `binlog_format` of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Mixed,
+    Row,
+    /// Only statements that repeat exactly are run under it.
+    Statement,
+}
+
+/// A client's session, as far as it decides how statements are written.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) charset: Charset,
+    pub(super) no_backslash_escapes: bool,
+    pub(super) ansi_quotes: bool,
+    pub(super) format: Format,
+    pub(super) read_committed: bool,
+    /// Empty: no default database.
+    pub(super) database: &'static str,
+    /// `@word` and `@number` are set.
+    pub(super) user_variables: bool,
+    /// Functions of the clock may be used.
+    pub(super) clock: bool,
+    /// UUID() and its like may be used.
+    pub(super) unsafe_functions: bool,
+}
+
+const MODES: [&str; 9] = [
+    "",
+    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION",
+    "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE",
+    "ANSI_QUOTES",
+    "NO_BACKSLASH_ESCAPES",
+    "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT",
+    "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES",
+    "ORACLE",
+    "IGNORE_SPACE,HIGH_NOT_PRECEDENCE,PAD_CHAR_TO_FULL_LENGTH,TIME_ROUND_FRACTIONAL",
+];
+
+impl Session {
+    /// A session as it begins: what the server's options in [`super::SOURCE_ARGS`] say, and `asterisk`.
+    pub(super) fn new() -> Session {
+        Session {
+            charset: Charset::Utf8mb4,
+            no_backslash_escapes: false,
+            ansi_quotes: false,
+            format: Format::Mixed,
+            read_committed: false,
+            database: "asterisk",
+            user_variables: false,
+            clock: true,
+            unsafe_functions: true,
+        }
+    }
+
+    /// What is sent on a new connection: the session as it is.
+    pub(super) fn greeting(&self) -> String {
+        let mode = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION";
+        format!(
+            "SET NAMES utf8mb4; SET lock_wait_timeout = 3, innodb_lock_wait_timeout = 2, sql_mode = '{mode}'"
+        )
+    }
+
+    /// Only what repeats exactly when a statement is logged as text.
+    pub(super) fn is_forced_statement(&self) -> bool {
+        self.format == Format::Statement
+    }
+
+    /// Changes one or a few settings; the statements to send.
+    pub(super) fn change(&mut self, random: &mut Random, kinds: &Kinds) -> Vec<String> {
+        let mut statements = Vec::new();
+        match random.below(9) {
+            0 => {
+                self.charset = *random.pick(&Charset::ALL);
+                statements.push(format!("SET NAMES {}", self.charset.name()));
+            }
+            1 | 2 => statements.push(self.change_mode(random)),
+            3 if kinds.formats => statements.extend(self.change_format(random)),
+            4 => statements.push(format!(
+                "SET time_zone = '{}'",
+                random.pick(&["SYSTEM", "+00:00", "-07:30", "+05:45", "+13:00"])
+            )),
+            5 => {
+                self.database = *random.pick(&[&"asterisk", &"asterisk", &"tools"]);
+                statements.push(format!("USE {}", self.database));
+            }
+            6 => {
+                self.user_variables = true;
+                statements.push(user_variables(random));
+            }
+            7 => statements.push(various(random)),
+            _ if self.format != Format::Statement => {
+                self.read_committed = random.once_in(4);
+                let level = if self.read_committed {
+                    "READ COMMITTED"
+                } else {
+                    "REPEATABLE READ"
+                };
+                statements.push(format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}"));
+            }
+            _ => {}
+        }
+        statements
+    }
+
+    fn change_mode(&mut self, random: &mut Random) -> String {
+        let mode = random.pick(&MODES.each_ref().map(|mode| *mode));
+        self.no_backslash_escapes = mode.contains("NO_BACKSLASH_ESCAPES");
+        self.ansi_quotes = mode.contains("ANSI_QUOTES") || mode == "ORACLE";
+        format!("SET sql_mode = '{mode}'")
+    }
+
+    fn change_format(&mut self, random: &mut Random) -> Vec<String> {
+        self.format = *random.pick(&[&Format::Mixed, &Format::Mixed, &Format::Row, &Format::Statement]);
+        let name = match self.format {
+            Format::Mixed => "MIXED",
+            Format::Row => "ROW",
+            Format::Statement => "STATEMENT",
+        };
+        let image = random.pick(&["FULL", "FULL", "MINIMAL", "NOBLOB"]);
+        let mut statements = vec![format!(
+            "SET SESSION binlog_format = {name}, binlog_row_image = {image}"
+        )];
+        if self.format == Format::Statement && self.read_committed {
+            self.read_committed = false;
+            statements.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned());
+        }
+        statements
+    }
+
+    /// A column or other name.
+    pub(super) fn name(&self, name: &str, random: &mut Random) -> String {
+        match random.below(4) {
+            0 => format!("`{name}`"),
+            1 if self.ansi_quotes => format!("\"{name}\""),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// A table as this session may spell it: with its database where needed, and now and then where not.
+    pub(super) fn table(&self, table: &Table, random: &mut Random) -> String {
+        let name = self.name(&table.name, random);
+        if self.database == table.database && !random.once_in(4) {
+            return name;
+        }
+        let database = self.name(table.database, random);
+        let dot = random.pick(&[".", ".", ".", " . ", "./**/", " ."]);
+        format!("{database}{dot}{name}")
+    }
+
+    /// A new name in a database, always spelled with it.
+    pub(super) fn qualified(&self, database: &str, name: &str, random: &mut Random) -> String {
+        if self.database == database && random.once_in(2) {
+            return self.name(name, random);
+        }
+        format!("{}.{}", self.name(database, random), self.name(name, random))
+    }
+}
+
+fn user_variables(random: &mut Random) -> String {
+    let word = random.pick(&[
+        "'asterisk.t'",
+        "_utf8mb4'\u{e9}\u{4e2d}'",
+        "X'00FF27'",
+        "NULL",
+        "_latin1'abc' COLLATE latin1_german2_ci",
+        "''",
+    ]);
+    let number = random.pick(&[
+        "-1",
+        "18446744073709551615",
+        "3.14159",
+        "1e10",
+        "'7'",
+        "NULL",
+        "2.50",
+    ]);
+    format!("SET @word = {word}, @number = {number}")
+}
+
+fn various(random: &mut Random) -> String {
+    match random.below(7) {
+        0 => format!("SET foreign_key_checks = {}", random.below(2)),
+        1 => format!("SET unique_checks = {}", random.below(2)),
+        2 => format!(
+            "SET auto_increment_increment = {}, auto_increment_offset = 1",
+            1 + random.below(3)
+        ),
+        3 => format!(
+            "SET lc_time_names = '{}'",
+            random.pick(&["en_US", "de_DE", "ru_RU"])
+        ),
+        4 => format!(
+            "SET collation_connection = {}",
+            random.pick(&["utf8mb4_bin", "latin1_swedish_ci", "utf8mb4_general_ci"])
+        ),
+        5 => format!(
+            "SET default_storage_engine = {}",
+            random.pick(&["InnoDB", "MyISAM", "Aria"])
+        ),
+        _ => "SET timestamp = DEFAULT".to_owned(),
+    }
+}
