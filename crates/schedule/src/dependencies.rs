@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use crate::footprint::{Access, Footprint, Scope};
-use crate::ids::{DatabaseId, GroupId, TableId};
+use crate::ids::{ConnectionId, DatabaseId, GroupId, TableId};
 
 /// Lists are cleaned of committed groups when they reach this length, and at each doubling after that.
 const CLEAN_AT: usize = 256;
@@ -112,6 +112,7 @@ impl Dependencies {
     fn remember(&mut self, group: GroupId, footprint: &Footprint, is_committed: &dyn Fn(GroupId) -> bool) {
         self.barriers.retain(|(barrier, _)| !is_committed(*barrier));
         if footprint.scope != Scope::Tables {
+            self.forget_covered(group.connection, footprint.scope);
             self.barriers.push((group, footprint.scope));
         }
         if self.recent.len() >= self.recent_clean_at.max(CLEAN_AT) {
@@ -121,6 +122,29 @@ impl Dependencies {
         let mut databases: SmallVec<[DatabaseId; 2]> = footprint.tables.iter().map(|t| t.database).collect();
         databases.dedup();
         self.recent.push((group, databases));
+    }
+}
+
+impl Dependencies {
+    /// A new barrier follows its connection's earlier groups as far as it reaches, so later barriers need only follow it;
+    /// without this each would name all groups of a backlog. Groups of other connections stay named: the barrier
+    /// may be given up with its connection while they still run.
+    fn forget_covered(&mut self, connection: ConnectionId, scope: Scope) {
+        let is_covered = |theirs: Scope| scope == Scope::Everything || theirs == scope;
+        self.barriers
+            .retain(|(barrier, theirs)| barrier.connection != connection || !is_covered(*theirs));
+        self.recent.retain_mut(|(recent, databases)| {
+            if recent.connection != connection {
+                return true;
+            }
+            match scope {
+                Scope::Database(mine) => {
+                    databases.retain(|database| *database != mine);
+                    !databases.is_empty()
+                }
+                Scope::Everything | Scope::Tables => false,
+            }
+        });
     }
 }
 
@@ -160,5 +184,65 @@ impl TableHistory {
             self.keys.retain(|_, writer| !is_committed(*writer));
             self.keys_clean_at = self.keys.len() * 2;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::footprint::TableUse;
+    use crate::ids::GroupSeq;
+
+    fn group(connection: u16, seq: u64) -> GroupId {
+        GroupId {
+            connection: ConnectionId(connection),
+            seq: GroupSeq(seq),
+        }
+    }
+
+    fn footprint(database: u32, scope: Scope) -> Footprint {
+        let used = TableUse {
+            table: TableId(database),
+            database: DatabaseId(database),
+            access: Access::Whole,
+        };
+        Footprint {
+            tables: std::iter::once(used).collect(),
+            scope,
+        }
+    }
+
+    /// Otherwise a backlog of n barriers takes n² names, and the memory for them.
+    #[test]
+    fn a_backlog_of_barriers_names_each_group_a_few_times() {
+        let mut dependencies = Dependencies::default();
+        let mut names = 0;
+        for seq in 0..3000 {
+            let database = DatabaseId((seq / 3 % 2) as u32);
+            let scope = [Scope::Everything, Scope::Tables, Scope::Database(database)][seq as usize % 3];
+            let found = dependencies.enter(group(0, seq), &footprint(database.0, scope), &|_| false);
+            names += found.len();
+        }
+        assert!(names < 5 * 3000, "{names} names for 3000 groups");
+    }
+
+    #[test]
+    fn a_barrier_covers_groups_of_its_own_connection_only() {
+        let mut dependencies = Dependencies::default();
+        let mut enter = |connection, seq, scope| {
+            dependencies
+                .enter(
+                    group(connection, seq),
+                    &footprint(u32::from(connection), scope),
+                    &|_| false,
+                )
+                .to_vec()
+        };
+        enter(0, 1, Scope::Tables);
+        enter(1, 1, Scope::Tables);
+        assert_eq!(enter(0, 2, Scope::Everything), [group(0, 1), group(1, 1)]);
+        assert_eq!(enter(0, 3, Scope::Everything), [group(0, 2), group(1, 1)]);
+        // Should connection 0 stop, its barriers are void: connection 1 keeps its own order without them.
+        assert_eq!(enter(1, 2, Scope::Everything), [group(0, 3), group(1, 1)]);
     }
 }

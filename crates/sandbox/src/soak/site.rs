@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use tributary_sandbox::engine::{Coordinates, EngineStatus};
+use tributary_sandbox::engine::{ConnectionStatus, Coordinates, EngineStatus};
 use tributary_sandbox::workload::{DATABASES, IGNORED_TABLES};
 use tributary_sandbox::{
     Account, Engine, ScratchDirectory, Server, ServerOptions, Workload, create_applier_user,
@@ -129,7 +129,7 @@ impl Bench {
     pub(crate) async fn look(&mut self) -> anyhow::Result<Option<EngineStatus>> {
         let status = self.engine.status().await?;
         if let Some(status) = &status {
-            let sum = |count: fn(&tributary_sandbox::engine::ConnectionStatus) -> u64| {
+            let sum = |count: fn(&ConnectionStatus) -> u64| {
                 status.connections.iter().map(count).sum()
             };
             self.applied_now = (
@@ -139,7 +139,7 @@ impl Bench {
             if let Some(connection) = status
                 .connections
                 .iter()
-                .find(|connection| connection.has_stopped())
+                .find(|connection| has_stopped(connection))
             {
                 let error = connection.last_error.clone().unwrap_or_default();
                 bail!(
@@ -188,6 +188,11 @@ impl Bench {
             self.directory.path().display()
         );
     }
+}
+
+/// A connection that has stopped reading still applies what it has, and says why it stopped only after that.
+fn has_stopped(connection: &ConnectionStatus) -> bool {
+    connection.sql_state == "stopped" || (connection.io_state == "stopped" && connection.last_error.is_some())
 }
 
 fn executed(status: &EngineStatus, name: &str) -> Coordinates {
