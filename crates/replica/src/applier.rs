@@ -164,6 +164,7 @@ impl Applier {
         lock_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         save_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut is_stopping = false;
+        let mut has_sources = true;
         loop {
             self.act().await?;
             if is_stopping && self.connections.iter().all(|slot| slot.is_drained) {
@@ -184,10 +185,11 @@ impl Applier {
                     self.watch_definitions().await?;
                     self.save_moved().await?;
                 }
-                message = self.messages.recv(), if !is_stopping => match message {
+                message = self.messages.recv(), if !is_stopping && has_sources => match message {
                     Some((connection, message)) => self.take_messages(connection, message),
-                    // Sources that were told to stop are gone before we hear of it.
-                    None => is_stopping = self.stop_all(),
+                    // Every source has ended, by itself or told to. What they sent is applied still: the reason why a
+                    // source ended comes after that.
+                    None => has_sources = false,
                 },
             }
         }
@@ -458,16 +460,18 @@ impl Defining {
             scope: group.scope,
         };
         for used in &group.tables {
-            let current = catalog
-                .info(used.name.id)
-                .filter(|_| !self.touches(catalog, used.name));
+            let is_being_defined = self.touches(catalog, used.name);
+            let current = catalog.info(used.name.id).filter(|_| !is_being_defined);
             let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
             // Triggers, foreign keys and views reach further than the table; those that the group was prepared without, or that
-            // are about to be made, may reach any table of the database. DDL fires none.
+            // are about to be made, may reach any table of the database. A table that is made anew has none but those that
+            // its statement names.
             let is_plain =
                 |info: &catalog::TableInfo| !info.is_view && !info.has_triggers && info.related.is_empty();
             let may_reach_further = !is_same && current.as_deref().is_none_or(|info| !is_plain(info));
-            if may_reach_further && !(used.is_written && group.defines.is_some()) {
+            let is_made_anew =
+                used.is_written && group.defines.is_some() && current.is_none() && !is_being_defined;
+            if may_reach_further && !is_made_anew {
                 footprint.scope = wider(footprint.scope, Scope::Database(used.name.database));
                 is_unknown = true;
             }

@@ -40,7 +40,11 @@ fn random_statements_end_equal() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    for (name, value) in [("SOAK_SECONDS", "soon"), ("SOAK_CLIENTS", "0"), ("SOAK_WITHOUT", "rows")] {
+    for (name, value) in [
+        ("SOAK_SECONDS", "soon"),
+        ("SOAK_CLIENTS", "0"),
+        ("SOAK_WITHOUT", "rows"),
+    ] {
         let output = soak().env(name, value).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(

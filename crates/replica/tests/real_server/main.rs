@@ -6,6 +6,7 @@
     reason = "a failed step ends the test"
 )]
 
+mod backlog;
 mod columns;
 mod connect;
 mod context;

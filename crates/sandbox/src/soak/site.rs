@@ -129,9 +129,7 @@ impl Bench {
     pub(crate) async fn look(&mut self) -> anyhow::Result<Option<EngineStatus>> {
         let status = self.engine.status().await?;
         if let Some(status) = &status {
-            let sum = |count: fn(&ConnectionStatus) -> u64| {
-                status.connections.iter().map(count).sum()
-            };
+            let sum = |count: fn(&ConnectionStatus) -> u64| status.connections.iter().map(count).sum();
             self.applied_now = (
                 sum(|connection| connection.statements_applied),
                 sum(|connection| connection.rows_applied),

@@ -115,7 +115,7 @@ impl Generator {
             24..=27 if kinds.xa => self.xa(),
             28..=33 if kinds.temporary_tables => self.temporary_tables(),
             34..=39 if kinds.load_data => self.load_data(),
-            40..=44 if kinds.routines => self.call(),
+            40..=44 if kinds.routines && !self.session.oracle => self.call(),
             45 if kinds.routines && self.kinds.ddl => self.define_routine(),
             46..=48 if kinds.triggers && self.kinds.ddl => self.define_trigger(),
             49 if kinds.views => self.define_view(),

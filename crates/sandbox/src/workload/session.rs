@@ -20,6 +20,8 @@ pub(super) struct Session {
     pub(super) charset: Charset,
     pub(super) no_backslash_escapes: bool,
     pub(super) ansi_quotes: bool,
+    /// `a.b(...)` may be a routine of the package `a`: what is called cannot be told from the statement.
+    pub(super) oracle: bool,
     pub(super) format: Format,
     pub(super) read_committed: bool,
     /// Empty: no default database.
@@ -51,6 +53,7 @@ impl Session {
             charset: Charset::Utf8mb4,
             no_backslash_escapes: false,
             ansi_quotes: false,
+            oracle: false,
             format: Format::Mixed,
             read_committed: false,
             database: "asterisk",
@@ -113,6 +116,7 @@ impl Session {
     fn change_mode(&mut self, random: &mut Random) -> String {
         let mode = random.pick(&MODES.each_ref().map(|mode| *mode));
         self.no_backslash_escapes = mode.contains("NO_BACKSLASH_ESCAPES");
+        self.oracle = mode == "ORACLE";
         self.ansi_quotes = mode.contains("ANSI_QUOTES") || mode == "ORACLE";
         format!("SET sql_mode = '{mode}'")
     }

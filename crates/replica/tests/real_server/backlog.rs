@@ -1,0 +1,57 @@
+//! What goes wrong only when much is waiting: definitions that are not on the target yet when the next ones are read,
+//! and a source that has ended with a reason while groups before it wait.
+
+use tributary::Replicator;
+use tributary_sandbox::ServerOptions;
+
+use crate::support::{SOURCE_DB, TARGET_DB, assert_equal, log, options, pair, status, stopped};
+
+/// Families made and dropped this often, one behind the other.
+const FAMILIES: usize = 60;
+/// Groups that wait before the one that cannot be applied.
+const ROWS: usize = 600;
+
+/// A `DROP` of the parent must not pass the one of its child, which nothing but a foreign key ties to it; and the reason
+/// to stop, which is known long before, is told when everything before it is applied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_keeps_families_in_order_and_is_applied_up_to_the_reason_to_stop() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    let mut sql = format!(
+        "CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB}; CREATE TABLE r (id INT PRIMARY KEY) ENGINE=InnoDB;"
+    );
+    for _ in 0..FAMILIES {
+        sql.push_str(
+            "CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; \
+             CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id)) ENGINE=InnoDB; \
+             INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1); \
+             DROP TABLE c; DROP TABLE p;",
+        );
+    }
+    for id in 0..ROWS {
+        sql.push_str(&format!("INSERT INTO r VALUES ({id});"));
+    }
+    // Whether `asterisk` is a package here, the statement does not tell.
+    sql.push_str(
+        "CREATE FUNCTION f (n INT) RETURNS INT DETERMINISTIC RETURN n; SET sql_mode = ORACLE; \
+         INSERT INTO r VALUES (asterisk.f(100000))",
+    );
+    source.run(&sql).await?;
+    let mut options = options(&source, &target);
+    options.connections[0].relay_groups_max = FAMILIES * 6 + ROWS + 100;
+    let engine = Replicator::start(options).await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1593, "{}", error.message);
+    assert!(error.message.contains("asterisk.f(100000)"), "{}", error.message);
+    assert_eq!(
+        status(&engine, "m1").sql_state,
+        tributary::SqlState::Stopped,
+        "everything before it is applied"
+    );
+    source
+        .run(&format!(
+            "SET sql_log_bin = 0; DELETE FROM {SOURCE_DB}.r WHERE id = 100000"
+        ))
+        .await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
