@@ -95,6 +95,10 @@ pub struct Kinds {
     pub interruptions: bool,
     /// `FLUSH BINARY LOGS`.
     pub flush_logs: bool,
+    /// Statements prepared from a string.
+    pub prepared: bool,
+    /// Several statements in one packet.
+    pub packets: bool,
 }
 
 impl Kinds {
@@ -120,6 +124,8 @@ impl Kinds {
         unsafe_functions: true,
         interruptions: true,
         flush_logs: true,
+        prepared: true,
+        packets: true,
     };
 
     /// Without the kinds of these names, which are the fields' names.
@@ -136,7 +142,7 @@ impl Kinds {
         Ok(self)
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut bool); 20] {
+    fn fields(&mut self) -> [(&'static str, &mut bool); 22] {
         [
             ("ddl", &mut self.ddl),
             ("transactions", &mut self.transactions),
@@ -158,6 +164,8 @@ impl Kinds {
             ("unsafe_functions", &mut self.unsafe_functions),
             ("interruptions", &mut self.interruptions),
             ("flush_logs", &mut self.flush_logs),
+            ("prepared", &mut self.prepared),
+            ("packets", &mut self.packets),
         ]
     }
 }

@@ -126,7 +126,7 @@ impl Generator {
             57..=59 => self.ignored_rows(),
             60..=64 => self.insert_select_step(),
             65..=69 => self.multi_table_step(),
-            70..=74 => self.prepared(),
+            70..=74 if kinds.prepared => self.prepared(),
             _ => self.rows_step(),
         }
     }
@@ -171,7 +171,7 @@ impl Generator {
             killable: table.is_transactional() && !table.has_trigger,
             ..Step::default()
         };
-        if count > 4 && self.random.once_in(2) {
+        if count > 4 && self.kinds.packets && self.random.once_in(2) {
             let statements: Vec<Vec<u8>> = (0..count).map(|_| self.row_statement(&table)).collect();
             step.push(statements.join(&b"; "[..]));
             return step;
