@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::dependencies::Dependencies;
+use crate::footprint::Scope;
 use crate::ids::{ConnectionId, GroupId, GroupSeq, RunId, WorkerId};
 use crate::run::{Run, RunKind};
 use crate::window::{GroupInfo, GroupKind, Slot, State, Window};
@@ -164,6 +165,7 @@ impl Coordinator {
             bytes: info.bytes,
             commit_id: info.commit_id,
             pinned: info.pinned,
+            is_wall: info.footprint.scope == Scope::Everything,
             lane: info.footprint.tables.first().map(|used| used.table),
             dependencies,
         });

@@ -56,6 +56,8 @@ pub(crate) struct Slot {
     pub(crate) bytes: usize,
     pub(crate) commit_id: Option<u64>,
     pub(crate) pinned: Option<WorkerId>,
+    /// Whether every later group depends on this one.
+    pub(crate) is_wall: bool,
     /// The table whose lane the group stands in, for balancing lanes over workers.
     pub(crate) lane: Option<TableId>,
     /// Earlier groups that must come first; may name groups that have committed since.

@@ -1,6 +1,10 @@
 //! Random statements, and the same ones renamed: whatever each does to `asterisk` and `tools`, its renamed text must do
 //! to `m1_asterisk` and `m1_tools` on the same server.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step ends the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed step ends the test"
+)]
 
 use std::borrow::Cow;
 
@@ -26,9 +30,13 @@ const LEFT_OUT: [&str; 7] = [
 
 #[tokio::test]
 async fn renamed_statements_do_in_renamed_databases_what_the_originals_do() {
-    let server = Server::start(ServerOptions::plain(1).arg("--local-infile=ON").arg("--log-bin-trust-function-creators=ON"))
-        .await
-        .unwrap();
+    let server = Server::start(
+        ServerOptions::plain(1)
+            .arg("--local-infile=ON")
+            .arg("--log-bin-trust-function-creators=ON"),
+    )
+    .await
+    .unwrap();
     for seed in [1, 2] {
         play(&server, seed).await;
     }
@@ -50,10 +58,16 @@ async fn play(server: &Server, seed: u64) {
             std::fs::write(&file, data).unwrap();
         }
         let text = renamed_text(&mut original, &statement.sql).await;
-        let same_chance = format!("SET timestamp = {}, rand_seed1 = {number}, rand_seed2 = 7", 1_700_000_000 + number);
+        let same_chance = format!(
+            "SET timestamp = {}, rand_seed1 = {number}, rand_seed2 = 7",
+            1_700_000_000 + number
+        );
         original.query_drop(&same_chance).await.unwrap();
         renamed.query_drop(&same_chance).await.unwrap();
-        let outcomes = (outcome(&mut original, &statement.sql).await, outcome(&mut renamed, &text).await);
+        let outcomes = (
+            outcome(&mut original, &statement.sql).await,
+            outcome(&mut renamed, &text).await,
+        );
         assert_eq!(
             outcomes.0,
             outcomes.1,
@@ -66,11 +80,16 @@ async fn play(server: &Server, seed: u64) {
             done += 1;
         }
     }
-    assert!(done > STATEMENTS / 2, "only {done} of {STATEMENTS} statements were executed");
+    assert!(
+        done > STATEMENTS / 2,
+        "only {done} of {STATEMENTS} statements were executed"
+    );
     original.disconnect().await.unwrap();
     renamed.disconnect().await.unwrap();
     for database in DATABASES {
-        let comparison = compare(server, database, server, &format!("m1_{database}"), &[]).await.unwrap();
+        let comparison = compare(server, database, server, &format!("m1_{database}"), &[])
+            .await
+            .unwrap();
         assert!(comparison.is_equal(), "seed {seed}, {database}: {comparison}");
     }
 }

@@ -17,7 +17,10 @@ impl Generator {
         } else {
             "LOCAL "
         };
-        let duplicates = self.random.pick(&["", "IGNORE ", "REPLACE "]);
+        let mut duplicates = self.random.pick(&["", "IGNORE ", "REPLACE "]);
+        if !self.session.full_image {
+            duplicates = "IGNORE ";
+        }
         let sql = format!(
             "LOAD DATA {place}INFILE '{}' {duplicates}INTO TABLE {target}",
             self.file.display()

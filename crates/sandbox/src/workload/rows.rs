@@ -33,7 +33,7 @@ impl Generator {
             "INSERT LOW_PRIORITY INTO",
             "INSERT /* asterisk.t1 */ INTO",
         ];
-        let mut sql = self.random.pick(&verbs).as_bytes().to_vec();
+        let mut sql = self.session.verb(self.random.pick(&verbs)).as_bytes().to_vec();
         sql.push(b' ');
         sql.extend(self.session.table(table, &mut self.random).into_bytes());
         let columns = self.some_columns(table);
@@ -60,6 +60,7 @@ impl Generator {
 
     fn insert_set(&mut self, table: &Table) -> Vec<u8> {
         let verb = self.random.pick(&["INSERT INTO", "REPLACE INTO", "INSERT"]);
+        let verb = self.session.verb(verb);
         let mut sql = format!(
             "{verb} {} SET n = {}",
             self.session.table(table, &mut self.random),
@@ -100,6 +101,7 @@ impl Generator {
         let verb = self
             .random
             .pick(&["INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO"]);
+        let verb = self.session.verb(verb);
         let (into, source) = (
             self.session.table(table, &mut self.random),
             self.session.table(from, &mut self.random),

@@ -24,6 +24,9 @@ pub(super) struct Session {
     pub(super) oracle: bool,
     pub(super) format: Format,
     pub(super) read_committed: bool,
+    /// `binlog_row_image=FULL`. Under the others a source logs a `REPLACE` that finds a row as an update of the columns
+    /// it names, while it resets all others itself (seen on 10.11): no replica can follow.
+    pub(super) full_image: bool,
     /// Empty: no default database.
     pub(super) database: &'static str,
     /// `@word` and `@number` are set.
@@ -56,6 +59,7 @@ impl Session {
             oracle: false,
             format: Format::Mixed,
             read_committed: false,
+            full_image: true,
             database: "asterisk",
             user_variables: false,
             clock: true,
@@ -129,6 +133,7 @@ impl Session {
             Format::Statement => "STATEMENT",
         };
         let image = random.pick(&["FULL", "FULL", "MINIMAL", "NOBLOB"]);
+        self.full_image = image == "FULL";
         let mut statements = vec![format!(
             "SET SESSION binlog_format = {name}, binlog_row_image = {image}"
         )];
@@ -137,6 +142,15 @@ impl Session {
             statements.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned());
         }
         statements
+    }
+
+    /// A verb, or where it is logged wrongly another.
+    pub(super) fn verb(&self, verb: &'static str) -> &'static str {
+        if !self.full_image && verb.starts_with("REPLACE") {
+            "INSERT INTO"
+        } else {
+            verb
+        }
     }
 
     /// A column or other name.

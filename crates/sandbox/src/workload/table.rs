@@ -240,7 +240,7 @@ impl Table {
             _ => {}
         }
         if random.once_in(8) {
-            sql.push_str(" COMMENT 'asterisk.t1 `asterisk`.`t1`'");
+            sql.push_str(" COMMENT 'asterisk.t1 \"asterisk\".t1'");
         }
         sql.into_bytes()
     }

@@ -134,7 +134,7 @@ impl Generator {
             .pick(&[
                 "INSERT INTO # (id, n) VALUES (?, ?)",
                 "UPDATE # SET n = ? WHERE id = ?",
-                "REPLACE INTO # SET id = ?, n = ?",
+                "INSERT INTO # SET id = ?, n = ?",
             ])
             .replace('#', &own);
         let arguments = if text.starts_with("UPDATE") {

@@ -109,7 +109,8 @@ impl Coordinator {
                 }
                 _ => None,
             };
-            if draft.is_some() || is_serial {
+            // Nothing behind a wall is ready before the wall is committed.
+            if draft.is_some() || is_serial || slot.is_wall {
                 return draft;
             }
         }
