@@ -77,6 +77,8 @@ struct Flight {
     waits_for: Vec<GroupId>,
     may_commit: bool,
     is_cancelled: bool,
+    /// Whether it is a group that every later group depends on.
+    is_wall: bool,
 }
 
 #[derive(Debug)]

@@ -25,7 +25,7 @@ impl Generator {
             0 if count < TABLES_MAX => self.create_table(),
             1 if count < TABLES_MAX => self.create_select(&table),
             2 if count < TABLES_MAX => self.create_like(&table),
-            0..=2 | 3 => self.drop_table(&table),
+            0..=3 => self.drop_table(&table),
             4 => self.rename(&table),
             5 => self.truncate(&table),
             6 => self.swap(&table),

@@ -95,7 +95,7 @@ impl Session {
                 random.pick(&["SYSTEM", "+00:00", "-07:30", "+05:45", "+13:00"])
             )),
             5 => {
-                self.database = *random.pick(&[&"asterisk", &"asterisk", &"tools"]);
+                self.database = random.pick(&["asterisk", "asterisk", "tools"]);
                 statements.push(format!("USE {}", self.database));
             }
             6 => {

@@ -56,7 +56,7 @@ impl Table {
         let engine = random.pick(&ENGINES);
         let mut table = Table {
             number,
-            database: *random.pick(&[&"asterisk", &"asterisk", &"tools"]),
+            database: random.pick(&["asterisk", "asterisk", "tools"]),
             name: format!(
                 "{}{number}",
                 random.pick(&["t", "log_", "Order ", "värde_", "a`b"])
@@ -167,10 +167,11 @@ impl Table {
             sql.extend(self.column_definition(column, session, random));
         }
         for column in &self.columns {
-            if random.once_in(5) && column.generated.is_none() {
-                if let Some(part) = column.kind.index_part(&column.name) {
-                    sql.extend_from_slice(format!(", KEY by_{} ({part})", column.name).as_bytes());
-                }
+            if random.once_in(5)
+                && column.generated.is_none()
+                && let Some(part) = column.kind.index_part(&column.name)
+            {
+                sql.extend_from_slice(format!(", KEY by_{} ({part})", column.name).as_bytes());
             }
         }
         sql.extend_from_slice(b")");

@@ -81,7 +81,7 @@ impl Coordinator {
 
     fn draft(&self, connection: ConnectionId, worker: WorkerId) -> Option<Draft> {
         let state = &self.connections[usize::from(connection.0)];
-        if state.runs > 0 && !self.may_run_beside(connection) {
+        if state.runs > 0 && (!self.may_run_beside(connection) || self.is_behind_wall(connection)) {
             return None;
         }
         let is_serial = self.limits.mode != Mode::Parallel;
@@ -115,6 +115,12 @@ impl Coordinator {
             }
         }
         None
+    }
+
+    /// Whether a group is under way that every waiting one of its connection depends on.
+    fn is_behind_wall(&self, connection: ConnectionId) -> bool {
+        let mut flights = self.flights.values();
+        flights.any(|flight| flight.is_wall && flight.connection == connection)
     }
 
     /// Whether the connection's next group may start while others of it are under way, by the mode alone.
@@ -318,9 +324,11 @@ impl Coordinator {
         let id = RunId(self.next_run);
         self.next_run += 1;
         let state = &mut self.connections[usize::from(connection.0)];
+        let mut is_wall = false;
         for seq in &draft.groups {
             if let Some(slot) = state.window.get_mut(*seq) {
                 slot.state = State::Running;
+                is_wall |= slot.is_wall;
             }
         }
         state.window.skip_started();
@@ -340,6 +348,7 @@ impl Coordinator {
                 waits_for: draft.waits_for,
                 may_commit,
                 is_cancelled: false,
+                is_wall,
             },
         );
         self.actions.push_back(Action::Start(Run {
