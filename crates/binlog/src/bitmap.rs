@@ -24,6 +24,21 @@ impl Bitmap {
         Bitmap { bytes, count }
     }
 
+    /// A bitmap over `count` columns in which these are set; those beyond the last are passed over.
+    #[must_use]
+    pub fn of(count: usize, columns: impl IntoIterator<Item = usize>) -> Bitmap {
+        let mut bytes = vec![0; Bitmap::bytes_for(count)];
+        for column in columns.into_iter().filter(|column| *column < count) {
+            if let Some(byte) = bytes.get_mut(column / 8) {
+                *byte |= 1 << (column % 8);
+            }
+        }
+        Bitmap {
+            bytes: bytes.into(),
+            count,
+        }
+    }
+
     /// The bit of column `index`; unset beyond the last.
     #[must_use]
     pub fn is_set(&self, index: usize) -> bool {
@@ -87,6 +102,13 @@ pub(crate) fn bit(bytes: &[u8], index: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_make_a_bitmap() {
+        let bitmap = Bitmap::of(9, [0, 8, 9, 1000]);
+        assert_eq!(bitmap.as_bytes(), [0b0000_0001, 0b0000_0001]);
+        assert_eq!((bitmap.len(), bitmap.count_set()), (9, 2));
+    }
 
     #[test]
     fn unused_high_bits_do_not_count() {

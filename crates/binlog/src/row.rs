@@ -62,6 +62,37 @@ impl<'a> RowImage<'a> {
         }
     }
 
+    /// The bytes of an image that holds only `columns` of this one; `None` if one of them is absent or NULL here.
+    #[must_use]
+    pub fn only(&self, columns: &Bitmap) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; Bitmap::bytes_for(columns.count_set())];
+        let (mut at, mut present_before) = (0, 0);
+        for (column, &kind) in self.layout.columns.iter().enumerate() {
+            let is_wanted = columns.is_set(column);
+            if !self.present.is_set(column) {
+                if is_wanted {
+                    return None;
+                }
+                continue;
+            }
+            let index = present_before;
+            present_before += 1;
+            if bit(self.nulls, index) {
+                if is_wanted {
+                    return None;
+                }
+                continue;
+            }
+            let extent = self.layout.extent(column, kind, self.data.get(at..)?).ok()?;
+            let end = at + extent.prefix + extent.length;
+            if is_wanted {
+                bytes.extend_from_slice(self.data.get(at..end)?);
+            }
+            at = end;
+        }
+        Some(bytes)
+    }
+
     /// The column at `index`; absent beyond the last.
     #[must_use]
     pub fn cell(&self, index: usize) -> Cell<'a> {

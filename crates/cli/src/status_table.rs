@@ -21,6 +21,9 @@ const COLUMNS: [(&str, Align); 11] = [
     ("QUEUED", Align::Right),
 ];
 
+/// Tables and errors shown of each connection.
+const RECORDS_SHOWN: usize = 20;
+
 #[derive(Clone, Copy)]
 enum Align {
     Left,
@@ -49,7 +52,60 @@ pub(crate) fn render(status: &Value) -> String {
     for connection in connections {
         render_error(&mut text, &cell(&connection["name"]), &connection["last_error"]);
     }
+    for connection in connections {
+        render_left_out(&mut text, connection);
+        render_records(&mut text, connection);
+    }
     text
+}
+
+/// Statements that were not applied, by kind.
+fn render_left_out(text: &mut String, connection: &Value) {
+    let kinds = connection["left_out"].as_object().into_iter().flatten();
+    let counts: Vec<String> = kinds
+        .filter(|(_, count)| count.as_u64().is_some_and(|count| count > 0))
+        .map(|(kind, count)| format!("{count} {}", printable(kind)))
+        .collect();
+    if !counts.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n{}: statements left out: {}\n",
+            cell(&connection["name"]),
+            counts.join(", ")
+        );
+    }
+}
+
+/// What is not as on the source, the most frequent first.
+fn render_records(text: &mut String, connection: &Value) {
+    let mut records: Vec<&Value> = connection["records"].as_array().into_iter().flatten().collect();
+    if records.is_empty() {
+        return;
+    }
+    records.sort_by_key(|record| std::cmp::Reverse(record["count"].as_u64()));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\n{}: not as on the source (table tributary.skipped holds each):\n",
+        cell(&connection["name"])
+    );
+    for record in records.iter().take(RECORDS_SHOWN) {
+        let error = match record["error"].as_u64() {
+            Some(0) | None => String::new(),
+            Some(number) => format!(", error {number}"),
+        };
+        let _ = writeln!(
+            text,
+            "  {} {} {}{error}",
+            cell(&record["count"]),
+            cell(&record["kind"]),
+            cell(&record["table"])
+        );
+    }
+    if records.len() > RECORDS_SHOWN {
+        let _ = writeln!(text, "  ... and {} more in --json", records.len() - RECORDS_SHOWN);
+    }
 }
 
 fn render_table(text: &mut String, connections: &[Value]) {
@@ -173,6 +229,9 @@ mod tests {
                  "rows_applied": 300, "groups_ignored": 4, "skipped": 0, "queue_groups": 5, "queue_bytes": 1536, "last_error": null},
                 {"name": "eu", "io_state": "stopped", "sql_state": "running", "seconds_behind": null,
                  "executed": {"file": "", "offset": 0},
+                 "left_out": {"accounts": 2, "housekeeping": 0, "system": 1},
+                 "records": [{"kind": "skipped", "table": "eu.log", "error": 1062, "count": 3},
+                             {"kind": "diverging", "table": "eu.log", "error": 0, "count": 12}],
                  "last_error": {"number": 1236, "message": "binlog\u{1b}[2J purged"}},
             ],
         });
@@ -185,6 +244,12 @@ mod tests {
             "",
             "eu: error 1236: binlog [2J purged",
             "",
+            "eu: statements left out: 2 accounts, 1 system",
+            "",
+            "eu: not as on the source (table tributary.skipped holds each):",
+            "  12 diverging eu.log",
+            "  3 skipped eu.log, error 1062",
+            "",
         ];
         assert_eq!(render(&status), lines.join("\n"));
     }
@@ -196,6 +261,7 @@ mod tests {
             json!([]),
             json!({"connections": [1, null, {"name": 3}]}),
             json!({"connections": "x"}),
+            json!({"connections": [{"records": [1, null, {"count": "x"}], "left_out": {"a": "b"}}]}),
         ] {
             assert!(render(&document).starts_with("tributary -"), "{document}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
+use tributary_rules::Tolerance;
 use tributary_schedule::{GroupSeq, Scope, WorkerId};
 use tributary_sql::StatementKind;
 
@@ -68,6 +69,13 @@ impl PreparedGroup {
     /// Whether nothing is to be done on the target.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty()
+    }
+
+    /// Whether foreign keys may tie a table of the group to another.
+    pub(crate) fn may_have_foreign_keys(&self) -> bool {
+        self.tables
+            .iter()
+            .any(|table| table.info.as_ref().is_none_or(|info| !info.related.is_empty()))
     }
 
     /// A group of which nothing is to be applied.
@@ -137,6 +145,12 @@ pub(crate) struct StatementChange {
     pub(crate) effects: Vec<Effect>,
     /// What it takes by the order of columns.
     pub(crate) positional: Option<Box<Positional>>,
+    /// What may be passed over when it fails.
+    pub(crate) tolerance: Arc<Tolerance>,
+    /// Why the target will differ from the source after it, if that is to be written down.
+    pub(crate) divergence: Option<String>,
+    /// The statement with the storage engine that the source gives the table, where `text` names another.
+    pub(crate) kept_engine: Option<Bytes>,
 }
 
 /// What a statement reads besides tables and its session.
@@ -167,6 +181,8 @@ pub(crate) struct RowsChange {
     /// What is known of the source's columns, for each of `item.maps`.
     pub(crate) columns: SmallVec<[Arc<TableColumns>; 1]>,
     pub(crate) source: Arc<SourceColumns>,
+    /// What may be passed over in each of them.
+    pub(crate) tolerances: SmallVec<[Arc<Tolerance>; 1]>,
     /// Row changes in all events.
     pub(crate) row_count: usize,
 }
@@ -180,7 +196,65 @@ pub(crate) struct LoadChange {
     pub(crate) has_errors: bool,
 }
 
+impl RowsChange {
+    /// Which of `item.maps` the row at `place` belongs to, counted over all events.
+    pub(crate) fn map_of_row(&self, place: usize) -> Option<usize> {
+        let mut rest = place;
+        for (_, event) in &self.item.events {
+            let index = self
+                .item
+                .maps
+                .iter()
+                .position(|(_, map)| map.table_id == event.table_id)?;
+            let count = event.row_images(&self.item.maps[index].1).count();
+            match rest.checked_sub(count) {
+                Some(behind) => rest = behind,
+                None => return Some(index),
+            }
+        }
+        None
+    }
+
+    /// What may be passed over at this row; without a row, in all of the change.
+    fn tolerance(&self, row: Option<usize>) -> Arc<Tolerance> {
+        let own = row
+            .and_then(|place| self.map_of_row(place))
+            .and_then(|index| self.tolerances.get(index));
+        if let Some(own) = own {
+            return own.clone();
+        }
+        let mut all = self.tolerances.iter();
+        let Some(first) = all.next() else {
+            return Arc::default();
+        };
+        all.fold(first.clone(), |common, own| {
+            if Arc::ptr_eq(&common, own) {
+                common
+            } else {
+                Arc::new(common.intersection(own))
+            }
+        })
+    }
+}
+
 impl Change {
+    /// What may be passed over when the change fails; `row` is the row that failed, if it is known.
+    pub(crate) fn tolerance(&self, row: Option<usize>) -> Arc<Tolerance> {
+        match self {
+            Self::Statement(statement) => statement.tolerance.clone(),
+            Self::Load(load) => load.statement.tolerance.clone(),
+            Self::Rows(rows) => rows.tolerance(row),
+        }
+    }
+
+    /// Whether any error of any row may be passed over, so that rows are told apart.
+    pub(crate) fn isolates_rows(&self) -> bool {
+        match self {
+            Self::Rows(rows) => rows.tolerances.iter().any(|tolerance| !tolerance.is_none()),
+            Self::Statement(_) | Self::Load(_) => false,
+        }
+    }
+
     /// The first table written, in the target's names.
     pub(crate) fn table(&self) -> Option<(Bytes, Bytes)> {
         match self {

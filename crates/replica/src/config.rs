@@ -2,13 +2,14 @@
 //!
 //! Plain data, already checked; `crates/cli` makes it from option files, other programs make it by hand.
 
-use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tributary_binlog::{Coordinates, GtidPos};
 use tributary_client::ConnectOptions;
-use tributary_rules::{Filter, Rewrite};
+use tributary_rules::{Filter, Rewrite, SkipErrors};
+
+use crate::policies::Policies;
 
 /// Everything a [`Replicator`](crate::Replicator) needs.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct ConnectionOptions {
     pub skip_errors: SkipErrors,
     /// Drop the values of columns that a table of the target lacks (`drop_missing_columns`), instead of stopping at them.
     pub drop_missing_columns: bool,
+    /// What else is done about errors, and about statements that not every target wants.
+    pub policies: Policies,
     /// Most bytes of events held in memory between source and workers. Worst case for the connection: this, plus the
     /// largest event group, plus [`ApplyOptions::batch_bytes_max`] per worker.
     pub relay_bytes_max: usize,
@@ -84,6 +87,7 @@ impl ConnectionOptions {
             rewrite: Rewrite::new(),
             skip_errors: SkipErrors::None,
             drop_missing_columns: false,
+            policies: Policies::default(),
             relay_bytes_max: 64 << 20,
             relay_groups_max: 20_000,
         }
@@ -97,30 +101,6 @@ pub enum StartPosition {
     Coordinates(Coordinates),
     /// The newest GTID of each domain that is already on the target.
     Gtid(GtidPos),
-}
-
-/// Errors of the target that do not stop a connection (`slave_skip_errors`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SkipErrors {
-    /// Every error stops the connection.
-    #[default]
-    None,
-    /// No error of a statement or row stops the connection.
-    All,
-    /// These numbers do not.
-    List(BTreeSet<u16>),
-}
-
-impl SkipErrors {
-    /// Whether the server error `number` is passed over.
-    #[must_use]
-    pub fn contains(&self, number: u16) -> bool {
-        match self {
-            Self::None => false,
-            Self::All => true,
-            Self::List(numbers) => numbers.contains(&number),
-        }
-    }
 }
 
 /// How changes are applied.

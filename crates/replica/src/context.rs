@@ -434,6 +434,9 @@ mod tests {
         StatementChange {
             effects: Vec::new(),
             positional: None,
+            tolerance: Arc::default(),
+            divergence: None,
+            kept_engine: None,
             text: Bytes::from_static(b"INSERT INTO t VALUES (1)"),
             kind: StatementKind::Insert,
             context: Arc::new(context(

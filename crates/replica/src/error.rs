@@ -2,6 +2,7 @@
 
 use tributary_binlog::Gtid;
 use tributary_client::Error as ClientError;
+use tributary_sql::StatementKind;
 
 use crate::status::ErrorStatus;
 
@@ -111,6 +112,17 @@ pub(crate) fn how_to_leave_out(schema: &str, connection: &str, gtid: Option<Gtid
         "; to leave out this group and nothing else, stop the engine, run on the target UPDATE `{schema}`.position SET \
          done=CONCAT_WS(',',NULLIF(done,''),'{domain}-{server}:{sequence}') WHERE connection='{connection}' AND slot=0, and start it again"
     )
+}
+
+/// The beginning of a statement for a message. Account statements hold password hashes: only their first word is shown.
+pub(crate) fn excerpt_of(kind: StatementKind, text: &[u8]) -> String {
+    if kind != StatementKind::Account {
+        return excerpt(text);
+    }
+    let word = text
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .find(|word| !word.is_empty());
+    format!("`{} ...`", String::from_utf8_lossy(word.unwrap_or_default()))
 }
 
 /// The beginning of a statement for a message.

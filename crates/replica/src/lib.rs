@@ -15,10 +15,12 @@ mod config;
 mod context;
 mod error;
 mod keys;
+mod policies;
 mod positions;
 mod preflight;
 mod prepare;
 mod progress;
+mod records;
 mod relay;
 mod replicator;
 mod session;
@@ -28,9 +30,12 @@ mod temporary;
 mod worker;
 mod xa;
 
-pub use config::{
-    ApplyOptions, ConnectionOptions, Options, ParallelMode, SkipErrors, StartPosition, TargetOptions,
-};
+pub use config::{ApplyOptions, ConnectionOptions, Options, ParallelMode, StartPosition, TargetOptions};
 pub use error::StartError;
+pub use policies::{ExecMode, IgnoredReads, Policies};
+pub use records::{RecordCount, RecordKind};
 pub use replicator::{Replicator, StatusHandle, StopReport};
-pub use status::{ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status, TargetStatus};
+pub use status::{
+    ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, LeftOutStatus, SqlState, Status, TargetStatus,
+};
+pub use tributary_rules::SkipErrors;

@@ -35,6 +35,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "CREATE TABLE IF NOT EXISTS `{schema}`.skipped (\
              id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
              skipped_at DATETIME(6) NOT NULL, \
+             kind VARCHAR(16) NOT NULL DEFAULT 'skipped' COMMENT 'why it stands here: skipped, overwritten, ignored, diverging, engine', \
              connection VARCHAR(64) NOT NULL, \
              log_file VARCHAR(512) NOT NULL, \
              log_offset BIGINT UNSIGNED NOT NULL COMMENT 'end of the group', \
@@ -75,6 +76,21 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
     ];
     for statement in statements {
         client.execute(statement.as_bytes()).await?;
+    }
+    add_kind(client, schema).await
+}
+
+/// Ledgers of earlier versions do not have the column.
+async fn add_kind(client: &mut Client, schema: &str) -> Result<(), ClientError> {
+    let text = format!(
+        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='skipped' AND COLUMN_NAME='kind'"
+    );
+    let found = client.query(text.as_bytes()).await?.first_text();
+    if found.as_deref() == Some("0") {
+        let text = format!(
+            "ALTER TABLE `{schema}`.skipped ADD COLUMN kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at"
+        );
+        client.execute(text.as_bytes()).await?;
     }
     Ok(())
 }

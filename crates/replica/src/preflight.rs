@@ -13,7 +13,7 @@ const VERSION_MIN: (u16, u16) = (10, 8);
 const GLOBAL_PRIVILEGES: [&str; 4] = ["BINLOG REPLAY", "PROCESS", "CONNECTION ADMIN", "SET USER"];
 
 /// Privileges needed on every database that is written.
-const DATABASE_PRIVILEGES: [&str; 15] = [
+const DATABASE_PRIVILEGES: [&str; 16] = [
     "SELECT",
     "INSERT",
     "UPDATE",
@@ -29,6 +29,7 @@ const DATABASE_PRIVILEGES: [&str; 15] = [
     "CREATE ROUTINE",
     "ALTER ROUTINE",
     "TRIGGER",
+    "EVENT",
 ];
 
 /// What the check found out.
@@ -200,6 +201,13 @@ fn judge_privileges(held: &Privileges, variables: &Variables, options: &Options,
     }
     if variables.log_bin && !variables.log_slave_updates && !held.has_global("BINLOG ADMIN") {
         missing.push("BINLOG ADMIN");
+    }
+    let policies = || options.connections.iter().map(|connection| &connection.policies);
+    if policies().any(|policies| policies.applies_accounts) && !held.has_global("CREATE USER") {
+        missing.push("CREATE USER");
+    }
+    if policies().any(|policies| policies.applies_housekeeping) && !held.has_global("RELOAD") {
+        missing.push("RELOAD");
     }
     if !missing.is_empty() {
         facts.faults.push(format!(

@@ -3,13 +3,12 @@
 //! A group of which nothing is left still moves the position. What cannot be judged or renamed with proof is an error
 //! that stops the connection; nothing is guessed and nothing is passed over in silence.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{AlterPhase, EventGroup, FormatDescription, GroupEnd, GroupItem};
-use tributary_rules::{Filter, Rewrite};
+use tributary_rules::{Filter, Rewrite, Tolerances};
 use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 
 use crate::catalog::{Catalog, TableUseDraft};
@@ -18,11 +17,13 @@ use crate::collations::Collations;
 use crate::columns::SourceColumns;
 use crate::context::{Context, known_flags};
 use crate::error::StopReason;
+use crate::policies::Policies;
 use crate::status::{self, ConnectionCounters};
 use crate::temporary::{ServerIds, TemporaryNote};
 use crate::xa::XaStep;
 
 mod effects;
+mod policy;
 mod rows;
 mod statement;
 mod temporary;
@@ -42,6 +43,8 @@ const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
 pub(crate) struct Preparer {
     pub(crate) filter: Filter,
     pub(crate) rewrite: Rewrite,
+    pub(crate) policies: Policies,
+    pub(crate) tolerances: Tolerances,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) columns: Arc<SourceColumns>,
     pub(crate) collations: Arc<Collations>,
@@ -52,6 +55,8 @@ pub(crate) struct Preparer {
     pub(crate) connection: String,
     /// The id under which the engine replicates: what it wrote itself does not come back.
     pub(crate) own_server_id: u32,
+    /// The account under which the engine writes.
+    pub(crate) own_account: Bytes,
     /// The source's version, as (10, 11, 19) and as 101119.
     pub(crate) version: ((u16, u16, u16), u32),
     /// The layout of the events that come now.
@@ -62,8 +67,6 @@ pub(crate) struct Preparer {
     pub(crate) contexts: Vec<Arc<Context>>,
     /// XA transactions that are prepared, with what they touch; what is not known here may touch anything.
     pub(crate) xa: XaFootprints,
-    /// Tables that a warning has named.
-    pub(crate) warned_reads: HashSet<String>,
     /// Temporary tables of the source's sessions.
     pub(crate) temporary: TemporaryTables,
     /// Under which server ids they are kept on the target.

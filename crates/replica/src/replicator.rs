@@ -66,6 +66,7 @@ impl ConnectionView {
             .and_then(|(shared, _)| shared.progress.oldest_open());
         let count = status::count;
         let counters = &self.counters;
+        let left_out = counters.left_out();
         ConnectionStatus {
             name: self.options.name.clone(),
             source: self.options.source.address.to_string(),
@@ -88,8 +89,10 @@ impl ConnectionView {
             rows_applied: count(&counters.rows_applied),
             groups_ignored: count(&counters.groups_ignored),
             skipped: count(&counters.skipped),
+            records: counters.records.counts(),
             retried: count(&counters.retried),
-            statements_left_out: count(&counters.statements_left_out),
+            statements_left_out: left_out.accounts + left_out.housekeeping + left_out.system,
+            left_out,
             heartbeats: count(&counters.heartbeats),
             seconds_behind: status::seconds_behind(
                 state.io_state,

@@ -182,9 +182,10 @@ impl Session {
             );
             let connection = Arc::new(ConnectionShared {
                 name: view.options.name.clone(),
+                catalog: self.catalog.clone(),
+                maps_engines: !view.options.policies.engines.is_empty(),
                 progress,
                 counters: view.counters.clone(),
-                skip_errors: view.options.skip_errors.clone(),
                 columns: columns.clone(),
                 retries: options.apply.transaction_retries,
             });
@@ -282,6 +283,8 @@ fn source(
         preparer: Preparer {
             filter: view.options.filter.clone(),
             rewrite: view.options.rewrite.clone(),
+            policies: view.options.policies.clone(),
+            tolerances: view.options.policies.tolerances(&view.options.skip_errors),
             catalog: catalog.clone(),
             columns,
             collations: collations.clone(),
@@ -290,6 +293,7 @@ fn source(
             connection: view.options.name.clone(),
             xa: crate::prepare::XaFootprints::default(),
             own_server_id: server_id,
+            own_account: Bytes::from(options.target.login.user.clone()),
             version: ((0, 0, 0), 0),
             format: None,
             known_flags: known_flags((0, 0, 0)),
@@ -297,7 +301,6 @@ fn source(
             temporary,
             server_ids,
             index: u16::try_from(index).unwrap_or(u16::MAX),
-            warned_reads: std::collections::HashSet::new(),
         },
         queue,
         counters: view.counters.clone(),

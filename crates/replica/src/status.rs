@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::records::{RecordCount, Tally};
+
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
@@ -93,12 +95,16 @@ pub struct ConnectionStatus {
     pub rows_applied: u64,
     /// Event groups of which nothing was left after the filters.
     pub groups_ignored: u64,
-    /// Statements and rows that were skipped because of an error in `slave_skip_errors`; each is in the ledger.
+    /// Statements and rows that were skipped because of an error the rules pass over; each is in the ledger.
     pub skipped: u64,
+    /// What was skipped, replaced or at variance with the source, by kind, table and error; see the ledger for each.
+    pub records: Vec<RecordCount>,
     /// Groups applied again after a deadlock or lock wait, or because they could not run beside another.
     pub retried: u64,
-    /// Statements on accounts and housekeeping that are left out.
+    /// Statements that are never applied, or not without a setting.
     pub statements_left_out: u64,
+    /// The same by kind.
+    pub left_out: LeftOutStatus,
     /// Heartbeats received.
     pub heartbeats: u64,
     /// Age of the oldest group that is received and not yet applied, by the source's clock; 0 when there is none and the
@@ -112,6 +118,17 @@ pub struct ConnectionStatus {
     pub queue_bytes: usize,
 }
 
+/// Statements that were left out, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOutStatus {
+    /// `CREATE USER`, `GRANT` and their kin, without `tributary_apply_accounts`.
+    pub accounts: u64,
+    /// `OPTIMIZE`, `ANALYZE`, `REPAIR` and `FLUSH`, without `tributary_apply_housekeeping`.
+    pub housekeeping: u64,
+    /// Changes in databases that belong to each server itself, or to the engine.
+    pub system: u64,
+}
+
 /// What tasks note down about a connection as they go.
 #[derive(Debug)]
 pub(crate) struct ConnectionCounters {
@@ -121,7 +138,10 @@ pub(crate) struct ConnectionCounters {
     pub(crate) groups_ignored: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) retried: AtomicU64,
-    pub(crate) statements_left_out: AtomicU64,
+    pub(crate) accounts_left_out: AtomicU64,
+    pub(crate) housekeeping_left_out: AtomicU64,
+    pub(crate) system_left_out: AtomicU64,
+    pub(crate) records: Tally,
     pub(crate) heartbeats: AtomicU64,
     state: Mutex<ConnectionState>,
 }
@@ -148,7 +168,10 @@ impl ConnectionCounters {
             groups_ignored: zero(),
             skipped: zero(),
             retried: zero(),
-            statements_left_out: zero(),
+            accounts_left_out: zero(),
+            housekeeping_left_out: zero(),
+            system_left_out: zero(),
+            records: Tally::default(),
             heartbeats: zero(),
             state: Mutex::new(ConnectionState {
                 io_state: IoState::Connecting,
@@ -161,6 +184,15 @@ impl ConnectionCounters {
                 io_error: None,
                 sql_error: None,
             }),
+        }
+    }
+
+    /// Statements left out so far, by kind.
+    pub(crate) fn left_out(&self) -> LeftOutStatus {
+        LeftOutStatus {
+            accounts: count(&self.accounts_left_out),
+            housekeeping: count(&self.housekeeping_left_out),
+            system: count(&self.system_left_out),
         }
     }
 

@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tributary_client::{Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, Run, RunId, RunKind, WorkerId};
 
+use crate::catalog::Catalog;
 use crate::change::{Change, Defines, PreparedGroup};
 use crate::columns::SourceColumns;
-use crate::config::SkipErrors;
 use crate::error::StopReason;
 use crate::progress::Progress;
 use crate::status::{self, ConnectionCounters};
@@ -21,17 +21,21 @@ use crate::status::{self, ConnectionCounters};
 mod burst;
 mod careful;
 mod columns;
+mod engines;
+mod idempotent;
 mod ledger;
 mod load;
 mod login;
+mod passing;
 mod reaction;
 mod rows;
+mod unique_keys;
 mod xa;
 
 pub(crate) use login::{Login, LoginSettings};
 
 use burst::{Failure, Step};
-use reaction::Reaction;
+use passing::Passing;
 
 /// Attempts of one statement of a non-transactional run after lock waits, before the connection stops.
 const STATEMENT_RETRIES_MAX: u32 = 10;
@@ -40,9 +44,11 @@ const STATEMENT_RETRIES_MAX: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct ConnectionShared {
     pub(crate) name: String,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Whether tables may have another storage engine than on the source.
+    pub(crate) maps_engines: bool,
     pub(crate) progress: Progress,
     pub(crate) counters: Arc<ConnectionCounters>,
-    pub(crate) skip_errors: SkipErrors,
     /// What is known of the source's columns.
     pub(crate) columns: Arc<SourceColumns>,
     /// Attempts of a group after deadlocks and lock waits.
@@ -325,7 +331,8 @@ impl Worker {
             .enumerate()
             .flat_map(|(index, group)| group.changes.iter().map(move |change| (index, change)))
             .collect();
-        let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
+        self.login.known_keys = None;
+        let isolates = changes.iter().any(|(_, change)| change.isolates_rows());
         let mut resume = Resume { change: 0, row: 0 };
         let mut retries = 0;
         // The change whose tables have been looked at again.
@@ -358,8 +365,9 @@ impl Worker {
                     continue;
                 }
             }
-            match reaction::to(&failure.error, &work.connection.skip_errors) {
-                Reaction::Retry if retries < STATEMENT_RETRIES_MAX => {
+            let group_work = &work.groups[group];
+            match self.pass_over(work, group_work, change, &failure).await? {
+                Passing::Retry if retries < STATEMENT_RETRIES_MAX => {
                     retries += 1;
                     status::add(&work.connection.counters.retried, 1);
                     resume = Resume {
@@ -367,19 +375,15 @@ impl Worker {
                         row: failure.rows_done,
                     };
                 }
-                Reaction::Skip => {
-                    let recorded = self
-                        .login
-                        .record_skip(work, &work.groups[group], change, &failure)
-                        .await?;
-                    if let Err(error) = recorded {
-                        let failure = Failure { error, ..failure };
-                        return self.stop_tables(work, group, change, &failure).await;
-                    }
+                Passing::Done => {
                     resume = resume_behind(failed, change, &failure);
                     retries = 0;
                 }
-                _ => return self.stop_tables(work, group, change, &failure).await,
+                Passing::Stop(error) => {
+                    let failure = Failure { error, ..failure };
+                    return self.stop_tables(work, group, change, &failure).await;
+                }
+                Passing::Retry => return self.stop_tables(work, group, change, &failure).await,
             }
         }
     }

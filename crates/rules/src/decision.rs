@@ -65,25 +65,6 @@ impl Filter {
         }
     }
 
-    /// A table that is not replicated but is read by this statement, which changes one that is: on the target it reads
-    /// other rows than on the source did.
-    #[must_use]
-    pub fn ignored_read<'s, 'a>(
-        &self,
-        default_db: &[u8],
-        statement: &'s Statement<'a>,
-    ) -> Option<&'s TableRef<'a>> {
-        if self.is_empty() {
-            return None;
-        }
-        let is_read = |table: &&TableRef<'_>| table.access == tributary_sql::Access::Read;
-        statement
-            .tables
-            .iter()
-            .filter(is_read)
-            .find(|table| !self.judge(default_db, table).accepted)
-    }
-
     fn judge(&self, default_db: &[u8], table: &TableRef<'_>) -> Verdict<'_> {
         self.accepts_table(table.db.as_deref().unwrap_or(default_db), &table.table)
     }

@@ -49,4 +49,38 @@ pub enum RuleError {
         /// Its value.
         value: String,
     },
+    /// A list of errors that is none.
+    #[error(
+        "'{value}' is no list of errors: write numbers separated by commas, or one of all, off, ddl_exist_errors"
+    )]
+    NotNumbers {
+        /// Its text.
+        value: String,
+    },
+    /// A skip rule that is not `database.table:numbers`.
+    #[error(
+        "tributary_skip_errors={value}: write it as database.table:numbers, for example tributary_skip_errors=asterisk.call_log:1062,1032"
+    )]
+    NotATableWithNumbers {
+        /// Its value.
+        value: String,
+    },
+    /// An engine rule that is not `FROM->TO`, or maps an engine to itself.
+    #[error(
+        "tributary_rewrite_engine={value}: write it as FROM->TO, two engines, for example tributary_rewrite_engine=MyISAM->InnoDB"
+    )]
+    NotEngines {
+        /// Its value.
+        value: String,
+    },
+    /// Two engine rules for one engine.
+    #[error("{rule}={value}: this engine is already mapped to {earlier}; remove one of the two rules")]
+    TwoEngines {
+        /// The setting.
+        rule: &'static str,
+        /// The later rule.
+        value: String,
+        /// Where the earlier rule maps it.
+        earlier: String,
+    },
 }

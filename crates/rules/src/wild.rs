@@ -1,5 +1,23 @@
 //! Patterns of `replicate_wild_do_table` and `replicate_wild_ignore_table`.
 
+use crate::error::RuleError;
+
+/// The pattern of `database.table` that `value` is, without the white space around it.
+pub(crate) fn table_pattern(rule: &'static str, value: &str) -> Result<String, RuleError> {
+    let value = value.trim();
+    let is_table = value
+        .split_once('.')
+        .is_some_and(|(db, table)| !db.is_empty() && !table.is_empty());
+    if is_table {
+        return Ok(value.to_owned());
+    }
+    Err(RuleError::NotATable {
+        rule,
+        value: value.to_owned(),
+        example: "asterisk.live\\_%",
+    })
+}
+
 /// Whether `text` matches `pattern`, where `%` stands for any characters, `_` for one, and `\` takes away their meaning.
 ///
 /// Takes time proportional to the product of the lengths at worst; both are names, and bounded.

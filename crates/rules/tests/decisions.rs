@@ -407,15 +407,6 @@ fn a_subset_keeps_the_tables_that_are_replicated() {
 }
 
 #[test]
-fn reading_an_ignored_table_is_found() {
-    let filter = filter("ignore_table=src.t2");
-    let text = b"INSERT INTO t1 SELECT * FROM t2";
-    let statement = parse(text, &Dialect::default()).unwrap();
-    assert_eq!(filter.ignored_read(b"src", &statement).unwrap().table, "t2");
-    assert!(filter.ignored_read(b"other", &statement).is_none());
-}
-
-#[test]
 fn the_sources_list_of_updated_tables_settles_what_the_text_leaves_open() {
     let text = b"UPDATE t1 JOIN t2 USING (a) SET b = 1";
     let mut statement = parse(text, &Dialect::default()).unwrap();

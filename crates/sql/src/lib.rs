@@ -11,7 +11,9 @@
 mod collate;
 mod columns;
 mod dialect;
+mod engine;
 mod error;
+mod event;
 mod functions;
 mod keep;
 mod keyword;
@@ -28,7 +30,9 @@ mod word_table;
 pub use collate::{CollationRules, collate};
 pub use columns::{ColumnChange, ColumnPlace, apply_column_changes};
 pub use dialect::{ClientCharset, Dialect};
+pub use engine::rewrite_engine;
 pub use error::{RenameError, SqlError};
+pub use event::disable_event;
 pub use keep::keep_tables;
 pub use name::Name;
 pub use parse::{column_changes, parse, recognise, renames_table, with_columns};
@@ -36,6 +40,7 @@ pub use recognise::{RowStatement, Value};
 pub use rename::rename;
 pub use scanner::Scanner;
 pub use statement::{
-    Access, DatabaseRef, Place, Qualifier, RoutineRef, Statement, StatementKind, TableRef, Uncertain, XaKind,
+    Access, DatabaseRef, EngineRef, Place, Qualifier, RoutineRef, Statement, StatementKind, TableRef,
+    Uncertain, XaKind,
 };
 pub use token::{Token, TokenKind};

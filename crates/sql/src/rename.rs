@@ -246,7 +246,7 @@ impl Renamer<'_, '_> {
 }
 
 /// The name in the quotes that go with `quote`, the first byte of the old spelling.
-fn quoted(name: &[u8], quote: u8) -> Vec<u8> {
+pub(crate) fn quoted(name: &[u8], quote: u8) -> Vec<u8> {
     let (open, close) = match quote {
         b'"' => (b'"', b'"'),
         b'[' => (b'[', b']'),

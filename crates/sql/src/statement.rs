@@ -50,6 +50,12 @@ pub struct Statement<'a> {
     pub(crate) has_plain_leaves: bool,
     /// A body runs text as a statement (PREPARE, EXECUTE IMMEDIATE): strings may hold names.
     pub(crate) has_dynamic_sql: bool,
+    /// Storage engines that CREATE and ALTER TABLE name, for the table and for its partitions.
+    pub engines: SmallVec<[EngineRef<'a>; 1]>,
+    /// CREATE and ALTER EVENT: the bytes that say whether the event runs, or the place where they would stand.
+    pub(crate) event_state: Option<Range<usize>>,
+    /// Where a DEFINER would stand, after CREATE or ALTER, in a statement that can have one and has none.
+    pub(crate) definer_place: Option<usize>,
     /// How the text was read.
     pub(crate) dialect: Dialect,
 }
@@ -73,6 +79,9 @@ impl<'a> Statement<'a> {
             items: SmallVec::new(),
             doubtful: SmallVec::new(),
             unresolved: SmallVec::new(),
+            engines: SmallVec::new(),
+            event_state: None,
+            definer_place: None,
             dialect: *dialect,
         }
     }
@@ -193,6 +202,15 @@ pub struct RoutineRef<'a> {
     pub db: Option<Name<'a>>,
     /// Its name.
     pub name: Name<'a>,
+}
+
+/// A storage engine that a table gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineRef<'a> {
+    /// Its name as written.
+    pub name: Name<'a>,
+    /// Where it is written, quotes included.
+    pub span: Range<usize>,
 }
 
 /// What could not be determined.

@@ -12,7 +12,7 @@ use super::login::{self, LoginKeys};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::settings::{check_name, is_same_name};
-use super::{keys, rules, skip_errors, start};
+use super::{keys, policies, rules, start};
 
 const LOGIN: LoginKeys = LoginKeys {
     host: keys::MASTER_HOST,
@@ -121,8 +121,9 @@ fn read_one(
     let connect_retry = reader.seconds(keys::MASTER_CONNECT_RETRY);
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
     let heartbeat_period = read_heartbeat(reader, net_timeout, warnings);
-    let skip_errors = reader.value(keys::SLAVE_SKIP_ERRORS, skip_errors::parse);
     let drop_missing_columns = reader.switch(keys::DROP_MISSING_COLUMNS);
+    let skip_errors = reader.value(keys::SLAVE_SKIP_ERRORS, |text| text.parse().ok());
+    let policies = policies::read(reader, &name);
     let relay_bytes_max = reader.number_as(keys::RELAY_BYTES_MAX);
     let relay_groups_max = reader.number_as(keys::RELAY_GROUPS_MAX);
     let rules = rules::read(reader, &name, warnings);
@@ -140,6 +141,7 @@ fn read_one(
         rewrite: rules.rewrite,
         skip_errors: skip_errors?,
         drop_missing_columns,
+        policies: policies?,
         relay_bytes_max: relay_bytes_max?,
         relay_groups_max: relay_groups_max?,
     };

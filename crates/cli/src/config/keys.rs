@@ -101,7 +101,11 @@ impl Key {
     }
 
     const fn rules(name: &'static str, allowed: Allowed) -> Self {
-        Self::new(name, Scope::Rules, allowed, "(no rule)").also_server()
+        Self::own_rules(name, allowed).also_server()
+    }
+
+    const fn own_rules(name: &'static str, allowed: Allowed) -> Self {
+        Self::new(name, Scope::Rules, allowed, "(no rule)")
     }
 
     const fn also_server(mut self) -> Self {
@@ -227,6 +231,27 @@ keys! {
         "off",
     )
     .also_server();
+    SLAVE_EXEC_MODE = Key::connection(
+        "slave_exec_mode",
+        Allowed::Text("STRICT or IDEMPOTENT"),
+        "STRICT",
+    )
+    .also_server();
+    TRIBUTARY_APPLY_ACCOUNTS = Key::connection("tributary_apply_accounts", Allowed::Switch, "OFF");
+    TRIBUTARY_APPLY_HOUSEKEEPING = Key::connection("tributary_apply_housekeeping", Allowed::Switch, "OFF");
+    TRIBUTARY_IGNORED_READS = Key::connection(
+        "tributary_ignored_reads",
+        Allowed::Text("warn or stop"),
+        "warn",
+    );
+
+    TRIBUTARY_SKIP_ERRORS = Key::own_rules(
+        "tributary_skip_errors",
+        Allowed::Text("DATABASE.TABLE:NUMBERS, with the wildcards % and _, as the source calls them"),
+    );
+    TRIBUTARY_NEVER_SKIP = Key::own_rules("tributary_never_skip", PATTERN);
+    TRIBUTARY_REWRITE_ENGINE = Key::own_rules("tributary_rewrite_engine", Allowed::Text("FROM->TO, both storage engines"));
+    TRIBUTARY_KEEP_ENGINE = Key::own_rules("tributary_keep_engine", PATTERN);
 
     DROP_MISSING_COLUMNS = Key::connection("drop_missing_columns", Allowed::Switch, "OFF");
 

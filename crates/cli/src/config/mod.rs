@@ -10,12 +10,12 @@ mod connection;
 mod effective;
 mod keys;
 mod login;
+mod policies;
 mod problem;
 mod reader;
 mod rules;
 mod server_keys;
 mod settings;
-mod skip_errors;
 mod start;
 mod target;
 #[cfg(test)]

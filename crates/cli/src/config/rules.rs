@@ -8,7 +8,7 @@ use super::effective::Origin;
 use super::keys::{self, Key};
 use super::problem::Problem;
 use super::reader::Reader;
-use super::settings::{Group, Settings};
+use super::settings::{Group, Setting, Settings};
 
 /// The rules of one connection.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,15 @@ fn warn_of_target_names(
 
 /// Says of every rule without a connection prefix which connections it is for.
 pub(crate) fn shared_notes(settings: &Settings, connections: &[ConnectionOptions]) -> Vec<Problem> {
-    let keys = std::iter::once(keys::REPLICATE_REWRITE_DB).chain(filter_keys().map(|(key, _)| key));
+    let policies = [
+        keys::TRIBUTARY_SKIP_ERRORS,
+        keys::TRIBUTARY_NEVER_SKIP,
+        keys::TRIBUTARY_REWRITE_ENGINE,
+        keys::TRIBUTARY_KEEP_ENGINE,
+    ];
+    let keys = std::iter::once(keys::REPLICATE_REWRITE_DB)
+        .chain(filter_keys().map(|(key, _)| key))
+        .chain(policies);
     let mut notes = Vec::new();
     for line in keys.flat_map(|key| settings.shared_rules(key)) {
         let names: Vec<&str> = connections
@@ -96,7 +104,7 @@ fn filter_keys() -> [(&'static Key, FilterKind); 6] {
 
 /// Hands every rule of `key` to `add`. One line may hold several, separated by commas; an empty line of the
 /// server's groups sets nothing, as on the server.
-fn read_key(
+pub(super) fn read_key(
     reader: &mut Reader<'_>,
     connection: &str,
     key: &'static Key,
@@ -108,16 +116,43 @@ fn read_key(
             continue;
         }
         for rule in text.split(',').map(str::trim) {
-            match add(rule) {
-                Ok(()) => reader.record(key, rule, Origin::Line(line.place.clone())),
-                Err(error) => {
-                    let text = format!("{}: {error}; allowed: {}", line.shown, key.allowed);
-                    let problem = Problem::at(&line.place, text);
-                    // A rule for all connections is read once for each of them.
-                    if !reader.problems.contains(&problem) {
-                        reader.problems.push(problem);
-                    }
-                }
+            take(reader, line, rule, &mut add);
+        }
+    }
+}
+
+/// Hands every line of `key` to `add`, for rules that hold commas themselves.
+pub(super) fn read_lines(
+    reader: &mut Reader<'_>,
+    connection: &str,
+    key: &'static Key,
+    mut add: impl FnMut(&str) -> Result<(), RuleError>,
+) {
+    for line in reader.settings().rules(key, connection) {
+        take(
+            reader,
+            line,
+            line.text.as_deref().unwrap_or_default().trim(),
+            &mut add,
+        );
+    }
+}
+
+/// Hands one rule to `add`, and notes it down, or what is wrong with it.
+fn take(
+    reader: &mut Reader<'_>,
+    line: &Setting,
+    rule: &str,
+    add: &mut impl FnMut(&str) -> Result<(), RuleError>,
+) {
+    match add(rule) {
+        Ok(()) => reader.record(line.key, rule, Origin::Line(line.place.clone())),
+        Err(error) => {
+            let text = format!("{}: {error}; allowed: {}", line.shown, line.key.allowed);
+            let problem = Problem::at(&line.place, text);
+            // A rule for all connections is read once for each of them.
+            if !reader.problems.contains(&problem) {
+                reader.problems.push(problem);
             }
         }
     }

@@ -18,11 +18,6 @@ const ON: &[&str] = &["1", "ON", "TRUE", "YES"];
 const PASSED: &[Passed] = &[
     passed("skip_slave_start", OFF, "tributary run starts every connection"),
     passed(
-        "slave_exec_mode",
-        &["STRICT"],
-        "rows are always applied strictly; name errors to pass over in slave_skip_errors",
-    ),
-    passed(
         "slave_ddl_exec_mode",
         &["IDEMPOTENT"],
         "replayed DDL is always forgiven as in mode IDEMPOTENT",
@@ -162,7 +157,7 @@ mod tests {
     #[test]
     fn values_that_change_nothing_need_no_word() {
         assert_eq!(remark("gtid_strict_mode", Some("off")), None);
-        assert_eq!(remark("slave_exec_mode", Some("strict")), None);
+        assert_eq!(remark("slave_run_triggers_for_rbr", Some("no")), None);
         assert_eq!(remark("relay_log_recovery", Some("ON")), None);
         assert_eq!(remark("innodb_buffer_pool_size", Some("1G")), None);
         assert_eq!(remark("slave_load_tmpdir", Some("/tmp")), None);
@@ -174,7 +169,7 @@ mod tests {
             remark("skip_slave_start", None).as_deref(),
             Some("skip_slave_start is not supported and passed over: tributary run starts every connection")
         );
-        assert!(remark("slave_exec_mode", Some("IDEMPOTENT")).is_some());
+        assert!(remark("slave_run_triggers_for_rbr", Some("YES")).is_some());
         assert_eq!(
             remark("replicate_ignore_tabel", Some("a.b")).as_deref(),
             Some(

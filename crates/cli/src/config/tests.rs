@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tributary::{Options, ParallelMode, SkipErrors, StartPosition};
+use tributary::{ExecMode, IgnoredReads, Options, ParallelMode, Policies, SkipErrors, StartPosition};
 use tributary_client::{Address, TlsMode};
+use tributary_rules::TableSkips;
 
 use super::testing::Memory;
 use super::{Config, ConfigError, Input, load, load_state_dir};
@@ -181,6 +182,41 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(connection.source.packet_bytes_max, 1 << 30);
     assert_eq!(connection.source.tls.mode, TlsMode::Off);
     assert!(connection.start.is_none() && connection.source.password.is_empty());
+}
+
+#[test]
+fn policies_are_taken_per_connection() {
+    let plain = &with("").connections[0].policies;
+    assert_eq!(
+        (plain.exec_mode, plain.ignored_reads, plain.applies_accounts),
+        (ExecMode::Strict, IgnoredReads::Warn, false)
+    );
+    let options = with(
+        "n.master_host=h2\nn.master_user=r\nn.slave_exec_mode=idempotent\ntributary_apply_accounts\nm.tributary_apply_housekeeping=ON\n\
+         tributary_ignored_reads=STOP\ntributary_skip_errors=asterisk.log%:1062,1032\nn.tributary_skip_errors=asterisk.x:all\n\
+         n.tributary_never_skip=asterisk.a,asterisk.b\ntributary_rewrite_engine=MyISAM->InnoDB,HEAP->InnoDB\nn.tributary_keep_engine=asterisk.old_%",
+    );
+    let (m, n) = (&options.connections[0].policies, &options.connections[1].policies);
+    assert_eq!(
+        (m.exec_mode, n.exec_mode),
+        (ExecMode::Strict, ExecMode::Idempotent)
+    );
+    assert!(m.applies_accounts && n.applies_accounts);
+    assert!(m.applies_housekeeping && !n.applies_housekeeping);
+    assert_eq!(n.ignored_reads, IgnoredReads::Stop);
+    let mut skips = TableSkips::new();
+    skips.allow("asterisk.log%:1032,1062").unwrap();
+    assert_eq!(m.table_skips, skips);
+    skips.allow("asterisk.x:all").unwrap();
+    skips.forbid("asterisk.a").unwrap();
+    skips.forbid("asterisk.b").unwrap();
+    assert_eq!(n.table_skips, skips);
+    let engine = |policies: &Policies, table: &[u8]| {
+        let engine = policies.engines.target_engine(b"asterisk", table, b"MyISAM");
+        engine.map(str::to_owned)
+    };
+    assert_eq!(engine(m, b"old_1").as_deref(), Some("InnoDB"));
+    assert_eq!((engine(n, b"old_1"), engine(n, b"new").is_some()), (None, true));
 }
 
 #[test]
@@ -391,6 +427,18 @@ fn every_kind_of_bad_value_names_file_line_key_and_what_is_allowed() {
         (
             "slave_skip_errors=1062x",
             "t.cnf:7: slave_skip_errors = '1062x': allowed: error numbers separated by commas, or one of all, off, ddl_exist_errors",
+        ),
+        (
+            "tributary_skip_errors=asterisk.log",
+            "t.cnf:7: tributary_skip_errors = 'asterisk.log': tributary_skip_errors=asterisk.log: write it as database.table:numbers, for example tributary_skip_errors=asterisk.call_log:1062,1032; allowed: DATABASE.TABLE:NUMBERS, with the wildcards % and _, as the source calls them",
+        ),
+        (
+            "tributary_ignored_reads=never",
+            "t.cnf:7: tributary_ignored_reads = 'never': allowed: warn or stop",
+        ),
+        (
+            "m.slave_exec_mode=lenient",
+            "t.cnf:7: m.slave_exec_mode = 'lenient': allowed: STRICT or IDEMPOTENT",
         ),
         (
             "slave_compressed_protocol=maybe",

@@ -234,7 +234,7 @@ fn warnings_and_notes_go_to_standard_error() {
     let dir = Dir::new();
     let path = dir.file(
         "t.cnf",
-        &format!("{LEAST}[mysqld]\nslave_exec_mode=IDEMPOTENT\nreplicate_do_db=a\n"),
+        &format!("{LEAST}[mysqld]\nslave_run_triggers_for_rbr=YES\nreplicate_do_db=a\n"),
     );
     let checked = check(&path);
     let shown = path.display();
@@ -242,7 +242,7 @@ fn warnings_and_notes_go_to_standard_error() {
     assert_eq!(
         checked.stderr,
         format!(
-            "warning: {shown}:8: slave_exec_mode is not supported and passed over: rows are always applied strictly; name errors to pass over in slave_skip_errors\n\
+            "warning: {shown}:8: slave_run_triggers_for_rbr is not supported and passed over: triggers do not run for row events\n\
              note: {shown}:9: replicate_do_db = 'a' is for connections m\n"
         )
     );

@@ -205,6 +205,7 @@ pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChang
         });
     }
     Ok(RowsChange {
+        tolerances: change.tolerances.clone(),
         format: change.format.clone(),
         item: RowsItem {
             maps,

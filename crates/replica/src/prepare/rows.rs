@@ -43,6 +43,11 @@ impl Preparer {
             .zip(&databases)
             .map(|((_, map), database)| self.columns.table(database, &map.table))
             .collect();
+        let tolerances = item
+            .maps
+            .iter()
+            .map(|(_, map)| self.tolerances.of_table(&map.db, &map.table))
+            .collect();
         let mut row_count = 0;
         for (((_, map), database), columns) in item.maps.iter().zip(&databases).zip(&columns) {
             let mut events = item
@@ -90,6 +95,7 @@ impl Preparer {
             databases,
             columns,
             source: self.columns.clone(),
+            tolerances,
             row_count,
         })));
     }

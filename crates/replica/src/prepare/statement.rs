@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tributary_binlog::{
     DuplicateHandling, Header, LoadDataItem, QueryEvent, StatementItem, UserVar, UserVarValue,
 };
-use tributary_rules::Decision;
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
@@ -15,19 +14,12 @@ use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
 use crate::context::Context;
-use crate::error::{StopReason, excerpt, number};
+use crate::error::{StopReason, excerpt, excerpt_of, number};
 use crate::keys::{self, GeneratedIds};
-use crate::status;
 use crate::temporary::SourceThread;
 
 /// Sessions kept for sharing; call-centre traffic has one or two per program.
 const CONTEXTS_MAX: usize = 8;
-
-/// Tables that are named in warnings about reads.
-const WARNED_READS_MAX: usize = 1000;
-
-/// Bytes shown of a statement of which nothing is known.
-const UNKNOWN_SHOWN: usize = 32;
 
 /// What the events before a statement give it.
 struct Given {
@@ -43,6 +35,8 @@ struct Renamed {
     database: Bytes,
     kind: StatementKind,
     is_joinable: bool,
+    /// The same with the storage engine of the source, where the rules give another.
+    kept_engine: Option<Bytes>,
 }
 
 impl Preparer {
@@ -157,7 +151,8 @@ impl Preparer {
         self.refuse_lost(&statement, query, thread, place)?;
         // Temporary sequences are not in the list of temporary tables; the source flags statements about either.
         let is_pinned = is_temporary || header.is_thread_specific() || self.temporary.has_any(thread);
-        self.note_ignored_read(&statement, query);
+        self.refuse_merge(&statement, query, place)?;
+        let divergence = self.diverging_read(&statement, query, thread, place)?;
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
             return Ok(None);
         };
@@ -179,7 +174,7 @@ impl Preparer {
             draft.is_alone = true;
             draft.is_pinned = true;
         }
-        if query.error_code != 0 {
+        if query.error_code != 0 || divergence.is_some() {
             draft.is_alone = true;
         }
         let wants_thread = is_pinned || calls_connection_id(&query.query);
@@ -198,7 +193,14 @@ impl Preparer {
         } else {
             self.positional(&statement, query, &dialect)
         };
+        let changed = statement.changed_tables();
+        let tolerance = self.tolerances.of_tables(
+            changed.map(|table| (table.db.as_deref().unwrap_or(&query.db), table.table.as_bytes())),
+        );
         Ok(Some(StatementChange {
+            tolerance,
+            divergence,
+            kept_engine: renamed.kept_engine,
             effects,
             positional,
             table: table.map(|table| {
@@ -219,66 +221,6 @@ impl Preparer {
         }))
     }
 
-    /// Whether the statement is applied at all.
-    fn is_wanted(
-        &self,
-        statement: &sql::Statement<'_>,
-        query: &QueryEvent,
-        place: &Place<'_>,
-    ) -> Result<bool, StopReason> {
-        match statement.kind {
-            StatementKind::Begin | StatementKind::Commit | StatementKind::Empty => return Ok(false),
-            StatementKind::Account | StatementKind::Housekeeping => return Ok(self.leave_out()),
-            StatementKind::CreateEvent | StatementKind::AlterEvent | StatementKind::DropEvent => {
-                return Ok(self.leave_out());
-            }
-            StatementKind::Unknown => {
-                // Only its beginning: nobody knows what the rest holds.
-                let start = String::from_utf8_lossy(&query.query[..query.query.len().min(UNKNOWN_SHOWN)])
-                    .into_owned();
-                let what = format!("a statement of unknown kind cannot be judged or renamed: `{start}...`");
-                return Err(place.stop(number::REPLICA_FATAL, what));
-            }
-            StatementKind::Install
-            | StatementKind::Use
-            | StatementKind::LockTables
-            | StatementKind::Xa(_) => {
-                let what = format!(
-                    "a {:?} statement is not applied to the target: {}",
-                    statement.kind,
-                    excerpt(&query.query)
-                );
-                return Err(place.stop(number::REPLICA_FATAL, what));
-            }
-            _ => {}
-        }
-        let changes_reserved =
-            |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
-        if statement.changed_tables().any(changes_reserved)
-            || statement.databases.iter().any(|d| self.is_reserved(&d.name))
-        {
-            return Ok(self.leave_out());
-        }
-        match self.filter.decide(&query.db, statement) {
-            Decision::Apply | Decision::Subset => Ok(true),
-            Decision::Ignore { .. } => Ok(false),
-            Decision::Mixed { applied, ignored } => Err(place.stop(
-                number::REPLICA_FATAL,
-                format!(
-                    "the statement changes {applied}, which is replicated, and {ignored}, which is not; it cannot be taken \
-                     apart. Replicate both or neither, or have the source log it as rows: {}",
-                    excerpt(&query.query)
-                ),
-            )),
-        }
-    }
-
-    /// Counts a statement that is never applied.
-    fn leave_out(&self) -> bool {
-        status::add(&self.counters.statements_left_out, 1);
-        false
-    }
-
     fn rename(
         &self,
         header: &Header,
@@ -289,6 +231,7 @@ impl Preparer {
     ) -> Result<Option<Renamed>, StopReason> {
         if let Some(text) = self.drop_of_temporary(statement, query) {
             return Ok(Some(Renamed {
+                kept_engine: None,
                 text,
                 database: Bytes::new(),
                 kind: statement.kind,
@@ -298,7 +241,7 @@ impl Preparer {
         let refused = |error: sql::RenameError| {
             place.stop(
                 number::REPLICA_FATAL,
-                format!("{error}: {}", excerpt(&query.query)),
+                format!("{error}: {}", excerpt_of(statement.kind, &query.query)),
             )
         };
         let map = |name: &[u8]| {
@@ -317,7 +260,16 @@ impl Preparer {
             self.target_database(&query.db)
         };
         let is_list = !is_temporary && !self.filter.is_empty() && statement.list_parts().next().is_some();
-        let kept = if is_list {
+        let redefined = self.redefine(statement, query, is_temporary).map_err(refused)?;
+        let kept_engine = if redefined.maps_engine {
+            let text = sql::rename(&query.query, statement, &map).map_err(refused)?;
+            Some(Bytes::from(text.into_owned()))
+        } else {
+            None
+        };
+        let kept = if let Some(text) = redefined.text {
+            Some(Cow::Owned(text))
+        } else if is_list {
             sql::keep_tables(&query.query, statement, &keep).map_err(refused)?
         } else {
             Some(Cow::Borrowed(&query.query[..]))
@@ -344,6 +296,7 @@ impl Preparer {
             database,
             kind,
             is_joinable,
+            kept_engine,
         }))
     }
 
@@ -377,7 +330,8 @@ impl Preparer {
                     | CreateIndex
                     | DropIndex
             );
-        names_all && (is_untouched || !self.filter.accepts_database(&query.db).accepted)
+        let is_elsewhere = names_all || statement.kind == StatementKind::Account;
+        is_elsewhere && ((names_all && is_untouched) || !self.filter.accepts_database(&query.db).accepted)
     }
 
     fn check_collations(&self, given: &Given, place: &Place<'_>) -> Result<(), StopReason> {
@@ -444,22 +398,6 @@ impl Preparer {
         match &table.db {
             Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
             None => self.target_database(&query.db),
-        }
-    }
-
-    /// Says once per table that a replicated table is filled from one that is not: the target's copy will differ.
-    fn note_ignored_read(&mut self, statement: &sql::Statement<'_>, query: &QueryEvent) {
-        let Some(table) = self.filter.ignored_read(&query.db, statement) else {
-            return;
-        };
-        let database = table.db.as_deref().unwrap_or(&query.db);
-        let name = format!(
-            "{}.{}",
-            String::from_utf8_lossy(database),
-            String::from_utf8_lossy(&table.table)
-        );
-        if self.warned_reads.len() < WARNED_READS_MAX && self.warned_reads.insert(name.clone()) {
-            tracing::warn!(table = %name, "a replicated table is filled from a table that is not replicated: it will differ from the source");
         }
     }
 

@@ -71,7 +71,8 @@ impl TemporaryTables {
         self.open.contains_key(&thread)
     }
 
-    fn is_open(&self, thread: SourceThread, name: &TableKey) -> bool {
+    /// Whether a thread has this table open.
+    pub(super) fn is_open(&self, thread: SourceThread, name: &TableKey) -> bool {
         self.open
             .get(&thread)
             .is_some_and(|tables| tables.contains_key(name))
@@ -249,6 +250,9 @@ impl Preparer {
             draft.changes.push(Change::Statement(Box::new(StatementChange {
                 effects: Vec::new(),
                 positional: None,
+                tolerance: self.tolerances.of_tables([]),
+                divergence: None,
+                kept_engine: None,
                 text: [b"DROP TEMPORARY TABLE IF EXISTS ", &text[..]].concat().into(),
                 kind: StatementKind::DropTable {
                     temporary: true,

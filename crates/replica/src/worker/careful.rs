@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use tributary_client::{Error as ClientError, ServerError};
+use tributary_rules::SkipErrors;
 use tributary_schedule::GroupSeq;
 
-use super::burst::{self, Failure, Step};
+use super::burst::{self, Failure};
 use super::columns::precedes_rows;
+use super::engines;
+use super::ledger::Record;
+use super::passing::Passing;
 use super::reaction::{self, Expected, Reaction};
 use super::{RunEnd, RunWork, Worker};
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::columns::Watch;
-use crate::config::SkipErrors;
-use crate::error::{StopReason, excerpt, how_to_leave_out, number};
+use crate::error::{StopReason, excerpt_of, how_to_leave_out, number};
+use crate::records::RecordKind;
 use crate::{status, temporary};
 
 /// Pause before a group is applied again; grows with each attempt up to ten times this.
@@ -80,10 +84,14 @@ impl Worker {
         if let Some(xa) = &group.xa {
             return self.xa(work, group, xa).await;
         }
+        let undone = match self.what_rollback_undoes(work, group) {
+            Ok(undone) => undone,
+            Err(reason) => return Ok(Outcome::Stop(reason)),
+        };
         if let Some(outcome) = self.changes(work, group).await? {
             return Ok(outcome);
         }
-        if group.rolls_back {
+        if undone {
             self.login.rollback().await?;
         }
         self.mark(work, group).await
@@ -113,9 +121,14 @@ impl Worker {
         work: &RunWork,
         group: &PreparedGroup,
     ) -> Result<Option<Outcome>, ClientError> {
+        self.login.known_keys = None;
         for (index, change) in group.changes.iter().enumerate() {
             match self.change(work, group, change).await? {
-                Outcome::Done | Outcome::Skipped => {}
+                Outcome::Done | Outcome::Skipped => {
+                    if let Err(error) = self.note_divergence(work, group, change).await? {
+                        return Ok(Some(Outcome::Stop(reaction::stop_reason(group, None, &error))));
+                    }
+                }
                 // What went before cannot be undone, so the group cannot be begun again.
                 Outcome::Retry(error) if index > 0 && !can_roll_back(group) => {
                     return Ok(Some(Outcome::Stop(reaction::stop_reason(
@@ -143,6 +156,34 @@ impl Worker {
             }
             Some(failure) => Outcome::Stop(reaction::stop_reason(group, None, &failure.error)),
         })
+    }
+
+    /// Writes down that the change has left a table at variance with the source.
+    async fn note_divergence(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+    ) -> Result<Result<(), ServerError>, ClientError> {
+        let statement: &StatementChange = match change {
+            Change::Statement(statement) => statement,
+            Change::Load(load) => &load.statement,
+            Change::Rows(_) => return Ok(Ok(())),
+        };
+        let Some(message) = &statement.divergence else {
+            return Ok(Ok(()));
+        };
+        let record = Record {
+            kind: RecordKind::Diverging,
+            change,
+            table: change.table().unwrap_or_default(),
+            error: 0,
+            message: message.clone(),
+            row: None,
+        };
+        self.login
+            .write_record(&work.connection.name, group, &record)
+            .await
     }
 
     async fn change(
@@ -176,17 +217,20 @@ impl Worker {
         change: &Change,
         statement: &StatementChange,
     ) -> Result<Outcome, ClientError> {
-        let skip = &work.connection.skip_errors;
+        let skip = &statement.tolerance.skip;
         let expected = reaction::expected(statement.expected_error, skip);
         if let Expected::Killed(code) = expected {
             let message = format!(
                 "the statement was killed on the source (error {code}) after it had changed something; it cannot be repeated \
                  exactly: {} ({}). Bring the rows it changed to what they are on the source{}",
-                excerpt(&statement.text),
+                excerpt_of(statement.kind, &statement.text),
                 group.label,
                 self.how_to_leave_out(work, group)
             );
             return Ok(Outcome::Stop(StopReason::new(code, message)));
+        }
+        if let Some(reason) = self.partial_effect_lost(work, group, statement) {
+            return Ok(Outcome::Stop(reason));
         }
         if expected == Expected::AnythingUndone {
             return self.undone(change).await;
@@ -241,7 +285,21 @@ impl Worker {
                 Err(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
             });
         }
-        self.failed(work, group, change, failure).await
+        if let Some(text) = &statement.kept_engine
+            && engines::is_refusal(failure.error.code)
+        {
+            return self.keep_engine(work, group, change, text, &failure.error).await;
+        }
+        let code = failure.error.code;
+        let mut outcome = self.failed(work, group, change, failure).await?;
+        if let Outcome::Stop(reason) = &mut outcome
+            && work.connection.maps_engines
+            && statement.kind.is_ddl()
+            && engines::is_refusal(code)
+        {
+            reason.message.push_str(engines::HINT);
+        }
+        Ok(outcome)
     }
 
     /// The general answer to a failed change.
@@ -252,20 +310,11 @@ impl Worker {
         change: &Change,
         failure: Failure,
     ) -> Result<Outcome, ClientError> {
-        match reaction::to(&failure.error, &work.connection.skip_errors) {
-            Reaction::Retry => Ok(Outcome::Retry(failure.error)),
-            Reaction::Skip if failure.step != Step::Mark => Ok(
-                match self.login.record_skip(work, group, change, &failure).await? {
-                    Ok(()) => Outcome::Skipped,
-                    Err(error) => Outcome::Stop(reaction::stop_reason(group, None, &error)),
-                },
-            ),
-            _ => Ok(Outcome::Stop(reaction::stop_reason(
-                group,
-                Some(change),
-                &failure.error,
-            ))),
-        }
+        Ok(match self.pass_over(work, group, change, &failure).await? {
+            Passing::Retry => Outcome::Retry(failure.error),
+            Passing::Done => Outcome::Skipped,
+            Passing::Stop(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+        })
     }
 
     /// Rows of one statement; a row that fails and may be skipped does not take the others with it.
@@ -275,7 +324,7 @@ impl Worker {
         group: &PreparedGroup,
         change: &Change,
     ) -> Result<Outcome, ClientError> {
-        let isolates = !matches!(work.connection.skip_errors, SkipErrors::None);
+        let isolates = change.isolates_rows();
         let mut skip_rows = 0;
         let mut has_looked = false;
         loop {
@@ -298,13 +347,11 @@ impl Worker {
                     }
                 }
             }
-            let is_skip = reaction::to(&failure.error, &work.connection.skip_errors) == Reaction::Skip;
             let next = super::resume_behind(0, change, &failure);
-            let outcome = self.failed(work, group, change, failure).await?;
-            if !is_skip || next.change > 0 {
-                return Ok(outcome);
+            match self.failed(work, group, change, failure).await? {
+                Outcome::Skipped if next.change == 0 => skip_rows = next.row,
+                outcome => return Ok(outcome),
             }
-            skip_rows = next.row;
         }
     }
 }
@@ -320,7 +367,7 @@ pub(super) fn can_roll_back(group: &PreparedGroup) -> bool {
 fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, actual: &str) -> StopReason {
     let message = format!(
         "the statement ended with error {expected} on the source and with {actual} on the target: {} ({})",
-        excerpt(&statement.text),
+        excerpt_of(statement.kind, &statement.text),
         group.label
     );
     StopReason::new(number::UNKNOWN, message)

@@ -2,44 +2,97 @@
 
 use std::io::Write as _;
 
+use bytes::Bytes;
 use tributary_binlog::{Cell, RowImage, TableMap, Value};
 use tributary_client::{Error as ClientError, ServerError};
+use tributary_sql::StatementKind;
 
 use super::burst::Failure;
 use super::{Login, RunWork, burst};
 use crate::change::{Change, PreparedGroup};
 use crate::context::quote_text;
+use crate::error::excerpt_of;
+use crate::records::{RecordKind, full_name};
 use crate::status;
 
 /// Longest statement text kept in the ledger, in bytes.
 const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
+/// An entry for the ledger.
+pub(super) struct Record<'r> {
+    pub(super) kind: RecordKind,
+    pub(super) change: &'r Change,
+    /// The table it is about, in the target's names.
+    pub(super) table: (Bytes, Bytes),
+    /// The server's error number, 0 for none, and its message or ours.
+    pub(super) error: u16,
+    pub(super) message: String,
+    /// Which row of the change, counted from 0.
+    pub(super) row: Option<usize>,
+}
+
+impl<'r> Record<'r> {
+    /// The entry for a change, or a row of it, that failed.
+    pub(super) fn of_failure(kind: RecordKind, change: &'r Change, failure: &Failure) -> Self {
+        let row = failure.is_row.then_some(failure.rows_done);
+        let of_row = match (change, row) {
+            (Change::Rows(rows), Some(place)) => rows.map_of_row(place).and_then(|index| {
+                let (_, map) = rows.item.maps.get(index)?;
+                Some((rows.databases.get(index)?.clone(), map.table.clone()))
+            }),
+            _ => None,
+        };
+        Self {
+            kind,
+            change,
+            table: of_row.or_else(|| change.table()).unwrap_or_default(),
+            error: failure.error.code,
+            message: failure.error.message.clone(),
+            row,
+        }
+    }
+}
+
 impl Login {
-    /// Records a skip in the open transaction, so that it becomes visible with the position behind it. A skip that cannot be
-    /// recorded, for which the server's error is returned, must not happen.
-    pub(super) async fn record_skip(
+    /// Writes a record in the open transaction, so that it becomes visible with the position behind it. What cannot be
+    /// recorded, for which the server's error is returned, must not be passed over.
+    pub(super) async fn record(
         &mut self,
         work: &RunWork,
         group: &PreparedGroup,
-        change: &Change,
-        failure: &Failure,
+        record: &Record<'_>,
     ) -> Result<Result<(), ServerError>, ClientError> {
         let connection = &work.connection;
-        let row = failure.is_row.then_some(failure.rows_done + 1);
+        let table = full_name(&record.table.0, &record.table.1);
         tracing::warn!(
             connection = %connection.name,
-            error = failure.error.code,
-            message = %failure.error.message,
+            kind = record.kind.name(),
+            table = %table,
+            error = record.error,
+            message = %record.message,
             group = %group.label,
-            row,
-            "skipped by slave_skip_errors"
+            row = record.row.map(|row| row + 1),
+            "not as on the source"
         );
-        status::add(&connection.counters.skipped, 1);
+        if record.kind == RecordKind::Skipped {
+            status::add(&connection.counters.skipped, 1);
+        }
+        connection.counters.records.add(record.kind, &table, record.error);
+        self.write_record(&connection.name, group, record).await
+    }
+
+    /// Writes a record that is counted already.
+    pub(super) async fn write_record(
+        &mut self,
+        connection: &str,
+        group: &PreparedGroup,
+        record: &Record<'_>,
+    ) -> Result<Result<(), ServerError>, ClientError> {
         // The ledger's own id and time, not those of the source's statement.
         self.own_statement(b"SET insert_id=0,timestamp=DEFAULT,time_zone=DEFAULT")
             .await?;
         self.session.forget();
-        let text = self.skip_statement(&connection.name, group, change, &failure.error, row);
+        let text = self.insert_record(connection, group, record);
         let outcome = burst::single(&mut self.client, &text).await?;
         if outcome.is_err() {
             self.has_old_errors = true;
@@ -48,46 +101,32 @@ impl Login {
         Ok(outcome.map(|_| ()))
     }
 
-    fn skip_statement(
-        &self,
-        connection: &str,
-        group: &PreparedGroup,
-        change: &Change,
-        error: &ServerError,
-        row: Option<usize>,
-    ) -> Vec<u8> {
+    fn insert_record(&self, connection: &str, group: &PreparedGroup, record: &Record<'_>) -> Vec<u8> {
         let mut text = Vec::new();
-        let (database, table) = change.table().unwrap_or_default();
+        let gtid = group.label.gtid.map_or_else(String::new, |gtid| gtid.to_string());
         // Writing to a Vec cannot fail.
         let _ = write!(
             text,
-            "INSERT INTO `{}`.skipped (skipped_at,connection,log_file,log_offset,gtid,database_name,table_name,\
-             error_number,error_message,event_row,statement) VALUES (NOW(6),",
-            self.schema
+            "INSERT INTO `{}`.skipped (skipped_at,kind,connection,log_file,log_offset,gtid,database_name,table_name,\
+             error_number,error_message,event_row,statement) VALUES (NOW(6),'{}',",
+            self.schema,
+            record.kind.name()
         );
         quote_text(connection.as_bytes(), &mut text);
         text.push(b',');
         quote_text(group.label.end.file.as_bytes(), &mut text);
         let _ = write!(text, ",{},", group.label.end.offset);
-        quote_text(
-            group
-                .label
-                .gtid
-                .map_or_else(String::new, |gtid| gtid.to_string())
-                .as_bytes(),
-            &mut text,
-        );
-        text.push(b',');
-        quote_text(&database, &mut text);
-        text.push(b',');
-        quote_text(&table, &mut text);
-        let _ = write!(text, ",{},", error.code);
-        quote_text(error.message.as_bytes(), &mut text);
-        let _ = match row {
-            Some(row) => write!(text, ",{row},"),
+        for value in [gtid.as_bytes(), &record.table.0, &record.table.1] {
+            quote_text(value, &mut text);
+            text.push(b',');
+        }
+        let _ = write!(text, "{},", record.error);
+        quote_text(record.message.as_bytes(), &mut text);
+        let _ = match record.row {
+            Some(row) => write!(text, ",{},", row + 1),
             None => write!(text, ",NULL,"),
         };
-        quote_text(&describe(change, row), &mut text);
+        quote_text(&describe(record.change, record.row.map(|row| row + 1)), &mut text);
         text.push(b')');
         text
     }
@@ -96,6 +135,10 @@ impl Login {
 /// What was skipped: the statement, or the values of the row.
 fn describe(change: &Change, row: Option<usize>) -> Vec<u8> {
     let text = match change {
+        // It may hold the hash of a password.
+        Change::Statement(statement) if statement.kind == StatementKind::Account => {
+            excerpt_of(statement.kind, &statement.text).into_bytes()
+        }
         Change::Statement(statement) => statement.text.to_vec(),
         Change::Load(load) => load.statement.text.to_vec(),
         Change::Rows(rows) => describe_rows(rows, row),

@@ -6,6 +6,7 @@ use tributary_binlog::FormatDescription;
 use tributary_client::{Client, ConnectOptions, Error as ClientError};
 
 use super::burst::Burst;
+use super::unique_keys::KnownKeys;
 use crate::collations::Collations;
 use crate::context::Session;
 
@@ -51,6 +52,8 @@ pub(crate) struct Login {
     pub(super) packet_bytes_max: usize,
     /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
     pub(super) has_old_errors: bool,
+    /// Keys of the table whose rows were replaced last.
+    pub(super) known_keys: KnownKeys,
 }
 
 impl Login {
@@ -75,6 +78,7 @@ impl Login {
             format: None,
             schema: settings.schema.clone(),
             has_old_errors: false,
+            known_keys: None,
         })
     }
 

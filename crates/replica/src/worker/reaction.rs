@@ -1,11 +1,11 @@
 //! What is done about an error of the target: one table, from error to reaction.
 
 use tributary_client::ServerError;
+use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, StatementChange};
-use crate::config::SkipErrors;
-use crate::error::{StopReason, excerpt, number};
+use crate::error::{StopReason, excerpt_of, number};
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,14 @@ pub(super) enum Reaction {
 /// predecessor failed.
 const TRANSIENT: [u16; 8] = [1020, 1158, 1159, 1160, 1161, 1205, 1213, 1429];
 
+/// Whether another session was in the way.
+pub(super) fn is_transient(error: &ServerError) -> bool {
+    TRANSIENT.contains(&error.code)
+}
+
 /// The reaction to an error of a statement or row event.
 pub(super) fn to(error: &ServerError, skip: &SkipErrors) -> Reaction {
-    if TRANSIENT.contains(&error.code) {
+    if is_transient(error) {
         Reaction::Retry
     } else if skip.contains(error.code) {
         Reaction::Skip
@@ -74,10 +79,11 @@ pub(super) fn is_equivalent(expected: u16, actual: u16) -> bool {
 
 /// DDL that is already so on the target counts as done (`slave_ddl_exec_mode=IDEMPOTENT`, the native default).
 pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
-    use StatementKind::{CreateDatabase, DropDatabase, DropSequence, DropTable, DropView};
+    use StatementKind::{CreateDatabase, DropDatabase, DropEvent, DropSequence, DropTable, DropView};
     match kind {
         CreateDatabase => code == 1007,
         DropDatabase => code == 1008,
+        DropEvent => code == 1539,
         DropTable { .. } | DropView | DropSequence => matches!(code, 1051 | 4091 | 4092),
         _ => false,
     }
@@ -102,8 +108,13 @@ pub(super) fn or_replace(statement: &StatementChange) -> Option<Vec<u8>> {
 /// The message with which a connection stops.
 pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error: &ServerError) -> StopReason {
     let what = match change {
-        Some(Change::Statement(statement)) => format!("statement {}", excerpt(&statement.text)),
-        Some(Change::Load(load)) => format!("statement {}", excerpt(&load.statement.text)),
+        Some(Change::Statement(statement)) => {
+            format!("statement {}", excerpt_of(statement.kind, &statement.text))
+        }
+        Some(Change::Load(load)) => format!(
+            "statement {}",
+            excerpt_of(load.statement.kind, &load.statement.text)
+        ),
         Some(change @ Change::Rows(rows)) => match error.code {
             // The server keeps to itself which column it means.
             number::UNKNOWN => format!("row event{}{}", on_table(change), rows.source.describe(rows)),

@@ -17,10 +17,10 @@ use super::careful::Outcome;
 use super::reaction::{self, Reaction};
 use super::{RunWork, Worker, burst};
 use crate::change::PreparedGroup;
-use crate::config::SkipErrors;
 use crate::context::quote_text;
 use crate::error::StopReason;
 use crate::xa::{XaChange, XaStep};
+use tributary_rules::SkipErrors;
 
 /// What the target knows of an XA transaction.
 struct Known {

@@ -15,7 +15,7 @@ const GLOBAL: [&str; 5] = [
 ];
 
 /// What it needs on every database it writes.
-const DATABASE: [&str; 15] = [
+const DATABASE: [&str; 16] = [
     "SELECT",
     "INSERT",
     "UPDATE",
@@ -31,6 +31,7 @@ const DATABASE: [&str; 15] = [
     "CREATE ROUTINE",
     "ALTER ROUTINE",
     "TRIGGER",
+    "EVENT",
 ];
 
 /// The account's grants without one privilege.

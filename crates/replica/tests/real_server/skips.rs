@@ -286,3 +286,102 @@ async fn a_statement_killed_half_way_on_the_source_stops() -> anyhow::Result<()>
     assert_eq!(rows(&target).await?, "1one,2two,3three,4four,5five");
     Ok(())
 }
+
+/// Rules on single tables: what is allowed there alone, and what is never allowed; all of it counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_have_rules_of_their_own() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-format=ROW")).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE log (a INT PRIMARY KEY, b VARCHAR(9), c VARBINARY(9));\
+             CREATE TABLE closer LIKE log; CREATE TABLE other LIKE log",
+        )
+        .await?;
+    let mut options = options(&source, &target);
+    let connection = &mut options.connections[0];
+    connection.skip_errors = "1032".parse()?;
+    connection.policies.table_skips.allow("asterisk.lo_:1062")?;
+    connection.policies.table_skips.forbid("asterisk.closer")?;
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    target
+        .run("INSERT INTO m1_asterisk.log VALUES (1,'mine',''),(3,'mine',''); INSERT INTO m1_asterisk.other VALUES (9,'mine','')")
+        .await?;
+    source
+        .run("USE asterisk; INSERT INTO log VALUES (1,NULL,x'00FF27'),(2,'NULL',NULL),(3,'three',''); INSERT INTO other VALUES (1,'a',''),(2,'b','')")
+        .await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_eq!(
+        ledger(&target).await?,
+        ["1062 m1_asterisk.log 1", "1062 m1_asterisk.log 3"]
+    );
+    let statement = target
+        .value("SELECT statement FROM tributary.skipped ORDER BY id LIMIT 1")
+        .await?;
+    assert_eq!(statement.trim(), "Write after (1, NULL, x'00ff27')");
+    // Allowed on the connection, but never for this table.
+    source
+        .run("USE asterisk; INSERT INTO closer VALUES (1,'a','')")
+        .await?;
+    caught_up(&running, "m1", &source).await?;
+    target
+        .run("DELETE FROM m1_asterisk.closer; DELETE FROM m1_asterisk.other WHERE a=1")
+        .await?;
+    source
+        .run("USE asterisk; UPDATE other SET b='c'; DELETE FROM closer")
+        .await?;
+    let error = stopped(&running, "m1").await?;
+    assert_eq!(error.number, 1032, "{}", error.message);
+    assert!(error.message.contains("m1_asterisk.closer"), "{}", error.message);
+    let records = status(&running, "m1").records;
+    let shown: Vec<String> = records
+        .iter()
+        .map(|record| {
+            format!(
+                "{} {} {} {}",
+                record.count,
+                record.kind.name(),
+                record.table,
+                record.error
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "2 skipped m1_asterisk.log 1062",
+            "1 skipped m1_asterisk.other 1032"
+        ]
+    );
+    Ok(())
+}
+
+/// An error that is allowed for one table only stops at another, also in a statement over both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_over_two_tables_needs_the_permission_of_both() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-format=STATEMENT")).await?;
+    source
+        .run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE a (n INT PRIMARY KEY); CREATE TABLE b LIKE a; INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)")
+        .await?;
+    let mut options = options(&source, &target);
+    options.connections[0]
+        .policies
+        .table_skips
+        .allow("asterisk.a:1062")?;
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    target
+        .run("INSERT INTO m1_asterisk.a VALUES (2),(7); INSERT INTO m1_asterisk.b VALUES (2)")
+        .await?;
+    source.run("INSERT INTO asterisk.a VALUES (7)").await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_eq!(ledger(&target).await?, ["1062 m1_asterisk.a -"]);
+    source
+        .run("USE asterisk; UPDATE a, b SET a.n=2, b.n=2 WHERE a.n=b.n")
+        .await?;
+    let error = stopped(&running, "m1").await?;
+    assert_eq!(error.number, 1062, "{}", error.message);
+    Ok(())
+}

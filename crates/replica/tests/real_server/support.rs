@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use tributary::{
-    ApplyOptions, ConnectionOptions, Options, Replicator, SkipErrors, StartPosition, TargetOptions,
-};
+use tributary::{ApplyOptions, ConnectionOptions, Options, Replicator, StartPosition, TargetOptions};
 use tributary_binlog::Coordinates;
 use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_rules::{Filter, Rewrite};
@@ -47,10 +45,9 @@ pub fn connection(name: &str, source: &Server, rewrite: &str) -> ConnectionOptio
         net_timeout: Duration::from_secs(10),
         filter: Filter::new(),
         rewrite: rules,
-        skip_errors: SkipErrors::None,
-        drop_missing_columns: false,
         relay_bytes_max: 16 << 20,
         relay_groups_max: 4096,
+        ..ConnectionOptions::new(name, root(source))
     }
 }
 

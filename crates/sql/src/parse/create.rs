@@ -13,6 +13,7 @@ impl Parser<'_> {
     pub(super) fn create(&mut self) -> Result<StatementKind, SqlError> {
         let first = self.advance();
         let or_replace = self.eat(Keyword::Or) && self.eat(Keyword::Replace);
+        self.note_definer_place();
         self.notes_calls = false;
         let temporary = self.at(Keyword::Temporary);
         self.object_options()?;
@@ -67,7 +68,12 @@ impl Parser<'_> {
                     self.identifier("SECURITY")?;
                     self.identifier("DEFINER or INVOKER")?;
                 }
-                Keyword::Definer => self.definer()?,
+                Keyword::Definer => {
+                    if !self.in_body {
+                        self.statement.definer_place = None;
+                    }
+                    self.definer()?;
+                }
                 _ => return Ok(()),
             }
         }
@@ -138,6 +144,8 @@ impl Parser<'_> {
                     return Ok(true);
                 }
                 Keyword::Union => self.merged_tables()?,
+                _ if self.at_engine() => self.engine(),
+                _ if self.at_partitions() => self.partition_definitions()?,
                 _ if self.token.kind == TokenKind::Open => {
                     let inside = self.peek();
                     let is_query = inside.kind == TokenKind::Open
@@ -231,9 +239,63 @@ impl Parser<'_> {
         self.advance();
         self.eat_if_exists()?;
         self.object("the name of an event")?;
-        self.expression(until(&[Keyword::Do]))?;
+        self.event_options()?;
         self.expect(Keyword::Do, "DO")?;
         self.body()?;
         Ok(StatementKind::CreateEvent)
+    }
+
+    /// `[ON SCHEDULE ...] [ON COMPLETION ...] [RENAME TO name] [ENABLE | DISABLE [ON SLAVE]] [COMMENT text]`
+    pub(super) fn event_options(&mut self) -> Result<(), SqlError> {
+        const OPTIONS: &[Keyword] = &[
+            Keyword::Enable,
+            Keyword::Disable,
+            Keyword::Comment,
+            Keyword::Rename,
+            Keyword::Do,
+        ];
+        let mut state = None;
+        loop {
+            match self.keyword() {
+                Keyword::Enable | Keyword::Disable => {
+                    let start = self.token.start;
+                    self.advance();
+                    if self.eat(Keyword::On) {
+                        self.identifier("SLAVE")?;
+                    }
+                    state = Some(start..self.previous_end);
+                }
+                Keyword::Rename => {
+                    self.advance();
+                    self.expect(Keyword::To, "TO")?;
+                    self.object("the new name of the event")?;
+                }
+                Keyword::Comment => {
+                    state.get_or_insert(self.previous_end..self.previous_end);
+                    self.advance();
+                    self.expect_kind(TokenKind::String, "a comment")?;
+                }
+                Keyword::Do => break,
+                _ if self.ends_part() => break,
+                _ => {
+                    let start = self.token.start;
+                    self.expression(until(OPTIONS))?;
+                    if self.token.start == start {
+                        return Err(self.unexpected("an option of an event"));
+                    }
+                }
+            }
+        }
+        if !self.in_body {
+            self.statement.event_state = state.or(Some(self.previous_end..self.previous_end));
+        }
+        Ok(())
+    }
+
+    /// Notes that a DEFINER could stand here.
+    pub(super) fn note_definer_place(&mut self) {
+        if !self.in_body {
+            self.statement.definer_place = Some(self.previous_end);
+        }
     }
 }

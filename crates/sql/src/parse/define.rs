@@ -6,11 +6,12 @@ use crate::statement::{Access, StatementKind};
 use crate::token::TokenKind;
 
 use super::Parser;
-use super::expression::{Until, until};
+use super::expression::Until;
 
 impl Parser<'_> {
     pub(super) fn alter(&mut self) -> Result<StatementKind, SqlError> {
         let first = self.advance();
+        self.note_definer_place();
         self.notes_calls = false;
         self.object_options()?;
         match self.keyword() {
@@ -39,7 +40,10 @@ impl Parser<'_> {
         self.advance();
         self.eat_if_exists()?;
         self.table(Access::Define)?;
+        // ENGINE may stand without `=`, where it could also be a column; a table option follows only certain tokens.
+        let mut is_option = true;
         loop {
+            let had_option = std::mem::replace(&mut is_option, false);
             match self.keyword() {
                 Keyword::Rename => self.rename_in_alter()?,
                 Keyword::Union => self.merged_tables()?,
@@ -49,9 +53,23 @@ impl Parser<'_> {
                     self.advance();
                     self.table(Access::Define)?;
                 }
+                _ if self.at_engine() && (had_option || self.bytes(self.peek()) == b"=") => {
+                    self.engine();
+                    is_option = true;
+                }
+                _ if self.at_partitions() => self.partition_definitions()?,
                 _ if self.token.kind == TokenKind::Open => self.parenthesis()?,
                 _ if self.ends_part() => return Ok(StatementKind::AlterTable),
-                _ => self.element()?,
+                _ if self.eat_operator(b"=") => {
+                    if !self.ends_part() {
+                        self.element()?;
+                    }
+                    is_option = true;
+                }
+                _ => {
+                    is_option = matches!(self.token.kind, TokenKind::Comma | TokenKind::String);
+                    self.element()?;
+                }
             }
         }
     }
@@ -109,12 +127,7 @@ impl Parser<'_> {
     fn alter_event(&mut self) -> Result<StatementKind, SqlError> {
         self.advance();
         self.object("the name of an event")?;
-        self.expression(until(&[Keyword::Rename, Keyword::Do]))?;
-        if self.eat(Keyword::Rename) {
-            self.expect(Keyword::To, "TO")?;
-            self.object("the new name of the event")?;
-            self.expression(until(&[Keyword::Do]))?;
-        }
+        self.event_options()?;
         if self.eat(Keyword::Do) {
             self.body()?;
         }

@@ -10,6 +10,7 @@ mod columns;
 mod create;
 mod cursor;
 mod define;
+mod engine;
 mod expression;
 mod query;
 mod routine;

@@ -1,0 +1,54 @@
+//! What happens when a change fails: another attempt, passing over it with a record, or the end.
+
+use tributary_client::{Error as ClientError, ServerError};
+
+use super::burst::{Failure, Step};
+use super::ledger::Record;
+use super::reaction::{self, Reaction};
+use super::{RunWork, Worker, idempotent};
+use crate::change::{Change, PreparedGroup};
+use crate::records::RecordKind;
+
+/// How a failure was dealt with.
+#[derive(Debug)]
+pub(super) enum Passing {
+    /// Another session was in the way: the same again.
+    Retry,
+    /// What failed is passed over and recorded; the change goes on behind it.
+    Done,
+    /// The connection must stop.
+    Stop(ServerError),
+}
+
+impl Worker {
+    /// Decides about a failed change by the rules of the table it is about, and records what is passed over.
+    pub(super) async fn pass_over(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        failure: &Failure,
+    ) -> Result<Passing, ClientError> {
+        let row = failure.is_row.then_some(failure.rows_done);
+        let tolerance = change.tolerance(row);
+        let is_change = matches!(failure.step, Step::Change(_));
+        if tolerance.is_idempotent
+            && is_change
+            && idempotent::is_forgiven(failure.error.code)
+            && matches!(change, Change::Rows(_))
+        {
+            return self.forgive(work, group, change, failure).await;
+        }
+        match reaction::to(&failure.error, &tolerance.skip) {
+            Reaction::Retry => Ok(Passing::Retry),
+            Reaction::Skip if is_change => {
+                let record = Record::of_failure(RecordKind::Skipped, change, failure);
+                Ok(match self.login.record(work, group, &record).await? {
+                    Ok(()) => Passing::Done,
+                    Err(error) => Passing::Stop(error),
+                })
+            }
+            Reaction::Skip | Reaction::Stop => Ok(Passing::Stop(failure.error.clone())),
+        }
+    }
+}
