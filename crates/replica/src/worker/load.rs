@@ -25,6 +25,12 @@ const IGNORABLE: [u16; 12] = [
     1022, 1062, 1169, 1216, 1369, 1451, 1452, 1526, 1557, 1586, 1591, 4025,
 ];
 
+/// Errors of values that strict mode does not let pass, and warnings otherwise. Warnings that have nothing to do with a value
+/// (a separator beyond ASCII, 1638; deprecated syntax, 1287) the source had, too.
+const OF_VALUES: [u16; 14] = [
+    1048, 1261, 1262, 1263, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1416, 1690,
+];
+
 impl Worker {
     /// Sends the file and judges the outcome.
     pub(super) async fn load(
@@ -100,7 +106,8 @@ impl Worker {
         let found = warnings.rows.iter().find_map(|row| {
             let code: u16 = row.text(1)?.parse().ok()?;
             let is_error = row.text(0)? == "Error"
-                || row.text(0)? == "Warning" && (is_strict || IGNORABLE.contains(&code));
+                || row.text(0)? == "Warning"
+                    && (is_strict && OF_VALUES.contains(&code) || IGNORABLE.contains(&code));
             is_error.then(|| ServerError {
                 code,
                 sqlstate: *b"HY000",

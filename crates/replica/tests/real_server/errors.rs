@@ -128,12 +128,18 @@ async fn a_killed_statement_stops_with_a_way_forward() -> anyhow::Result<()> {
 
 /// Loads `lines` into `asterisk.TABLE` on the source, not `LOCAL`.
 async fn load(source: &Server, table: &str, lines: &str) -> anyhow::Result<Option<u16>> {
+    load_with(source, table, lines, "FIELDS TERMINATED BY ','").await
+}
+
+async fn load_with(source: &Server, table: &str, lines: &str, clause: &str) -> anyhow::Result<Option<u16>> {
     let file = source.data_dir().join("load.txt");
     std::fs::write(&file, lines)?;
     let mut session = Client::connect(&root(source)).await?;
-    session.query(b"SET binlog_format=STATEMENT").await?;
+    session
+        .query(b"SET NAMES utf8mb4, binlog_format=STATEMENT")
+        .await?;
     let text = format!(
-        "LOAD DATA INFILE '{}' INTO TABLE {SOURCE_DB}.{table} FIELDS TERMINATED BY ','",
+        "LOAD DATA INFILE '{}' INTO TABLE {SOURCE_DB}.{table} {clause}",
         file.display()
     );
     Ok(session
@@ -154,6 +160,12 @@ async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() 
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
 
+    // A warning that the source had, too.
+    let odd = "FIELDS TERMINATED BY '\u{a7}'";
+    assert_eq!(load_with(&source, "i", "8\u{a7}a\n", odd).await?, None);
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
     // A duplicate that only the target has.
     target
         .run(&format!("INSERT INTO {TARGET_DB}.i VALUES (4,'odd')"))
@@ -162,7 +174,7 @@ async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() 
     let error = stopped(&engine, "m1").await?;
     assert_eq!(error.number, 1062, "{error:?}");
     let rows = format!("SELECT GROUP_CONCAT(a ORDER BY a) FROM {TARGET_DB}.i");
-    assert_eq!(target.value(&rows).await?, "1,2,4", "the statement is undone");
+    assert_eq!(target.value(&rows).await?, "1,2,4,8", "the statement is undone");
     engine.stop().await;
     let mut skipping = options(&source, &target);
     skipping.connections[0].skip_errors = SkipErrors::List([1062].into());
@@ -170,7 +182,7 @@ async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() 
     caught_up(&engine, "m1", &source).await?;
     assert_eq!(
         target.value(&rows).await?,
-        "1,2,4",
+        "1,2,4,8",
         "left out as a whole, as on a native replica"
     );
     assert_eq!(
