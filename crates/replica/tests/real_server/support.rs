@@ -10,7 +10,7 @@ use tributary_rules::{Filter, Rewrite};
 use tributary_sandbox::{Server, ServerOptions, compare};
 
 /// Longest wait for the engine to catch up in a test.
-pub const CATCH_UP: Duration = Duration::from_secs(60);
+pub const CATCH_UP: Duration = Duration::from_secs(180);
 
 /// What the tests replicate, and what it is called on the target.
 pub const SOURCE_DB: &str = "asterisk";
