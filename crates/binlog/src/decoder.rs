@@ -95,6 +95,14 @@ impl Decoder {
         })
     }
 
+    /// As [`Decoder::decode`], for an event that is part of another one and has no checksum of its own.
+    pub(crate) fn decode_unchecked(&mut self, raw: Bytes) -> Result<Event, DecodeError> {
+        let checksum = std::mem::replace(&mut self.checksum, ChecksumAlgorithm::Off);
+        let event = self.decode(raw);
+        self.checksum = checksum;
+        event
+    }
+
     /// Cuts off header and checksum, which is verified. A Format_description has one whatever the algorithm.
     fn body(&self, header: &Header, raw: &Bytes) -> Result<Bytes, DecodeError> {
         let has_checksum =

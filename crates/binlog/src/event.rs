@@ -9,6 +9,7 @@ use crate::error::DecodeError;
 use crate::event_type::EventType;
 use crate::events::*;
 use crate::header::Header;
+use crate::mysql::{PartialRows, TransactionPayload};
 use crate::table_map_cache::TableMapCache;
 
 /// One unit of the binlog.
@@ -39,6 +40,10 @@ pub enum EventBody {
     TableMap(Arc<TableMap>),
     /// Changed rows.
     Rows(RowsEvent),
+    /// Updated rows with changes of JSON documents in place of the documents, from MySQL.
+    PartialRows(PartialRows),
+    /// A whole transaction, compressed, from MySQL.
+    TransactionPayload(TransactionPayload),
     /// A group begins.
     Gtid(GtidEvent),
     /// The GTIDs before this place.
@@ -107,6 +112,17 @@ impl EventBody {
             return RowsEvent::decode(header, body, post_header, rows, context.expander).map(EventBody::Rows);
         }
         Ok(match kind {
+            EventType::MYSQL_PARTIAL_UPDATE_ROWS => {
+                // Laid out as MySQL's other row events up to the rows.
+                const POST_HEADER_BYTES: usize = 10;
+                let post_header = context.post_header(kind, POST_HEADER_BYTES);
+                let layout = (RowsOp::Update, RowsVersion::V2, false);
+                let rows = RowsEvent::decode(header, body, post_header, layout, context.expander)?;
+                EventBody::PartialRows(PartialRows { rows })
+            }
+            EventType::MYSQL_TRANSACTION_PAYLOAD => {
+                EventBody::TransactionPayload(TransactionPayload::decode(header, body)?)
+            }
             EventType::QUERY | EventType::QUERY_COMPRESSED => {
                 let post_header = context.post_header(kind, 13);
                 EventBody::Query(Box::new(QueryEvent::decode(
@@ -173,12 +189,6 @@ fn ignore(header: &Header, body: &Bytes) -> Result<Ignored, DecodeError> {
         EventType::PRE_GA_WRITE_ROWS | EventType::PRE_GA_UPDATE_ROWS | EventType::PRE_GA_DELETE_ROWS => {
             refuse("written by development versions of 5.1 only; dump and load the source instead")
         }
-        EventType::MYSQL_PARTIAL_UPDATE_ROWS => {
-            refuse("a MySQL source writes partial JSON; set binlog_row_value_options='' on it")
-        }
-        EventType::MYSQL_TRANSACTION_PAYLOAD => {
-            refuse("a MySQL source compresses its transactions; set binlog_transaction_compression=OFF on it")
-        }
         EventType::IGNORABLE
         | EventType::ROWS_QUERY
         | EventType::MYSQL_GTID
@@ -186,7 +196,8 @@ fn ignore(header: &Header, body: &Bytes) -> Result<Ignored, DecodeError> {
         | EventType::MYSQL_PREVIOUS_GTIDS
         | EventType::MYSQL_TRANSACTION_CONTEXT
         | EventType::MYSQL_VIEW_CHANGE
-        | EventType::MYSQL_HEARTBEAT_V2 => Ok(Ignored {
+        | EventType::MYSQL_HEARTBEAT_V2
+        | EventType::MYSQL_GTID_TAGGED => Ok(Ignored {
             name: kind.name(),
             body: body.clone(),
         }),

@@ -108,6 +108,8 @@ event_types! {
     MYSQL_TRANSACTION_PAYLOAD = 40, "Transaction_payload (MySQL)";
     /// MySQL: a heartbeat with 64-bit offsets.
     MYSQL_HEARTBEAT_V2 = 41, "Heartbeat_v2 (MySQL)";
+    /// A group begins, with a tag in its GTID. Of MySQL only.
+    MYSQL_GTID_TAGGED = 42, "Gtid_tagged (MySQL)";
     /// The statement the next row events come from.
     ANNOTATE_ROWS = 160, "Annotate_rows";
     /// Up to which file all transactions are safe in the engines.

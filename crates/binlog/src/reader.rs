@@ -146,6 +146,11 @@ impl<'a> Reader<'a> {
         self.left() == 0
     }
 
+    /// Whether the next byte is this one.
+    pub(crate) fn peek_is(&self, byte: u8) -> bool {
+        self.bytes.get(self.at) == Some(&byte)
+    }
+
     /// How far the cursor is from where it began.
     pub(crate) fn position(&self) -> usize {
         self.at

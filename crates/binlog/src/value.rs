@@ -117,6 +117,7 @@ fn size(kind: ColumnType, old_digits: u8) -> Result<Size, Problem> {
         | ColumnType::BLOB_COMPRESSED
         | ColumnType::GEOMETRY
         | ColumnType::MYSQL_JSON
+        | ColumnType::MYSQL_VECTOR
             if (1..=4).contains(&first) =>
         {
             Size::Prefixed(usize::from(first))

@@ -26,6 +26,28 @@ pub(crate) struct GroupLabel {
     pub(crate) timestamp: u32,
 }
 
+impl GroupLabel {
+    /// What tells the group from all others of its connection.
+    pub(crate) fn identity(&self) -> Gtid {
+        self.gtid.unwrap_or_else(|| stand_in(&self.end))
+    }
+}
+
+/// Stands in for the GTID of a group that has none, as those of MySQL: where it ends. It is saved as the identity of a group that
+/// is done ahead of others, and never shown or sent.
+///
+/// Sequences grow along the binlog: 28 bits of the file's number, then 36 of the offset.
+pub(crate) fn stand_in(end: &Coordinates) -> Gtid {
+    const OFFSET_BITS: u32 = 36;
+    let (_, number) = end.file.rsplit_once('.').unwrap_or_default();
+    let number = number.parse::<u64>().unwrap_or(0) & ((1 << (64 - OFFSET_BITS)) - 1);
+    Gtid {
+        domain: u32::MAX,
+        server: 0,
+        sequence: number << OFFSET_BITS | end.offset & ((1 << OFFSET_BITS) - 1),
+    }
+}
+
 impl std::fmt::Display for GroupLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.gtid {
@@ -265,5 +287,26 @@ impl Change {
                 Some((rows.databases.first()?.clone(), map.table.clone()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stand_ins_grow_along_the_binlog() {
+        let at = |file: &str, offset| stand_in(&Coordinates::new(file, offset)).sequence;
+        assert!(at("mysql-bin.000001", 900) < at("mysql-bin.000001", 901));
+        assert!(at("mysql-bin.000001", 1 << 35) < at("mysql-bin.000002", 4));
+        assert!(at("mysql-bin.999999", 4) < at("mysql-bin.1000000", 4));
+        let stand_in = stand_in(&Coordinates::new("b.000007", 158));
+        let set: tributary_binlog::GtidSet = [stand_in].into_iter().collect();
+        assert!(
+            set.to_string()
+                .parse::<tributary_binlog::GtidSet>()
+                .unwrap()
+                .contains(&stand_in)
+        );
     }
 }

@@ -128,6 +128,8 @@ impl Context {
 pub(crate) fn known_flags(version: (u16, u16, u16)) -> u32 {
     let old = 0x0000_4000 | 0x0000_8000 | 0x0400_0000 | 0x0800_0000;
     match version {
+        // MySQL. `explicit_defaults_for_timestamp` is a status variable there, and among the bits when it comes here.
+        (major, ..) if major < 10 => old | 0x0100_0000,
         (major, minor, _) if (major, minor) >= (10, 11) => old | 0x0100_0000 | 0x1000_0000 | 0x4000_0000,
         (10, minor, _) if minor >= 8 => old | 0x1000_0000,
         _ => old,

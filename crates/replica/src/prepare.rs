@@ -67,6 +67,8 @@ pub(crate) struct Preparer {
     pub(crate) contexts: Vec<Arc<Context>>,
     /// XA transactions that are prepared, with what they touch; what is not known here may touch anything.
     pub(crate) xa: XaFootprints,
+    /// Whether a warning has named statements of a MySQL source.
+    pub(crate) warned_statements: bool,
     /// Temporary tables of the source's sessions.
     pub(crate) temporary: TemporaryTables,
     /// Under which server ids they are kept on the target.

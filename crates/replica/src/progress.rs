@@ -91,11 +91,11 @@ impl Progress {
                 break;
             };
             inner.low_water.seq.0 += 1;
-            inner.low_water.coordinates = label.end;
+            inner.earlier.remove_through(&label.identity());
             if let Some(gtid) = label.gtid {
                 inner.low_water.gtid_pos.advance(gtid);
-                inner.earlier.remove_through(&gtid);
             }
+            inner.low_water.coordinates = label.end;
         }
         for done in &mut inner.done {
             *done = done.split_off(&GroupSeq(seq.0 + 1));
@@ -187,8 +187,8 @@ impl Inner {
         };
         for seq in own.chain(groups).filter(|seq| **seq > self.low_water.seq) {
             let index = usize::try_from(seq.0 - self.low_water.seq.0 - 1).unwrap_or(usize::MAX);
-            if let Some(gtid) = self.labels.get(index).and_then(|(label, _)| label.gtid) {
-                set.insert(gtid);
+            if let Some((label, _)) = self.labels.get(index) {
+                set.insert(label.identity());
             }
         }
         set

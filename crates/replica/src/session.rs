@@ -301,6 +301,7 @@ fn source(
             temporary,
             server_ids,
             index: u16::try_from(index).unwrap_or(u16::MAX),
+            warned_statements: false,
         },
         queue,
         counters: view.counters.clone(),
@@ -315,6 +316,7 @@ fn source(
             done: saved.done,
         },
         options: view.options.clone(),
+        is_mysql: false,
         batch: Vec::new(),
     }
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tributary_binlog::{
-    Assembled, Coordinates, Decoder, FormatDescription, GroupAssembler, GtidPos, GtidSet,
+    Assembled, Coordinates, FormatDescription, GroupAssembler, GtidPos, GtidSet, ReplicaDecoder,
 };
 use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
 use tributary_schedule::GroupSeq;
 
-use crate::change::PreparedGroup;
+use crate::change::{PreparedGroup, stand_in};
 use crate::config::ConnectionOptions;
 use crate::error::{StopReason, client_error_number, number};
 use crate::prepare::Preparer;
@@ -62,6 +62,8 @@ pub(crate) struct Source {
     /// True once the task shall end.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) position: ReadPosition,
+    /// Whether the source is MySQL, whose groups have no GTIDs of MariaDB.
+    pub(crate) is_mysql: bool,
     /// Groups that are prepared and not handed over yet. `position` is already behind them, so they outlive the stream.
     pub(crate) batch: Vec<PreparedGroup>,
 }
@@ -184,18 +186,23 @@ impl Source {
             .dump(&request)
             .await
             .map_err(|error| self.dump_error(error))?;
-        let mut decoder = Decoder::new(checksum);
+        let mut decoder = ReplicaDecoder::new(checksum);
         let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
         loop {
             let payload = self.next_payload(&mut stream).await?;
-            let event = decoder
-                .decode(payload)
+            decoder
+                .push(payload)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
-            let assembled = assembler
-                .push(event)
-                .map_err(|error| self.unreadable(&assembler, &error))?;
-            if let Some(assembled) = assembled {
-                self.take(assembled, assembler.coordinates()).await?;
+            while let Some(event) = decoder
+                .fetch()
+                .map_err(|error| self.unreadable(&assembler, &error))?
+            {
+                let assembled = assembler
+                    .push(event)
+                    .map_err(|error| self.unreadable(&assembler, &error))?;
+                if let Some(assembled) = assembled {
+                    self.take(assembled, assembler.coordinates()).await?;
+                }
             }
             if self.batch.len() >= MESSAGE_GROUPS_MAX {
                 self.send().await?;
@@ -237,9 +244,9 @@ impl Source {
     async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates) -> Result<(), End> {
         match assembled {
             Assembled::Group(group) => {
-                if group.gtid.is_none() {
+                if group.gtid.is_none() && !self.is_mysql {
                     let message = format!(
-                        "the source writes groups without MariaDB GTIDs (at {}); only MariaDB sources are replicated",
+                        "the source writes groups without GTIDs (at {}); of MariaDB, versions from 10.0.2 on are replicated",
                         group.start
                     );
                     return Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)));
@@ -247,7 +254,10 @@ impl Source {
                 let seq = GroupSeq(self.position.seq.0 + 1);
                 let gtid = group.gtid.as_ref().map(|event| event.gtid);
                 let end = group.end.clone();
-                let is_done = gtid.is_some_and(|gtid| self.position.done.contains(&gtid));
+                let is_done = self
+                    .position
+                    .done
+                    .contains(&gtid.unwrap_or_else(|| stand_in(&end)));
                 let mut prepared = if is_done {
                     PreparedGroup::empty(&group, seq)
                 } else {
@@ -315,7 +325,8 @@ impl Source {
         let narrow = |part: u32| u16::try_from(part).unwrap_or(u16::MAX);
         self.preparer
             .set_version((narrow(version.0), narrow(version.1), narrow(version.2)), number);
-        self.preparer.format = Some(format);
+        self.is_mysql = !format.is_mariadb();
+        self.preparer.format = Some(format.for_target());
         if source_restarted {
             self.preparer.temporary.source_restarted();
         }

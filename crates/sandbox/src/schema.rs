@@ -125,7 +125,7 @@ fn first_rows(seed: u64) -> Vec<String> {
         )
     });
     statements.extend(insert(
-        "vicidial_list (entry_date, status, list_id, phone_number, first_name, last_name, rank)",
+        "vicidial_list (entry_date, status, list_id, phone_number, first_name, last_name, `rank`)",
         leads.collect(),
     ));
     let accounts = (1..=ACCOUNT_COUNT).map(|n| {

@@ -73,7 +73,7 @@ CREATE TABLE vicidial_list (
   lead_id INT UNSIGNED NOT NULL AUTO_INCREMENT, entry_date DATETIME, modify_date TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
   status VARCHAR(6), user VARCHAR(20), list_id BIGINT UNSIGNED NOT NULL DEFAULT 0, phone_number VARCHAR(18) NOT NULL,
   first_name VARCHAR(30), last_name VARCHAR(30), city VARCHAR(50), gender ENUM('M','F','U') DEFAULT 'U', comments VARCHAR(255),
-  called_count SMALLINT UNSIGNED DEFAULT 0, last_local_call_time DATETIME, rank SMALLINT NOT NULL DEFAULT 0,
+  called_count SMALLINT UNSIGNED DEFAULT 0, last_local_call_time DATETIME, `rank` SMALLINT NOT NULL DEFAULT 0,
   PRIMARY KEY (lead_id), KEY phone_number (phone_number), KEY list_id (list_id), KEY status (status),
   KEY called_count (called_count), KEY last_local_call_time (last_local_call_time)
 ) CHARACTER SET utf8mb3;
@@ -151,7 +151,7 @@ CREATE TABLE vicidial_dial_log (
 );
 CREATE TABLE vicidial_did_log (uniqueid VARCHAR(20) NOT NULL, channel VARCHAR(100), did_id VARCHAR(9), call_date DATETIME, extension VARCHAR(100));
 CREATE TABLE vicidial_agent_events (user VARCHAR(20), event_time DATETIME, event VARCHAR(20), detail TEXT);
-CREATE TABLE vicidial_api_log (user VARCHAR(20), api_date DATETIME, function VARCHAR(20), result ENUM('SUCCESS','ERROR'), data TEXT, run_time FLOAT);
+CREATE TABLE vicidial_api_log (user VARCHAR(20), api_date DATETIME, `function` VARCHAR(20), result ENUM('SUCCESS','ERROR'), data TEXT, run_time FLOAT);
 CREATE TABLE vicidial_process_log (serial_id VARCHAR(20), run_time DATETIME, run_sec INT, script VARCHAR(100), output_lines MEDIUMTEXT);
 CREATE TABLE vicidial_url_log (url_date DATETIME, url_type VARCHAR(10), response_sec INT UNSIGNED, url TEXT, url_response TEXT);
 CREATE TABLE vicidial_drop_log (uniqueid VARCHAR(50), drop_date DATETIME, lead_id INT UNSIGNED, campaign_id VARCHAR(20), phone_number VARCHAR(18));

@@ -90,10 +90,16 @@ impl ServerOptions {
         .program(program)
     }
 
-    /// A source that runs `program`: as [`ServerOptions::source`], or as [`ServerOptions::mysql_source`] if it is named `mysqld`.
+    /// A source as in the user's call centre that runs `program`. MySQL keeps its row events: in statements it computes some values
+    /// otherwise than MariaDB. It allows transactions over tables of both kinds only without GTIDs.
     pub fn source_of(server_id: u32, program: &Path) -> ServerOptions {
         if Program::at(program).is_mysql() {
             ServerOptions::mysql_source(server_id, program)
+                .arg("--binlog-transaction-compression=ON")
+                .arg("--default-storage-engine=MyISAM")
+                .arg("--gtid-mode=OFF")
+                .arg("--enforce-gtid-consistency=OFF")
+                .arg("--sql-mode=")
         } else {
             ServerOptions::source(server_id).program(program)
         }

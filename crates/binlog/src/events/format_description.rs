@@ -105,6 +105,18 @@ impl FormatDescription {
             .map(|&length| usize::from(length))
     }
 
+    /// The same with another server version, of at most 49 bytes, and other post-header lengths.
+    pub(crate) fn with_version(&self, version: &str, post_header_lengths: Bytes) -> FormatDescription {
+        let mut field = version.as_bytes().to_vec();
+        field.resize(SERVER_VERSION_BYTES, 0);
+        FormatDescription {
+            server_version: version.to_owned(),
+            version_field: field.into(),
+            post_header_lengths,
+            ..self.clone()
+        }
+    }
+
     /// Whether the source is a MariaDB server.
     #[must_use]
     pub fn is_mariadb(&self) -> bool {

@@ -20,6 +20,16 @@ mod code {
     pub(super) const TABLE_MAP_FOR_UPDATE: u8 = 9;
     pub(super) const MASTER_DATA_WRITTEN: u8 = 10;
     pub(super) const INVOKER: u8 = 11;
+    // MySQL's own, `libs/mysql/binlog/event/statement_events.h`.
+    pub(super) const MYSQL_UPDATED_DATABASES: u8 = 12;
+    pub(super) const MYSQL_MICROSECONDS: u8 = 13;
+    pub(super) const MYSQL_EXPLICIT_DEFAULTS: u8 = 16;
+    pub(super) const MYSQL_XID: u8 = 17;
+    pub(super) const MYSQL_DEFAULT_UTF8MB4: u8 = 18;
+    pub(super) const MYSQL_REQUIRE_PRIMARY_KEY: u8 = 19;
+    pub(super) const MYSQL_TABLE_ENCRYPTION: u8 = 20;
+    /// Of 9.7, one byte, always 0 with INSERT; what else it may say is not known.
+    pub(super) const MYSQL_9_7: u8 = 21;
     pub(super) const MICROSECONDS: u8 = 128;
     pub(super) const XID: u8 = 129;
     pub(super) const GTID_FLAGS3: u8 = 130;
@@ -71,7 +81,10 @@ pub struct StatusVars {
     pub gtid_flags3: Option<u8>,
     /// With [`gtid_flags3`](StatusVars::gtid_flags3) of a second half: the sequence of the first half's GTID.
     pub alter_sequence: Option<u64>,
-    /// `character_set_collations`: pairs of character set and its default collation, as collation ids.
+    /// `explicit_defaults_for_timestamp` of a MySQL source; MariaDB has it among the option bits.
+    pub explicit_defaults: Option<bool>,
+    /// `character_set_collations`: pairs of character set and its default collation, as collation ids. MySQL's
+    /// `default_collation_for_utf8mb4` is one of them.
     pub character_set_collations: Option<Vec<(u16, u16)>>,
 }
 
@@ -135,8 +148,24 @@ impl StatusVars {
                 let user = reader.short_text("invoker's user")?;
                 self.invoker = Some((user, reader.short_text("invoker's host")?));
             }
-            code::MICROSECONDS => self.microseconds = Some(reader.u24("microseconds")?),
-            code::XID => self.xid = Some(reader.u64("xid")?),
+            code::MYSQL_UPDATED_DATABASES => skip_databases(reader)?,
+            code::MYSQL_EXPLICIT_DEFAULTS => {
+                self.explicit_defaults = Some(reader.u8("explicit_defaults_for_timestamp")? != 0);
+            }
+            code::MYSQL_DEFAULT_UTF8MB4 => {
+                let collation = reader.u16("default_collation_for_utf8mb4")?;
+                self.character_set_collations = Some(vec![(UTF8MB4, collation)]);
+            }
+            code::MYSQL_REQUIRE_PRIMARY_KEY | code::MYSQL_TABLE_ENCRYPTION => {
+                reader.u8("rule of the source")?;
+            }
+            code::MYSQL_9_7 if reader.peek_is(0) => {
+                reader.u8("variable 21")?;
+            }
+            code::MICROSECONDS | code::MYSQL_MICROSECONDS => {
+                self.microseconds = Some(reader.u24("microseconds")?)
+            }
+            code::XID | code::MYSQL_XID => self.xid = Some(reader.u64("xid")?),
             code::GTID_FLAGS3 => {
                 let flags = reader.u8("gtid flags")?;
                 self.gtid_flags3 = Some(flags);
@@ -157,6 +186,20 @@ impl StatusVars {
         }
         Ok(())
     }
+}
+
+/// `utf8mb4_general_ci`, which stands for the character set itself.
+const UTF8MB4: u16 = 45;
+
+/// Passes over the names of the databases that a statement of a MySQL source changes.
+fn skip_databases(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    /// Too many to be named.
+    const UNNAMED: u8 = 254;
+    let count = reader.u8("changed databases")?;
+    for _ in 0..if count == UNNAMED { 0 } else { count } {
+        while reader.u8("changed database")? != 0 {}
+    }
+    Ok(())
 }
 
 fn decode_collations(reader: &mut Reader<'_>) -> Result<Vec<(u16, u16)>, DecodeError> {
@@ -214,6 +257,23 @@ mod tests {
         assert_eq!(
             (first_half.gtid_flags3, first_half.alter_sequence),
             (Some(2), None)
+        );
+    }
+
+    #[test]
+    fn mysqls_variables_are_read() {
+        let raw = Bytes::from_static(&[
+            12, 2, b'a', 0, b'b', b'c', 0, 13, 0x20, 0xa1, 7, 16, 0, 17, 9, 0, 0, 0, 0, 0, 0, 0, 18, 255, 0,
+            19, 1, 20, 0, 12, 254, 21, 0,
+        ]);
+        let vars = StatusVars::decode(&raw).unwrap();
+        assert_eq!(vars.microseconds, Some(500_000));
+        assert_eq!((vars.explicit_defaults, vars.xid), (Some(false), Some(9)));
+        assert_eq!(vars.character_set_collations, Some(vec![(45, 255)]));
+        let unknown = StatusVars::decode(&Bytes::from_static(&[21, 1])).unwrap_err();
+        assert!(
+            matches!(unknown, DecodeError::UnknownStatusVariable { code: 21, .. }),
+            "{unknown}"
         );
     }
 

@@ -62,6 +62,8 @@ impl ColumnType {
     pub const VARCHAR_COMPRESSED: u8 = 141;
     /// MySQL's JSON. MariaDB's is a LONGTEXT.
     pub const MYSQL_JSON: u8 = 245;
+    /// MySQL's VECTOR.
+    pub const MYSQL_VECTOR: u8 = 242;
     /// DECIMAL.
     pub const NEWDECIMAL: u8 = 246;
     /// ENUM; in events found inside [`ColumnType::STRING`].
@@ -92,7 +94,7 @@ impl ColumnType {
             }
             Self::FLOAT | Self::DOUBLE | Self::TIMESTAMP2 | Self::DATETIME2 | Self::TIME2 => Some(1),
             Self::TINY_BLOB | Self::MEDIUM_BLOB | Self::LONG_BLOB | Self::BLOB => Some(1),
-            Self::BLOB_COMPRESSED | Self::MYSQL_JSON | Self::GEOMETRY => Some(1),
+            Self::BLOB_COMPRESSED | Self::MYSQL_JSON | Self::MYSQL_VECTOR | Self::GEOMETRY => Some(1),
             Self::VARCHAR | Self::VAR_STRING | Self::VARCHAR_COMPRESSED => Some(2),
             Self::BIT | Self::NEWDECIMAL | Self::STRING | Self::ENUM | Self::SET => Some(2),
             _ => None,
@@ -205,6 +207,50 @@ impl TableMap {
         out.extend_from_slice(&self.body[self.db_at + 1 + self.db.len()..]);
         out[start + 4] = EventType::TABLE_MAP.0;
         patch_length(out, start);
+    }
+
+    /// The map with other column types of equally long metadata, and with other optional metadata.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the body is not the one of this map.
+    pub(crate) fn with_types(
+        &self,
+        code_of: impl Fn(ColumnType) -> u8,
+        optional: Vec<u8>,
+    ) -> Result<TableMap, DecodeError> {
+        let kind = EventType::TABLE_MAP;
+        // Behind each name stands a NUL, in front of it its length.
+        let count_at = self.db_at + 2 + self.db.len() + 2 + self.table.len();
+        let rest = self.body.slice(count_at.min(self.body.len())..);
+        let mut reader = Reader::new(&rest, kind, HEADER_BYTES + count_at);
+        let count = decode_column_count(&mut reader)?;
+        let types_at = count_at + reader.position();
+        let mut body = self.body[..self.body.len() - self.optional.len()].to_vec();
+        let codes = body
+            .get_mut(types_at..types_at + count)
+            .filter(|_| count == self.columns.len());
+        let Some(codes) = codes else {
+            return Err(reader.invalid(
+                "column types",
+                types_at,
+                "the map has another length than its body",
+            ));
+        };
+        for (code, column) in codes.iter_mut().zip(&self.columns) {
+            *code = code_of(*column);
+        }
+        body.extend_from_slice(&optional);
+        let header = Header {
+            timestamp: 0,
+            kind,
+            server_id: 0,
+            length: 0,
+            end_offset: 0,
+            flags: 0,
+        };
+        /// With a table id of six bytes.
+        const POST_HEADER_BYTES: usize = 8;
+        TableMap::decode(&header, &body.into(), POST_HEADER_BYTES)
     }
 
     /// Appends the whole event, without checksum, as it came.

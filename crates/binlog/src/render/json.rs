@@ -61,6 +61,16 @@ fn body(renderer: &Renderer, body: &EventBody) -> Map<String, Json> {
         EventBody::Query(event) => query(event),
         EventBody::TableMap(map) => table_map(renderer, map),
         EventBody::Rows(event) => rows(renderer, event),
+        EventBody::PartialRows(event) => json!({
+            "table_id": event.rows.table_id,
+            "flags": event.rows.flags,
+            "row_bytes": event.rows.rows.len(),
+        }),
+        EventBody::TransactionPayload(payload) => json!({
+            "algorithm": payload.algorithm,
+            "plain_bytes": payload.plain_bytes,
+            "payload_bytes": payload.payload.len(),
+        }),
         EventBody::Gtid(event) => gtid(event),
         EventBody::GtidList(list) => json!({
             "gtids": list.gtids.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -153,6 +163,10 @@ fn context(status: &StatusVars) -> Json {
     add("xid", status.xid.map(Json::from));
     add("gtid_flags3", status.gtid_flags3.map(Json::from));
     add("alter_sequence", status.alter_sequence.map(Json::from));
+    add(
+        "explicit_defaults_for_timestamp",
+        status.explicit_defaults.map(Json::from),
+    );
     add(
         "character_set_collations",
         status.character_set_collations.as_ref().map(|pairs| json!(pairs)),

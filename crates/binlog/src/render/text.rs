@@ -86,6 +86,19 @@ fn body(renderer: &Renderer, body: &EventBody, out: &mut impl Write) -> fmt::Res
         EventBody::Query(event) => query(event, out),
         EventBody::TableMap(map) => table::table_map(renderer, map, out),
         EventBody::Rows(event) => table::rows(renderer, event, out),
+        EventBody::PartialRows(event) => writeln!(
+            out,
+            "{INDENT}updates of table {} with changes of JSON documents, {} bytes",
+            event.rows.table_id,
+            event.rows.rows.len()
+        ),
+        EventBody::TransactionPayload(payload) => writeln!(
+            out,
+            "{INDENT}a transaction of {} bytes in {}, algorithm {}",
+            payload.plain_bytes,
+            payload.payload.len(),
+            payload.algorithm
+        ),
         EventBody::Gtid(event) => gtid(event, out),
         EventBody::GtidList(list) => {
             let gtids: Vec<String> = list.gtids.iter().map(ToString::to_string).collect();

@@ -130,6 +130,7 @@ pub(crate) fn type_name(kind: ColumnType) -> Cow<'static, str> {
             }
         }
         ColumnType::MYSQL_JSON => "JSON (MySQL)",
+        ColumnType::MYSQL_VECTOR => "VECTOR (MySQL)",
         ColumnType::GEOMETRY => "GEOMETRY",
         ColumnType::STRING | ColumnType::ENUM | ColumnType::SET => match kind.unmixed() {
             (ColumnType::ENUM, _) => "ENUM",

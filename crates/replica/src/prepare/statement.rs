@@ -153,6 +153,7 @@ impl Preparer {
         let is_pinned = is_temporary || header.is_thread_specific() || self.temporary.has_any(thread);
         self.refuse_merge(&statement, query, place)?;
         let divergence = self.diverging_read(&statement, query, thread, place)?;
+        self.note_foreign_statement(&statement);
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
             return Ok(None);
         };
@@ -398,6 +399,20 @@ impl Preparer {
         match &table.db {
             Some(name) => Bytes::copy_from_slice(self.rewrite.target_name(name)),
             None => self.target_database(&query.db),
+        }
+    }
+
+    /// Says once that a MySQL source logs row changes as statements: MariaDB may compute other values from them.
+    fn note_foreign_statement(&mut self, statement: &sql::Statement<'_>) {
+        use StatementKind::{Delete, Insert, Replace, Update};
+        let is_mysql = (1..10).contains(&self.version.0.0);
+        if is_mysql && !self.warned_statements && matches!(statement.kind, Insert | Replace | Update | Delete)
+        {
+            self.warned_statements = true;
+            tracing::warn!(
+                "the MySQL source logs changes as statements, from which MariaDB may compute other values (1/7 into a FLOAT column, \
+                 for one): set binlog_format=ROW on it"
+            );
         }
     }
 

@@ -58,7 +58,11 @@ impl Source {
         let period = self.options.heartbeat_period.as_nanos();
         if period > 0 {
             client
-                .execute(format!("SET @master_heartbeat_period={period}").as_bytes())
+                // MySQL is about to know the second name only.
+                .execute(
+                    format!("SET @master_heartbeat_period={period},@source_heartbeat_period={period}")
+                        .as_bytes(),
+                )
                 .await?;
         }
         let checksum = negotiate_checksum(client).await?;
@@ -67,7 +71,7 @@ impl Source {
             .await?;
         if self.uses_gtid() {
             self.announce_gtid(client).await?;
-        } else if self.position.gtid_pos.is_empty() {
+        } else if self.position.gtid_pos.is_empty() && client.server().is_mariadb {
             self.look_up_gtid(client).await?;
         }
         let registration = RegisterReplica {
@@ -123,7 +127,7 @@ impl Source {
 /// Tells the source that checksums are understood, and asks how it writes the first event.
 async fn negotiate_checksum(client: &mut Client) -> Result<ChecksumAlgorithm, End> {
     match client
-        .execute(b"SET @master_binlog_checksum=@@global.binlog_checksum")
+        .execute(b"SET @master_binlog_checksum=@@global.binlog_checksum,@source_binlog_checksum=@@global.binlog_checksum")
         .await
     {
         Ok(_) => {}

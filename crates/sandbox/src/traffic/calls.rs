@@ -32,7 +32,7 @@ pub(super) fn dial(script: &mut Script) -> Step {
             script.client
         ),
         format!(
-            "INSERT INTO vicidial_log_extended SET uniqueid='{id}', server_ip='10.0.0.{}', call_date=NOW(6), lead_id={lead}, caller_code='V{id}', custom_call_id=MD5('{id}')",
+            "INSERT INTO vicidial_log_extended SET uniqueid='{id}', server_ip='10.0.0.{}', call_date=NOW(6), lead_id={lead}, caller_code='V{id}', custom_call_id=LEFT(SHA2('{id}',256),32)",
             script.client
         ),
         format!(
@@ -56,7 +56,7 @@ pub(super) fn hang_up(script: &mut Script) -> Step {
         format!("UPDATE call_log SET end_time=NOW(), length_in_min=({seconds} / 60) WHERE uniqueid='{id}'"),
         format!("UPDATE vicidial_list SET status='{status}' WHERE lead_id={lead}"),
         format!(
-            "INSERT INTO vicidial_carrier_log VALUES ('{id}', NOW(), {lead}, {}, 'ANSWER', {}, UNHEX(MD5('{id}')))",
+            "INSERT INTO vicidial_carrier_log VALUES ('{id}', NOW(), {lead}, {}, 'ANSWER', {}, UNHEX(LEFT(SHA2('{id}',256),32)))",
             script.random.below(128),
             script.random.below(60)
         ),
