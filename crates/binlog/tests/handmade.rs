@@ -222,11 +222,6 @@ fn events_that_carry_unreadable_changes_are_refused_by_name() {
     for (kind, words) in [
         (EventType::LOAD, "Load event (type 6)"),
         (EventType::PRE_GA_WRITE_ROWS, "Write_rows_event_old"),
-        (
-            EventType::MYSQL_TRANSACTION_PAYLOAD,
-            "binlog_transaction_compression=OFF",
-        ),
-        (EventType::MYSQL_PARTIAL_UPDATE_ROWS, "binlog_row_value_options"),
     ] {
         let error = decode(&Made::new(kind, [0; 30]).flagged(Header::FLAG_IGNORABLE)).unwrap_err();
         assert!(matches!(error, DecodeError::Refused { .. }), "{error}");
