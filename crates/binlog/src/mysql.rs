@@ -14,7 +14,7 @@ use crate::decoder::Decoder;
 use crate::error::DecodeError;
 use crate::event::{Event, EventBody};
 use crate::event_type::EventType;
-use crate::events::{FormatDescription, QueryEvent, TableMap};
+use crate::events::{FormatDescription, QueryEvent, RowsEvent, TableMap};
 
 mod json;
 mod json_diff;
@@ -117,7 +117,7 @@ impl ReplicaDecoder {
                     None => rows,
                 };
                 self.end_statement(is_end);
-                EventBody::Rows(rows)
+                EventBody::Rows(with_known_flags(rows))
             }
             EventBody::PartialRows(partial) => {
                 let is_end = partial.rows.is_statement_end();
@@ -131,7 +131,7 @@ impl ReplicaDecoder {
                 };
                 let rows = partial.into_rows(map)?;
                 self.end_statement(is_end);
-                EventBody::Rows(rows)
+                EventBody::Rows(with_known_flags(rows))
             }
             // The place behind it is reached by the next event; groups begin at BEGIN.
             EventBody::Ignorable(_) if event.header.kind != EventType::MYSQL_PREVIOUS_GTIDS => return Ok(()),
@@ -195,6 +195,18 @@ impl ReplicaDecoder {
         if is_end {
             self.json_tables.clear();
         }
+    }
+}
+
+/// MySQL 9.7 sets a flag, 0x10, that says who checked foreign keys there.
+fn with_known_flags(rows: RowsEvent) -> RowsEvent {
+    const KNOWN: u16 = RowsEvent::FLAG_STATEMENT_END
+        | RowsEvent::FLAG_NO_FOREIGN_KEY_CHECKS
+        | RowsEvent::FLAG_RELAXED_UNIQUE_CHECKS
+        | RowsEvent::FLAG_COMPLETE_ROWS;
+    RowsEvent {
+        flags: rows.flags & KNOWN,
+        ..rows
     }
 }
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use tributary_binlog::file::BinlogFile;
 use tributary_binlog::{
-    Assembled, ChecksumAlgorithm, ColumnType, Coordinates, DecodeError, EventBody, GroupAssembler, GroupEnd, Header,
-    Renderer, ReplicaDecoder,
+    Assembled, ChecksumAlgorithm, ColumnType, Coordinates, DecodeError, EventBody, GroupAssembler, GroupEnd,
+    Header, Renderer, ReplicaDecoder,
 };
 
 fn testdata(file: &str) -> PathBuf {
@@ -157,6 +157,9 @@ fn a_payload_that_lies_about_its_size_is_an_error() {
         let mut lying = payload.to_vec();
         lying[at..at + 2].copy_from_slice(&size.to_le_bytes());
         let result = read(lying.into());
-        assert!(size == 0 && result == Ok(0) || result.is_err(), "{size}: {result:?}");
+        assert!(
+            size == 0 && result == Ok(0) || result.is_err(),
+            "{size}: {result:?}"
+        );
     }
 }
