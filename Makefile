@@ -39,6 +39,7 @@ MATRIX_DIR ?= $(or $(CARGO_TARGET_DIR),target)/matrix-servers
 matrix: tools
 	scripts/matrix-servers.sh $(MATRIX_DIR)
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
+	MATRIX_DIR=$(abspath $(MATRIX_DIR)) $(CARGO) test --locked -p tributary --test matrix
 	@scripts/matrix.sh $(abspath $(MATRIX_DIR)) $(BINARIES)
 
 bench: tools

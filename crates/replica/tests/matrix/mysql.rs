@@ -8,6 +8,10 @@ use tributary_sandbox::{Server, ServerOptions, create_replication_user};
 use crate::support::{TARGET_DB, assert_equal, options, stopped, until};
 use crate::{mysql, targets};
 
+/// Indexes on expressions, which MariaDB does not have.
+const EXPRESSION_KEYS: &str =
+    "KEY ((CAST(JSON_LENGTH(j) AS UNSIGNED))), KEY ((CAST(j->'$.tags' AS CHAR(20) ARRAY))), ";
+
 /// What the captured binlog was made from.
 const CAPTURE: &str = include_str!("../../../../testdata/mysql/capture.sql");
 
@@ -44,7 +48,8 @@ async fn everything_of_the_capture_is_applied() -> anyhow::Result<()> {
     let source = start().await?;
     let targets = targets().await?;
     let account = create_replication_user(&source).await?;
-    run_script(&source, CAPTURE).await?;
+    ensure!(CAPTURE.contains(EXPRESSION_KEYS));
+    run_script(&source, &CAPTURE.replace(EXPRESSION_KEYS, "")).await?;
     for target in &targets {
         let mut options = options(&source, target);
         options.connections[0].source = ConnectOptions::new(
@@ -73,7 +78,7 @@ async fn a_stopped_engine_resumes_where_it_was() -> anyhow::Result<()> {
     let source = start().await?;
     let [target, _] = targets().await?;
     source
-        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.log (n INT) ENGINE=InnoDB; CREATE TABLE asterisk.wide (n INT, t LONGTEXT)")
+        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.log (n INT) ENGINE=InnoDB; CREATE TABLE asterisk.wide (n INT, t LONGTEXT) ENGINE=InnoDB")
         .await?;
     for round in 0..6 {
         let statements = (0..200).map(|n| {
