@@ -18,7 +18,6 @@ use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
 use crate::columns;
 use crate::error::StopReason;
-use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
 use crate::source::{SourceMessage, SourceStop};
@@ -464,15 +463,15 @@ impl Defining {
             let current = catalog.info(used.name.id).filter(|_| !is_being_defined);
             let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
             // Triggers, foreign keys and views reach further than the table; those that the group was prepared without, or that
-            // are about to be made, may reach any table of the database. A table that is made anew has none but those that
-            // its statement names.
+            // are about to be made, may reach any table of any database. A table that is made anew has none but those
+            // that its statement names.
             let is_plain =
                 |info: &catalog::TableInfo| !info.is_view && !info.has_triggers && info.related.is_empty();
             let may_reach_further = !is_same && current.as_deref().is_none_or(|info| !is_plain(info));
             let is_made_anew =
                 used.is_written && group.defines.is_some() && current.is_none() && !is_being_defined;
             if may_reach_further && !is_made_anew {
-                footprint.scope = wider(footprint.scope, Scope::Database(used.name.database));
+                footprint.scope = Scope::Everything;
                 is_unknown = true;
             }
             let access = match &used.access {

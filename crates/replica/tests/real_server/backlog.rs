@@ -2,7 +2,7 @@
 //! and a source that has ended with a reason while groups before it wait.
 
 use tributary::Replicator;
-use tributary_sandbox::ServerOptions;
+use tributary_sandbox::{ServerOptions, compare};
 
 use crate::support::{SOURCE_DB, TARGET_DB, assert_equal, log, options, pair, status, stopped};
 
@@ -11,16 +11,24 @@ const FAMILIES: usize = 60;
 /// Groups that wait before the one that cannot be applied.
 const ROWS: usize = 600;
 
-/// A `DROP` of the parent must not pass the one of its child, which nothing but a foreign key ties to it; and the reason
-/// to stop, which is known long before, is told when everything before it is applied.
+/// A `DROP` of the parent must not pass the one of its child, which nothing but a foreign key ties to it; what a trigger in
+/// one database does in another must be done before the next statement finds it; and the reason to stop, which is known
+/// long before, is told when everything before it is applied.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_keeps_families_in_order_and_is_applied_up_to_the_reason_to_stop() -> anyhow::Result<()> {
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
     let mut sql = format!(
-        "CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB}; CREATE TABLE r (id INT PRIMARY KEY) ENGINE=InnoDB;"
+        "CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB}; CREATE TABLE r (id INT PRIMARY KEY) ENGINE=InnoDB; \
+         CREATE DATABASE tools; CREATE TABLE tools.log (id INT, KEY (id)) ENGINE=MyISAM;"
     );
-    for _ in 0..FAMILIES {
+    for family in 0..FAMILIES {
+        sql.push_str(&format!(
+            "CREATE TABLE x (id INT) ENGINE=MyISAM; \
+             CREATE TRIGGER tr AFTER INSERT ON x FOR EACH ROW INSERT INTO tools.log VALUES (NEW.id); \
+             INSERT INTO x VALUES ({family}); UPDATE tools.log SET id = id + 1000 WHERE id = {family}; \
+             DROP TABLE x;"
+        ));
         sql.push_str(
             "CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; \
              CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id)) ENGINE=InnoDB; \
@@ -38,7 +46,8 @@ async fn a_backlog_keeps_families_in_order_and_is_applied_up_to_the_reason_to_st
     );
     source.run(&sql).await?;
     let mut options = options(&source, &target);
-    options.connections[0].relay_groups_max = FAMILIES * 6 + ROWS + 100;
+    options.connections[0].rewrite.add("tools->m1_tools").unwrap();
+    options.connections[0].relay_groups_max = FAMILIES * 11 + ROWS + 100;
     let engine = Replicator::start(options).await?;
     let error = stopped(&engine, "m1").await?;
     assert_eq!(error.number, 1593, "{}", error.message);
@@ -53,5 +62,7 @@ async fn a_backlog_keeps_families_in_order_and_is_applied_up_to_the_reason_to_st
             "SET sql_log_bin = 0; DELETE FROM {SOURCE_DB}.r WHERE id = 100000"
         ))
         .await?;
+    let tools = compare(&source, "tools", &target, "m1_tools", &[]).await?;
+    assert!(tools.is_equal(), "{tools}");
     assert_equal(&source, &target, TARGET_DB, &[]).await
 }
