@@ -2,6 +2,8 @@
 //!
 //! A group is handed out when it is whole. The coordinates then move to its end, and never stand inside a group: they are
 //! where reading may resume after any disconnect. Only events that stand in the source's file move them.
+//!
+//! A group larger than a limit is handed out in parts, if the caller has set one: the same stream gives the same parts.
 
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ mod stream_offset;
 
 pub use error::GroupError;
 pub use event_group::{
-    DuplicateHandling, EventGroup, GroupEnd, GroupItem, LoadDataItem, RowsItem, StatementItem,
+    DuplicateHandling, EventGroup, GroupEnd, GroupItem, LoadDataItem, LoadFileItem, RowsItem, StatementItem,
 };
 use partial::{Partial, Pushed};
 use stream_offset::StreamOffset;
@@ -30,8 +32,10 @@ use stream_offset::StreamOffset;
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Assembled {
-    /// A whole group.
+    /// A whole group, or the last part of one.
     Group(EventGroup),
+    /// A part of a group that goes on. The coordinates still stand before the group.
+    Part(EventGroup),
     /// The binlog goes on in another file; the coordinates have moved there.
     Rotated,
     /// Events look different from here on.
@@ -84,6 +88,7 @@ pub struct GroupAssembler {
     partial: Option<Partial>,
     format: Option<Arc<FormatDescription>>,
     group_bytes_max: usize,
+    part_bytes_max: usize,
 }
 
 impl GroupAssembler {
@@ -99,12 +104,19 @@ impl GroupAssembler {
             partial: None,
             format: None,
             group_bytes_max: GroupAssembler::GROUP_BYTES_MAX,
+            part_bytes_max: usize::MAX,
         }
     }
 
     /// Limits the memory of one group. A larger one is an error.
     pub fn set_group_bytes_max(&mut self, bytes: usize) {
         self.group_bytes_max = bytes;
+    }
+
+    /// Hands out a group in parts once it holds more than this, counting events and their bookkeeping. A part is never less than
+    /// one event. Until this is called, groups come whole.
+    pub fn set_part_bytes_max(&mut self, bytes: usize) {
+        self.part_bytes_max = bytes;
     }
 
     /// The end of the last complete group or stand-alone event: where reading may resume.
@@ -238,6 +250,9 @@ impl GroupAssembler {
             }
         };
         match partial {
+            (Pushed::Open, partial) if partial.held_bytes() > self.part_bytes_max => Ok(Some(
+                Assembled::Part(partial.take_part(self.stream.coordinates())),
+            )),
             (Pushed::Open, _) => Ok(None),
             (Pushed::Ended(end_kind), _) => Ok(self.end_group(end_kind)),
         }

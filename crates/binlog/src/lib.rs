@@ -55,7 +55,7 @@ pub use event_type::EventType;
 pub use events::*;
 pub use group::{
     Assembled, DuplicateHandling, EventGroup, GroupAssembler, GroupEnd, GroupError, GroupItem, LoadDataItem,
-    RowsItem, StatementItem,
+    LoadFileItem, RowsItem, StatementItem,
 };
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;

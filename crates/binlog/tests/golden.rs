@@ -68,6 +68,7 @@ fn group_text(group: &EventGroup) -> String {
                 item.duplicates,
                 item.insert_id
             ),
+            GroupItem::LoadFile(_) => panic!("groups come whole here"),
         };
         writeln!(text, "== {what}").unwrap();
     }

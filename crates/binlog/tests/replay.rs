@@ -87,7 +87,7 @@ async fn replay(server: &Server, name: &str) -> usize {
                             apply_rows(&mut conn, item).await;
                             rows_statements += 1;
                         }
-                        GroupItem::LoadData(_) => panic!("{name} has LOAD DATA"),
+                        GroupItem::LoadData(_) | GroupItem::LoadFile(_) => panic!("{name} has LOAD DATA"),
                     }
                 }
             }

@@ -8,14 +8,14 @@ use crate::coordinates::Coordinates;
 use crate::events::{GtidEvent, QueryEvent, RowsEvent, TableMap, UserVar, XaPrepare};
 use crate::header::Header;
 
-/// An event group: a GTID and all changes up to its end.
+/// An event group: a GTID and all changes up to its end; or one part of a group that comes in parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventGroup {
     /// What the source says about the group. MariaDB sources always do.
     pub gtid: Option<GtidEvent>,
     /// Where the group begins in the source's binlog.
     pub start: Coordinates,
-    /// Where the next group begins.
+    /// Where the next group begins; of a part that is not the last, where the next part begins, which is no place to resume.
     pub end: Coordinates,
     /// Seconds since the epoch when the group's first event was made on the source.
     pub timestamp: u32,
@@ -27,8 +27,10 @@ pub struct EventGroup {
     pub items: Vec<GroupItem>,
     /// How the group ends.
     pub end_kind: GroupEnd,
-    /// About how much memory the group holds.
+    /// About how much memory the group holds; of a part, this part alone.
     pub bytes: usize,
+    /// Which part of the group this is, from 0. A group that comes whole is its own part 0.
+    pub part: usize,
 }
 
 impl EventGroup {
@@ -45,6 +47,8 @@ impl EventGroup {
 /// How a group ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupEnd {
+    /// Not here: another part follows.
+    Open,
     /// With its only statement, which commits by itself.
     Standalone,
     /// With COMMIT: changes of non-transactional tables.
@@ -64,8 +68,10 @@ pub enum GroupItem {
     Statement(StatementItem),
     /// The rows that one statement of the source changed.
     Rows(RowsItem),
-    /// LOAD DATA with its file.
+    /// LOAD DATA with its file, or with the rest of it.
     LoadData(LoadDataItem),
+    /// A piece of a file whose LOAD DATA comes in a later part.
+    LoadFile(LoadFileItem),
 }
 
 /// A statement and what it reads besides tables.
@@ -85,8 +91,8 @@ pub struct StatementItem {
     pub user_vars: Vec<UserVar>,
 }
 
-/// The rows that one statement of the source changed. The last event has [`RowsEvent::FLAG_STATEMENT_END`], and every
-/// event finds its table in `maps`.
+/// The rows that one statement of the source changed, or those of them that lie in one part of the group. The last event has
+/// [`RowsEvent::FLAG_STATEMENT_END`], and every event finds its table in `maps`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowsItem {
     /// Every table the statement names, once, whether rows of it changed or not.
@@ -113,6 +119,8 @@ impl RowsItem {
 pub struct LoadDataItem {
     /// The header of the statement's event.
     pub header: Header,
+    /// Which file: what earlier parts of the group held of it, as [`LoadFileItem`]s, comes before `blocks`.
+    pub file_id: u32,
     /// The file, in pieces.
     pub blocks: Vec<Bytes>,
     /// The statement and its context.
@@ -131,6 +139,19 @@ pub struct LoadDataItem {
     pub rand: Option<(u64, u64)>,
     /// User variables.
     pub user_vars: Vec<UserVar>,
+}
+
+/// A piece of a file whose LOAD DATA comes in a later part of the group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadFileItem {
+    /// The server the change was first made on; file ids are its own.
+    pub server_id: u32,
+    /// Which file.
+    pub file_id: u32,
+    /// Whether the file begins here; what was known under this id before is void.
+    pub is_first: bool,
+    /// The piece.
+    pub blocks: Vec<Bytes>,
 }
 
 /// What LOAD DATA does with rows that are there already.

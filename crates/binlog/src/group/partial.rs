@@ -9,7 +9,9 @@ use crate::event::EventBody;
 use crate::events::{
     ExecuteLoadQuery, GtidEvent, Intvar, LoadBlock, QueryEvent, RowsEvent, TableMap, UserVar,
 };
-use crate::group::{EventGroup, GroupEnd, GroupError, GroupItem, LoadDataItem, RowsItem, StatementItem};
+use crate::group::{
+    EventGroup, GroupEnd, GroupError, GroupItem, LoadDataItem, LoadFileItem, RowsItem, StatementItem,
+};
 use crate::header::Header;
 
 /// What an event did to the group.
@@ -34,7 +36,12 @@ pub(super) struct Partial {
     annotate: Option<Bytes>,
     prefix: Prefix,
     files: Vec<LoadFile>,
+    /// Of what has not been handed out in a part.
     pub(super) bytes: usize,
+    /// Events of what has not been handed out.
+    events: usize,
+    /// Parts that have been handed out.
+    parts: usize,
 }
 
 /// What Intvar, Rand and User_var events say about the next statement.
@@ -52,7 +59,12 @@ struct LoadFile {
     server_id: u32,
     file_id: u32,
     blocks: Vec<Bytes>,
+    /// Earlier blocks have been handed out in a part.
+    is_begun: bool,
 }
+
+/// Memory beside an event's own bytes: headers, status variables, the lists it stands in. Estimated, for limits only.
+const EVENT_OVERHEAD: usize = 512;
 
 /// Whether an event ends a group, so that it cannot begin one.
 pub(super) fn ends_group(body: &EventBody) -> bool {
@@ -122,6 +134,8 @@ impl Partial {
             prefix: Prefix::default(),
             files: Vec::new(),
             bytes: 0,
+            events: 0,
+            parts: 0,
         }
     }
 
@@ -135,6 +149,7 @@ impl Partial {
 
     pub(super) fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), GroupError> {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.events += 1;
         if self.bytes <= limit {
             return Ok(());
         }
@@ -156,6 +171,60 @@ impl Partial {
             items: self.items,
             end_kind,
             bytes: self.bytes,
+            part: self.parts,
+        }
+    }
+
+    /// About how much memory is held of the group.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes
+            .saturating_add(self.events.saturating_mul(EVENT_OVERHEAD))
+    }
+
+    /// Takes out all that can be applied without what follows. A rows statement is cut: its table maps stay, because the rest
+    /// needs them too.
+    pub(super) fn take_part(&mut self, end: Coordinates) -> EventGroup {
+        self.cut_rows();
+        self.cut_files();
+        let part = self.parts;
+        self.parts += 1;
+        self.events = 0;
+        EventGroup {
+            gtid: self.gtid.clone(),
+            start: self.start.clone(),
+            end,
+            timestamp: self.timestamp,
+            server_id: self.server_id,
+            flags: self.flags,
+            items: std::mem::take(&mut self.items),
+            end_kind: GroupEnd::Open,
+            bytes: std::mem::take(&mut self.bytes),
+            part,
+        }
+    }
+
+    fn cut_rows(&mut self) {
+        let Some(open) = self.rows.take_if(|rows| !rows.events.is_empty()) else {
+            return;
+        };
+        let maps = open.maps.clone();
+        self.rows = Some(open);
+        self.close_rows();
+        self.rows = Some(RowsItem {
+            maps,
+            events: Vec::new(),
+            annotate: None,
+        });
+    }
+
+    fn cut_files(&mut self) {
+        for file in self.files.iter_mut().filter(|file| !file.blocks.is_empty()) {
+            self.items.push(GroupItem::LoadFile(LoadFileItem {
+                server_id: file.server_id,
+                file_id: file.file_id,
+                is_first: !std::mem::replace(&mut file.is_begun, true),
+                blocks: std::mem::take(&mut file.blocks),
+            }));
         }
     }
 
@@ -279,6 +348,7 @@ impl Partial {
             server_id,
             file_id,
             blocks: vec![data],
+            is_begun: false,
         });
     }
 
@@ -304,6 +374,7 @@ impl Partial {
         } = std::mem::take(&mut self.prefix);
         self.items.push(GroupItem::LoadData(LoadDataItem {
             header,
+            file_id: load.file_id,
             blocks: file.blocks,
             query: load.query,
             fn_start: load.file_clause.start,
