@@ -67,9 +67,9 @@ impl Dependencies {
         is_committed: &dyn Fn(GroupId) -> bool,
     ) -> SmallVec<[GroupId; 4]> {
         let mut found = SmallVec::new();
-        self.follow_barriers(footprint, &mut found);
+        self.follow_barriers(group, footprint, &mut found);
         if footprint.scope != Scope::Tables {
-            self.follow_recent(footprint.scope, &mut found);
+            self.follow_recent(group, footprint.scope, &mut found);
         }
         for used in &footprint.tables {
             self.tables
@@ -84,16 +84,16 @@ impl Dependencies {
         found
     }
 
-    fn follow_barriers(&mut self, footprint: &Footprint, found: &mut SmallVec<[GroupId; 4]>) {
+    fn follow_barriers(&self, group: GroupId, footprint: &Footprint, found: &mut SmallVec<[GroupId; 4]>) {
         for (barrier, scope) in &self.barriers {
-            let meets = match (scope, footprint.scope) {
-                (Scope::Database(theirs), Scope::Tables) => {
-                    footprint.tables.iter().any(|t| t.database == *theirs)
-                }
-                (Scope::Database(theirs), Scope::Database(mine)) => {
-                    *theirs == mine || footprint.tables.iter().any(|t| t.database == *theirs)
-                }
-                _ => true,
+            let is_own = barrier.connection == group.connection;
+            let is_used = |database: DatabaseId| footprint.tables.iter().any(|t| t.database == database);
+            let meets = match (*scope, footprint.scope) {
+                (Scope::Everything | Scope::Tables, _) | (_, Scope::Everything) => true,
+                (Scope::Connection, _) => is_own,
+                (Scope::Database(theirs), Scope::Connection) => is_own || is_used(theirs),
+                (Scope::Database(theirs), Scope::Tables) => is_used(theirs),
+                (Scope::Database(theirs), Scope::Database(mine)) => theirs == mine || is_used(theirs),
             };
             if meets {
                 found.push(*barrier);
@@ -101,8 +101,9 @@ impl Dependencies {
         }
     }
 
-    fn follow_recent(&self, scope: Scope, found: &mut SmallVec<[GroupId; 4]>) {
-        let reached = self.recent.iter().filter(|(_, databases)| match scope {
+    fn follow_recent(&self, group: GroupId, scope: Scope, found: &mut SmallVec<[GroupId; 4]>) {
+        let reached = self.recent.iter().filter(|(recent, databases)| match scope {
+            Scope::Connection => recent.connection == group.connection,
             Scope::Database(mine) => databases.contains(&mine),
             Scope::Everything | Scope::Tables => true,
         });

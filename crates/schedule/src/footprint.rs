@@ -35,6 +35,9 @@ pub enum Scope {
     Tables,
     /// Anything in this database, and the listed tables.
     Database(DatabaseId),
+    /// Anything that other groups of its own connection touch, and the listed tables: a group whose changes have not all
+    /// arrived. Other connections may go on meanwhile, unless they share a listed table.
+    Connection,
     /// Anything at all.
     Everything,
 }
@@ -49,7 +52,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Whether a group of `self` and one of `other` must keep their order.
+    /// Whether a group of `self` and one of `other`, both of one connection, must keep their order.
     ///
     /// The coordinator uses faster tables of its own; this is the definition they are tested against.
     #[must_use]
@@ -66,7 +69,8 @@ impl Footprint {
     fn reaches(&self, other: &Self) -> bool {
         match (self.scope, other.scope) {
             (Scope::Tables, _) => false,
-            (Scope::Everything, _) | (Scope::Database(_), Scope::Everything) => true,
+            (Scope::Everything | Scope::Connection, _) => true,
+            (Scope::Database(_), Scope::Everything | Scope::Connection) => true,
             (Scope::Database(mine), Scope::Database(theirs)) if mine == theirs => true,
             (Scope::Database(mine), _) => other.tables.iter().any(|t| t.database == mine),
         }

@@ -84,7 +84,7 @@ fn pool(words: &[&str]) -> Coordinator {
 }
 
 /// `[c1:]SEQ:KIND[:USE,USE...][:commit=N][:pin=N]` with KIND `trx`, `tab`, `alone`, `empty`, and USE `t1` (whole), `t1?` (read),
-/// `t1#5#6` (keys), `d1` (whole database), `*` (everything).
+/// `t1#5#6` (keys), `d1` (whole database), `c` (whole connection), `*` (everything).
 fn group(word: &str) -> GroupInfo {
     let mut parts: Vec<&str> = word.split(':').collect();
     let connection = if parts[0].starts_with('c') {
@@ -126,6 +126,8 @@ fn group(word: &str) -> GroupInfo {
 fn add_use(footprint: &mut Footprint, word: &str) {
     if word == "*" {
         footprint.scope = Scope::Everything;
+    } else if word == "c" {
+        footprint.scope = Scope::Connection;
     } else if let Some(database) = word.strip_prefix('d') {
         footprint.scope = Scope::Database(DatabaseId(database.parse().unwrap()));
     } else {

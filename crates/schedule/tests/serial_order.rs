@@ -62,6 +62,7 @@ fn random_group(random: &mut Random, connection: u16, seq: u64, connections: u64
         }
         1 => (kind, footprint.scope) = (GroupKind::Alone, Scope::Everything),
         2 | 3 => kind = GroupKind::Alone,
+        5 => (kind, footprint.scope) = (GroupKind::Alone, Scope::Connection),
         4 => (kind, footprint) = (GroupKind::Empty, Footprint::default()),
         _ => {}
     }
