@@ -114,7 +114,7 @@ impl GroupAssembler {
     }
 
     /// Hands out a group in parts once it holds more than this, counting events and their bookkeeping. A part is never less than
-    /// one event. Until this is called, groups come whole.
+    /// one event. XA transactions come whole, and without a call of this all groups do.
     pub fn set_part_bytes_max(&mut self, bytes: usize) {
         self.part_bytes_max = bytes;
     }
@@ -250,9 +250,9 @@ impl GroupAssembler {
             }
         };
         match partial {
-            (Pushed::Open, partial) if partial.held_bytes() > self.part_bytes_max => Ok(Some(
-                Assembled::Part(partial.take_part(self.stream.coordinates())),
-            )),
+            (Pushed::Open, partial) if partial.is_part_due(self.part_bytes_max) => Ok(Some(Assembled::Part(
+                partial.take_part(self.stream.coordinates()),
+            ))),
             (Pushed::Open, _) => Ok(None),
             (Pushed::Ended(end_kind), _) => Ok(self.end_group(end_kind)),
         }

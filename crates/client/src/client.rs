@@ -9,6 +9,7 @@ use tributary_wire::status::ERR;
 use tributary_wire::{capabilities as cap, command};
 
 use crate::connection::{COMMAND_SEQUENCE, Connection};
+use crate::local_infile::LocalFile;
 use crate::{
     ConnectOptions, Error, OkInfo, RegisterReplica, Reply, ResultSet, ServerInfo, StatementResult, login,
 };
@@ -219,7 +220,7 @@ impl Client {
         &mut self,
         parts: &[&[u8]],
         rows: Rows,
-        file: Option<&[u8]>,
+        file: Option<&mut LocalFile<'_>>,
     ) -> Result<Reply, Error> {
         self.idle()?;
         self.begin()?;
@@ -236,7 +237,7 @@ impl Client {
     }
 
     /// Reads one reply. The first request for a file gets `file`, if there is one; all others are refused.
-    pub(crate) async fn reply(&mut self, mut file: Option<&[u8]>) -> Result<Reply, Error> {
+    pub(crate) async fn reply(&mut self, mut file: Option<&mut LocalFile<'_>>) -> Result<Reply, Error> {
         let mut refused = None;
         let mut decoder = self.start_reply().await?;
         loop {
@@ -356,7 +357,7 @@ mod tests {
         spawnable(|client, _| client.query(b""));
         spawnable(|client, _| client.flush());
         spawnable(|client, _| client.read_reply());
-        spawnable(|client, _| client.load_local(b"", b""));
+        spawnable(|client, _| client.load_local(b"", &b""[..]));
         spawnable(|_, stream| stream.next(Duration::ZERO));
         fn connects<T: Send>(_: impl FnOnce(&'static ConnectOptions, Client, &'static DumpRequest) -> T) {}
         connects(|options, _, _| Client::connect(options));

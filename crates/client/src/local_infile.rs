@@ -1,37 +1,57 @@
-//! `LOAD DATA LOCAL INFILE`, answered from memory.
+//! `LOAD DATA LOCAL INFILE`, answered by the caller.
 
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tributary_wire::command;
 use tributary_wire::result::Rows;
 
 use crate::client::last_ok;
 use crate::{Client, Error, OkInfo};
 
+/// What a file holds.
+pub(crate) type LocalFile<'a> = dyn AsyncRead + Unpin + Send + 'a;
+
 /// Bytes of the file per packet: far below any `max_allowed_packet`.
 const PACKET_BYTES: usize = 64 * 1024;
 
-/// Bytes of the file that are queued before they are sent.
-const BATCH_BYTES: usize = 16 * PACKET_BYTES;
+/// Packets of the file that are queued before they are sent.
+const BATCH_PACKETS: usize = 16;
 
 impl Client {
-    /// Runs one `LOAD DATA LOCAL INFILE` statement; `data` is what the file holds, whatever its name in the statement.
+    /// Runs one `LOAD DATA LOCAL INFILE` statement; `data` is what the file holds, whatever its name in the statement. About
+    /// 1 MiB of it is in memory at a time.
     ///
     /// # Errors
-    /// As [`Client::query`]; [`Error::LocalInfileRefused`] when the server asks for a second file.
-    pub async fn load_local(&mut self, sql: &[u8], data: &[u8]) -> Result<OkInfo, Error> {
+    /// As [`Client::query`]; [`Error::LocalInfileRefused`] when the server asks for a second file; [`Error::Io`] when `data`
+    /// cannot be read, which breaks the connection.
+    pub async fn load_local(
+        &mut self,
+        sql: &[u8],
+        mut data: impl AsyncRead + Unpin + Send,
+    ) -> Result<OkInfo, Error> {
         let reply = self
-            .command_with_file(&[&[command::QUERY], sql], Rows::Discard, Some(data))
+            .command_with_file(&[&[command::QUERY], sql], Rows::Discard, Some(&mut data))
             .await?;
         Ok(last_ok(reply))
     }
 
     /// Answers a request for a file with these bytes.
-    pub(crate) async fn send_file(&mut self, data: &[u8]) -> Result<(), Error> {
+    pub(crate) async fn send_file(&mut self, data: &mut LocalFile<'_>) -> Result<(), Error> {
         let mut sequence = self.connection.next_sequence();
-        for batch in data.chunks(BATCH_BYTES) {
-            for payload in batch.chunks(PACKET_BYTES) {
-                sequence = self.connection.queue(sequence, [payload]);
+        let mut packet = Vec::with_capacity(PACKET_BYTES);
+        let mut queued = 0;
+        loop {
+            packet.clear();
+            let mut packet_room = (&mut *data).take(PACKET_BYTES as u64);
+            let read = packet_room.read_to_end(&mut packet).await;
+            let doing = "read the file of a LOAD DATA LOCAL";
+            if read.map_err(|source| Error::Io { doing, source })? == 0 {
+                break;
             }
-            self.connection.flush().await?;
+            sequence = self.connection.queue(sequence, [&packet[..]]);
+            queued += 1;
+            if queued % BATCH_PACKETS == 0 {
+                self.connection.flush().await?;
+            }
         }
         // An empty packet ends the file.
         self.connection.queue(sequence, []);

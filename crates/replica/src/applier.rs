@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tributary_client::{Client, Error as ClientError};
@@ -47,6 +47,8 @@ pub(crate) enum ApplierEnd {
     Stopped,
     /// The target is gone.
     TargetLost(ClientError),
+    /// A group must be received once more: everything begins anew from the saved positions, where it has come to rest.
+    BeginAgain(StopReason),
 }
 
 /// What the applier holds of a connection.
@@ -82,6 +84,9 @@ pub(crate) struct Applier {
     giving_way: HashSet<RunId>,
     /// Groups under way that change what is known of these tables and databases.
     defining: Defining,
+    /// Why everything must begin anew, and how long runs under way may take to end.
+    begin_again: Option<(StopReason, Instant)>,
+    rest_max: Duration,
 }
 
 /// Tables and databases whose definition is about to change, with the number of groups that do so.
@@ -102,6 +107,8 @@ pub(crate) struct ApplierParts {
     pub(crate) messages: mpsc::Receiver<(u16, SourceMessage)>,
     pub(crate) reports: mpsc::Receiver<RunReport>,
     pub(crate) stop: watch::Receiver<bool>,
+    /// How long runs under way may take to end when everything must begin anew.
+    pub(crate) rest_max: Duration,
 }
 
 impl Applier {
@@ -116,6 +123,7 @@ impl Applier {
             messages,
             reports,
             stop,
+            rest_max,
         } = parts;
         let slot = |shared: Arc<ConnectionShared>| {
             let saved = shared.progress.low_water();
@@ -146,13 +154,18 @@ impl Applier {
             stop,
             giving_way: HashSet::new(),
             defining: Defining::default(),
+            begin_again: None,
+            rest_max,
         }
     }
 
     /// Applies until told to stop or until the target is lost.
     pub(crate) async fn run(mut self) -> ApplierEnd {
         match self.serve().await {
-            Ok(()) => ApplierEnd::Stopped,
+            Ok(()) => match self.begin_again.take() {
+                Some((reason, _)) if !*self.stop.borrow() => ApplierEnd::BeginAgain(reason),
+                _ => ApplierEnd::Stopped,
+            },
             Err(error) => ApplierEnd::TargetLost(error),
         }
     }
@@ -166,6 +179,10 @@ impl Applier {
         let mut has_sources = true;
         loop {
             self.act().await?;
+            if self.begin_again.is_some() && !is_stopping {
+                is_stopping = self.stop_all();
+                continue;
+            }
             if is_stopping && self.connections.iter().all(|slot| slot.is_drained) {
                 self.save_moved().await?;
                 return Ok(());
@@ -178,6 +195,7 @@ impl Applier {
                     self.run_ended(report).await?;
                 }
                 () = told_to_stop(&mut self.stop), if !is_stopping => is_stopping = self.stop_all(),
+                () = rest_over(self.begin_again.as_ref()) => return Ok(()),
                 _ = lock_tick.tick() => self.watch_locks().await?,
                 _ = save_tick.tick() => {
                     // Nothing may have been asked of the target for long; a vanished one must be noticed.
@@ -318,6 +336,11 @@ impl Applier {
                 }
                 self.coordinator.run_stopped(report.run, &committed);
             }
+            RunEnd::BeginAgain(reason) => {
+                self.begin_again
+                    .get_or_insert((reason, Instant::now() + self.rest_max));
+                self.coordinator.run_stopped(report.run, &[]);
+            }
             RunEnd::TargetLost(error) => return Err(error),
         }
         Ok(())
@@ -444,6 +467,14 @@ impl Applier {
     }
 }
 
+/// Resolves when what is under way has had its time to end; never while there is no hurry.
+async fn rest_over(begin_again: Option<&(StopReason, Instant)>) {
+    match begin_again {
+        Some((_, deadline)) => tokio::time::sleep_until((*deadline).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Resolves when the flag is set, or when its owner is gone.
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
@@ -490,6 +521,10 @@ impl Defining {
                 database: used.name.database,
                 access,
             });
+        }
+        if group.pieces.is_some() {
+            // Wider would hold up other connections for as long as the group takes to arrive.
+            footprint.scope = Scope::Connection;
         }
         let kind = match kinds {
             _ if group.is_empty() => GroupKind::Empty,

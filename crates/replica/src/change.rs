@@ -6,12 +6,14 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
 use tributary_rules::Tolerance;
-use tributary_schedule::{GroupSeq, Scope, WorkerId};
+use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 use tributary_sql::StatementKind;
 
 use crate::catalog::TableUseDraft;
 use crate::columns::{Effect, Positional, SourceColumns, TableColumns};
 use crate::context::Context;
+use crate::load_file::LoadFile;
+use crate::pieces::Pieces;
 use crate::relay::Permit;
 use crate::temporary::TemporaryNote;
 use crate::xa::XaChange;
@@ -83,6 +85,10 @@ pub(crate) struct PreparedGroup {
     pub(crate) xa: Option<Box<XaChange>>,
     /// Temporary tables that are open, or no longer so, once the group is applied.
     pub(crate) temporary: Vec<TemporaryNote>,
+    /// Whether more of the group follows: this is a piece of it, and not the last.
+    pub(crate) is_open: bool,
+    /// Where the changes are, when this is the head of a group that is applied as it arrives.
+    pub(crate) pieces: Option<Pieces>,
     /// Room in the relay queue, given back when the group is dropped.
     pub(crate) permit: Option<Permit>,
 }
@@ -90,7 +96,7 @@ pub(crate) struct PreparedGroup {
 impl PreparedGroup {
     /// Whether nothing is to be done on the target.
     pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty()
+        self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty() && self.pieces.is_none()
     }
 
     /// Whether foreign keys may tie a table of the group to another.
@@ -121,9 +127,51 @@ impl PreparedGroup {
             rolls_back: false,
             xa: None,
             temporary: Vec::new(),
+            is_open: false,
+            pieces: None,
             permit: None,
         }
     }
+
+    /// The head of a group in pieces, of which this is the first: what the applier must know. Nobody knows yet what the
+    /// others touch, so it is alone on its connection.
+    pub(crate) fn head(&self, pieces: Pieces) -> Self {
+        Self {
+            seq: self.seq,
+            label: self.label.clone(),
+            changes: Vec::new(),
+            bytes: 0,
+            tables: whole(&self.tables),
+            scope: Scope::Connection,
+            is_alone: true,
+            defines: self.defines.clone(),
+            commit_id: self.commit_id,
+            pinned: self.pinned,
+            rolls_back: false,
+            xa: None,
+            temporary: Vec::new(),
+            is_open: true,
+            pieces: Some(pieces),
+            permit: None,
+        }
+    }
+
+    /// Whether everything the group does can be undone.
+    pub(crate) fn can_roll_back(&self) -> bool {
+        let is_transactional = |used: &TableUseDraft| {
+            !used.is_written || used.info.as_ref().is_some_and(|info| info.is_transactional)
+        };
+        self.tables.iter().all(is_transactional) && self.defines.is_none()
+    }
+}
+
+/// The same tables, of which any row may be written.
+fn whole(tables: &[TableUseDraft]) -> SmallVec<[TableUseDraft; 2]> {
+    let whole = |used: &TableUseDraft| TableUseDraft {
+        access: Access::Whole,
+        ..used.clone()
+    };
+    tables.iter().map(whole).collect()
 }
 
 /// What a group changes in the target's catalogue.
@@ -213,7 +261,7 @@ pub(crate) struct RowsChange {
 #[derive(Debug)]
 pub(crate) struct LoadChange {
     pub(crate) statement: StatementChange,
-    pub(crate) blocks: Vec<Bytes>,
+    pub(crate) file: LoadFile,
     /// Whether a duplicate key, or anything else that `IGNORE` passes over, is an error of the statement.
     pub(crate) has_errors: bool,
 }

@@ -2,6 +2,7 @@
 //!
 //! Plain data, already checked; `crates/cli` makes it from option files, other programs make it by hand.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -62,11 +63,15 @@ pub struct ConnectionOptions {
     pub drop_missing_columns: bool,
     /// What else is done about errors, and about statements that not every target wants.
     pub policies: Policies,
-    /// Most bytes of events held in memory between source and workers. Worst case for the connection: this, plus the
-    /// largest event group, plus [`ApplyOptions::batch_bytes_max`] per worker.
+    /// Most bytes of events held in memory between source and workers. Worst case for the connection: this, plus
+    /// [`Self::group_bytes_max`], plus the largest event, plus [`ApplyOptions::batch_bytes_max`] per worker.
     pub relay_bytes_max: usize,
     /// Most event groups held in memory between source and workers.
     pub relay_groups_max: usize,
+    /// Most bytes of one event group that are waited for before it is applied; the bookkeeping of its events counts. A larger
+    /// group is applied as it arrives, alone on its connection and without being held in memory. Worst case for the connection
+    /// while it is: three times this, and the largest event.
+    pub group_bytes_max: usize,
 }
 
 impl ConnectionOptions {
@@ -90,6 +95,7 @@ impl ConnectionOptions {
             policies: Policies::default(),
             relay_bytes_max: 64 << 20,
             relay_groups_max: 20_000,
+            group_bytes_max: 8 << 20,
         }
     }
 }
@@ -118,6 +124,9 @@ pub struct ApplyOptions {
     pub transaction_retries: u32,
     /// Longest time a clean stop may take before the rest is rolled back.
     pub stop_timeout: Duration,
+    /// Where files of `LOAD DATA` wait for their statement, as far as they exceed [`ConnectionOptions::group_bytes_max`]
+    /// (`slave_load_tmpdir`). Room: [`ConnectionOptions::relay_bytes_max`] and the largest file, for each connection.
+    pub load_tmpdir: PathBuf,
 }
 
 impl Default for ApplyOptions {
@@ -129,6 +138,7 @@ impl Default for ApplyOptions {
             batch_bytes_max: 1 << 20,
             transaction_retries: 10,
             stop_timeout: Duration::from_secs(30),
+            load_tmpdir: std::env::temp_dir(),
         }
     }
 }

@@ -15,6 +15,8 @@ mod config;
 mod context;
 mod error;
 mod keys;
+mod load_file;
+mod pieces;
 mod policies;
 mod positions;
 mod preflight;

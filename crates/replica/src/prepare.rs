@@ -17,6 +17,7 @@ use crate::collations::Collations;
 use crate::columns::SourceColumns;
 use crate::context::{Context, known_flags};
 use crate::error::StopReason;
+use crate::load_file::Spool;
 use crate::policies::Policies;
 use crate::status::{self, ConnectionCounters};
 use crate::temporary::{ServerIds, TemporaryNote};
@@ -36,7 +37,7 @@ pub(crate) use xa::XaFootprints;
 const SYSTEM_DATABASES: [&[u8]; 4] = [b"mysql", b"information_schema", b"performance_schema", b"sys"];
 
 /// The worker whose session holds the temporary tables of all connections.
-const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
+pub(crate) const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
 
 /// Turns the groups of one connection into changes for the target.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub(crate) struct Preparer {
     pub(crate) server_ids: Arc<ServerIds>,
     /// The connection's number.
     pub(crate) index: u16,
+    /// Files whose `LOAD DATA` has not come yet.
+    pub(crate) spool: Spool,
 }
 
 /// A group while it is put together.
@@ -85,6 +88,8 @@ struct Draft {
     scope: Scope,
     is_alone: bool,
     is_pinned: bool,
+    /// Bytes on disk that belong to the group.
+    spooled_bytes: u64,
     defined_tables: Vec<(Bytes, Bytes)>,
     defined_databases: Vec<Bytes>,
     temporary: Vec<TemporaryNote>,
@@ -108,7 +113,7 @@ impl Preparer {
         self.version = (version, number);
     }
 
-    /// Filters and renames one group.
+    /// Filters and renames one group, or one part of it.
     ///
     /// # Errors
     /// When the connection must stop here, with what a person needs to know.
@@ -141,12 +146,15 @@ impl Preparer {
                 self.xa.note(xa, &mut draft);
             }
         }
+        let (is_open, part) = (group.end_kind == GroupEnd::Open, group.part);
         let rolls_back = group.end_kind == GroupEnd::Rollback;
         let pinned = Self::temporary_worker(&draft);
         let prepared = PreparedGroup {
             seq,
             label,
-            bytes: group.bytes,
+            bytes: group
+                .bytes
+                .saturating_add(usize::try_from(draft.spooled_bytes).unwrap_or(usize::MAX)),
             defines: draft.defines(),
             is_alone: draft.is_alone || rolls_back,
             changes: draft.changes,
@@ -157,9 +165,12 @@ impl Preparer {
             rolls_back,
             xa,
             temporary: draft.temporary,
+            is_open,
+            pieces: None,
             permit: None,
         };
-        if prepared.is_empty() {
+        // Of a group in parts, the source task counts.
+        if prepared.is_empty() && part == 0 && !is_open {
             status::add(&self.counters.groups_ignored, 1);
         }
         Ok(prepared)
@@ -185,6 +196,10 @@ impl Preparer {
                 Ok(())
             }
             GroupItem::LoadData(item) => self.prepare_load(item, server_id, draft, place),
+            GroupItem::LoadFile(piece) => self
+                .spool
+                .append(&piece)
+                .map_err(|message| place.stop(crate::error::number::REPLICA_FATAL, message)),
         }
     }
 

@@ -83,6 +83,18 @@ impl Progress {
         self.lock().labels.push_back((label, place));
     }
 
+    /// The end of a group that was received in pieces is known.
+    pub(crate) fn ended(&self, seq: GroupSeq, end: &Coordinates) {
+        let mut inner = self.lock();
+        let index = seq.0.checked_sub(inner.low_water.seq.0 + 1);
+        let label = index
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| inner.labels.get_mut(index));
+        if let Some((label, _)) = label {
+            label.end = end.clone();
+        }
+    }
+
     /// Every group up to `seq` is committed.
     pub(crate) fn advance(&self, seq: GroupSeq) {
         let mut inner = self.lock();

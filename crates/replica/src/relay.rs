@@ -32,11 +32,12 @@ pub(crate) struct Used {
 #[derive(Debug)]
 pub(crate) struct Place(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-/// Room that one group takes; given back on drop.
+/// Room that one group takes, or one piece of it; given back on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
     place: Option<Place>,
     _blocks: OwnedSemaphorePermit,
+    groups: usize,
     bytes: usize,
     used: Arc<Used>,
 }
@@ -68,7 +69,20 @@ impl RelayQueue {
             .acquire_many_owned(self.blocks_for(bytes))
             .await
             .ok()?;
-        Some(self.permit(group, blocks, bytes))
+        Some(self.permit(Some(group), blocks, bytes))
+    }
+
+    /// Waits for a place for a group whose bytes come in pieces.
+    pub(crate) async fn admit_head(&self) -> Option<Permit> {
+        let group = self.groups.clone().acquire_owned().await.ok()?;
+        let blocks = self.blocks.clone().acquire_many_owned(0).await.ok()?;
+        Some(self.permit(Some(group), blocks, 0))
+    }
+
+    /// Waits for room for one piece of a group that has its place. A piece larger than the whole queue takes all of it.
+    pub(crate) async fn admit_piece(&self, bytes: usize) -> Option<Permit> {
+        let blocks = self.blocks.clone().acquire_many_owned(self.blocks_for(bytes));
+        Some(self.permit(None, blocks.await.ok()?, bytes))
     }
 
     /// Like [`Self::admit`], but only if there is room at once.
@@ -79,7 +93,7 @@ impl RelayQueue {
             .clone()
             .try_acquire_many_owned(self.blocks_for(bytes))
             .ok()?;
-        Some(self.permit(group, blocks, bytes))
+        Some(self.permit(Some(group), blocks, bytes))
     }
 
     /// A group larger than the whole queue takes all of it.
@@ -89,12 +103,19 @@ impl RelayQueue {
             .clamp(1, self.blocks_max)
     }
 
-    fn permit(&self, group: OwnedSemaphorePermit, blocks: OwnedSemaphorePermit, bytes: usize) -> Permit {
-        self.used.groups.fetch_add(1, Ordering::Relaxed);
+    fn permit(
+        &self,
+        group: Option<OwnedSemaphorePermit>,
+        blocks: OwnedSemaphorePermit,
+        bytes: usize,
+    ) -> Permit {
+        let groups = usize::from(group.is_some());
+        self.used.groups.fetch_add(groups, Ordering::Relaxed);
         self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
         Permit {
-            place: Some(Place(group)),
+            place: group.map(Place),
             _blocks: blocks,
+            groups,
             bytes,
             used: self.used.clone(),
         }
@@ -111,7 +132,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.used.groups.fetch_sub(1, Ordering::Relaxed);
+        self.used.groups.fetch_sub(self.groups, Ordering::Relaxed);
         self.used.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

@@ -338,6 +338,10 @@ async fn supervise(
             shared.set_target("running", None);
             match current.run(&options, stop.clone()).await {
                 ApplierEnd::Stopped => break true,
+                ApplierEnd::BeginAgain(reason) => {
+                    tracing::warn!("beginning again from the saved positions: {}", reason.message);
+                    shared.set_target("connecting", Some(reason.status()));
+                }
                 ApplierEnd::TargetLost(error) => {
                     tracing::warn!(%error, "target lost");
                     let number = crate::error::client_error_number(&error);

@@ -20,6 +20,7 @@ use crate::columns::{self, SourceColumns};
 use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
 use crate::context::known_flags;
 use crate::error::StartError;
+use crate::load_file::Spool;
 use crate::positions::{self, Saved};
 use crate::preflight;
 use crate::prepare::{Preparer, TemporaryTables};
@@ -219,6 +220,7 @@ impl Session {
             messages,
             reports,
             stop: stop.clone(),
+            rest_max: options.apply.stop_timeout,
         });
         let stopper = tokio::spawn(forward_stop(stop, end_sources));
         let end = tokio::select! {
@@ -302,6 +304,7 @@ fn source(
             server_ids,
             index: u16::try_from(index).unwrap_or(u16::MAX),
             warned_statements: false,
+            spool: Spool::new(options.apply.load_tmpdir.clone()),
         },
         queue,
         counters: view.counters.clone(),
@@ -318,6 +321,8 @@ fn source(
         options: view.options.clone(),
         is_mysql: false,
         batch: Vec::new(),
+        open: None,
+        holds_stop: watch::Sender::new(false),
     }
 }
 

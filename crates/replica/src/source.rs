@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tributary_binlog::{
-    Assembled, Coordinates, FormatDescription, GroupAssembler, GtidPos, GtidSet, ReplicaDecoder,
+    Assembled, Coordinates, EventGroup, FormatDescription, GroupAssembler, GtidPos, GtidSet, ReplicaDecoder,
 };
 use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
 use tributary_schedule::GroupSeq;
@@ -23,6 +23,9 @@ use crate::relay::RelayQueue;
 use crate::status::{self, ConnectionCounters, IoState};
 
 mod handshake;
+mod parts;
+
+pub(crate) use parts::OpenGroup;
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
 const MESSAGE_GROUPS_MAX: usize = 128;
@@ -66,6 +69,10 @@ pub(crate) struct Source {
     pub(crate) is_mysql: bool,
     /// Groups that are prepared and not handed over yet. `position` is already behind them, so they outlive the stream.
     pub(crate) batch: Vec<PreparedGroup>,
+    /// The group that is handed over in pieces.
+    pub(crate) open: Option<OpenGroup>,
+    /// True while a group is under way that cannot be undone: the task reads it to its end even if told to stop.
+    pub(crate) holds_stop: watch::Sender<bool>,
 }
 
 /// How far the stream has been received.
@@ -90,6 +97,8 @@ enum End {
     Definite(StopReason),
     /// A person must look at the group that follows the last one sent.
     Refused(StopReason),
+    /// The open group has been given up; the session with the target ends because of it, or the connection does.
+    Void,
 }
 
 impl From<ClientError> for End {
@@ -105,10 +114,10 @@ impl Source {
     /// Reads until told to stop, or until an error that time does not heal.
     pub(crate) async fn run(mut self) {
         loop {
-            let mut stop = self.stop.clone();
+            let mut stop = pin!(told_to_stop(self.stop.clone(), self.holds_stop.subscribe()));
             let end = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => End::Stopped,
+                () = &mut stop => End::Stopped,
                 end = self.stream() => end,
             };
             match end {
@@ -124,7 +133,7 @@ impl Source {
                         state.io_error = Some(StopReason::new(number, error.to_string()).status());
                     });
                     tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => {}
+                        () = &mut stop => {}
                         () = tokio::time::sleep(self.options.connect_retry.max(Duration::from_millis(100))) => {}
                     }
                 }
@@ -135,6 +144,11 @@ impl Source {
                         state.io_error = Some(reason.status());
                     });
                     return self.stopped(SourceStop::Stream).await;
+                }
+                End::Void => {
+                    self.counters.update(|state| state.io_state = IoState::Connecting);
+                    stop.await;
+                    return;
                 }
                 End::Refused(reason) => {
                     self.counters.update(|state| state.io_state = IoState::Stopped);
@@ -188,6 +202,13 @@ impl Source {
             .map_err(|error| self.dump_error(error))?;
         let mut decoder = ReplicaDecoder::new(checksum);
         let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
+        // Without GTIDs only its end tells whether a group is on the target already.
+        if !self.is_mysql || self.position.done.is_empty() {
+            assembler.set_part_bytes_max(self.part_bytes_max());
+        }
+        if self.open.is_none() {
+            self.preparer.spool.clear();
+        }
         loop {
             let payload = self.next_payload(&mut stream).await?;
             decoder
@@ -243,6 +264,7 @@ impl Source {
 
     async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates) -> Result<(), End> {
         match assembled {
+            Assembled::Part(part) => self.take_part(part).await?,
             Assembled::Group(group) => {
                 if group.gtid.is_none() && !self.is_mysql {
                     let message = format!(
@@ -253,24 +275,15 @@ impl Source {
                 }
                 let seq = GroupSeq(self.position.seq.0 + 1);
                 let gtid = group.gtid.as_ref().map(|event| event.gtid);
-                let end = group.end.clone();
-                let is_done = self
-                    .position
-                    .done
-                    .contains(&gtid.unwrap_or_else(|| stand_in(&end)));
-                let mut prepared = if is_done {
-                    PreparedGroup::empty(&group, seq)
+                let (end, part) = (group.end.clone(), group.part);
+                if self.open.is_some() {
+                    self.take_last_part(group).await?;
                 } else {
-                    match self.preparer.prepare(group, seq) {
-                        Ok(prepared) => prepared,
-                        Err(reason) => {
-                            self.send().await?;
-                            return Err(End::Refused(reason));
-                        }
-                    }
-                };
-                self.admit(&mut prepared).await?;
-                self.batch.push(prepared);
+                    self.take_group(group, seq).await?;
+                }
+                if part > 0 {
+                    self.preparer.spool.clear();
+                }
                 self.position.seq = seq;
                 self.position.coordinates = end;
                 if let Some(gtid) = gtid {
@@ -317,6 +330,38 @@ impl Source {
             }
         }
         Ok(())
+    }
+
+    async fn take_group(&mut self, group: EventGroup, seq: GroupSeq) -> Result<(), End> {
+        let part = group.part;
+        let gtid = group.gtid.as_ref().map(|event| event.gtid);
+        let is_done = self
+            .position
+            .done
+            .contains(&gtid.unwrap_or_else(|| stand_in(&group.end)));
+        let mut prepared = if is_done {
+            PreparedGroup::empty(&group, seq)
+        } else {
+            match self.preparer.prepare(group, seq) {
+                Ok(prepared) => prepared,
+                Err(reason) => {
+                    self.send().await?;
+                    return Err(End::Refused(reason));
+                }
+            }
+        };
+        self.note_ignored(&prepared, part);
+        self.admit(&mut prepared).await?;
+        self.batch.push(prepared);
+        Ok(())
+    }
+
+    /// The queue must have room for several parts at once, so that one is received while another is applied.
+    fn part_bytes_max(&self) -> usize {
+        const PARTS: usize = 4;
+        self.options
+            .group_bytes_max
+            .min(self.options.relay_bytes_max / PARTS)
     }
 
     fn format_changed(&mut self, source_restarted: bool, format: Arc<FormatDescription>) {
@@ -410,4 +455,10 @@ impl Source {
             _ => End::from(error),
         }
     }
+}
+
+/// Resolves when the task is told to stop and may.
+async fn told_to_stop(mut stop: watch::Receiver<bool>, mut holds: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    let _ = holds.wait_for(|holds| !*holds).await;
 }

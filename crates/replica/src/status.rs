@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::pieces::BegunAgain;
 use crate::records::{RecordCount, Tally};
 
 /// The state of the whole engine at one moment.
@@ -143,6 +144,7 @@ pub(crate) struct ConnectionCounters {
     pub(crate) system_left_out: AtomicU64,
     pub(crate) records: Tally,
     pub(crate) heartbeats: AtomicU64,
+    pub(crate) begun_again: BegunAgain,
     state: Mutex<ConnectionState>,
 }
 
@@ -173,6 +175,7 @@ impl ConnectionCounters {
             system_left_out: zero(),
             records: Tally::default(),
             heartbeats: zero(),
+            begun_again: BegunAgain::default(),
             state: Mutex::new(ConnectionState {
                 io_state: IoState::Connecting,
                 sql_state: SqlState::Running,

@@ -27,6 +27,7 @@ mod ledger;
 mod load;
 mod login;
 mod passing;
+mod pieces;
 mod reaction;
 mod rows;
 mod unique_keys;
@@ -36,6 +37,7 @@ pub(crate) use login::{Login, LoginSettings};
 
 use burst::{Failure, Step};
 use passing::Passing;
+use rows::RowPlace;
 
 /// Attempts of one statement of a non-transactional run after lock waits, before the connection stops.
 const STATEMENT_RETRIES_MAX: u32 = 10;
@@ -84,6 +86,8 @@ pub(crate) enum RunEnd {
         committed: Vec<GroupSeq>,
         reason: Option<StopReason>,
     },
+    /// A group in pieces was rolled back and must be received once more: the session with the target begins anew.
+    BeginAgain(StopReason),
     /// The target is gone; what was under way may or may not be committed. The saved positions tell.
     TargetLost(ClientError),
 }
@@ -139,6 +143,28 @@ pub(crate) struct Worker {
     login: Login,
     orders: mpsc::Receiver<Order>,
     reports: mpsc::Sender<RunReport>,
+    /// What a group in pieces of this run has committed.
+    tally: Tally,
+}
+
+/// What committed groups have changed.
+#[derive(Debug, Default)]
+struct Tally {
+    statements: u64,
+    rows: u64,
+    defines: Vec<Defines>,
+}
+
+impl Tally {
+    fn add(&mut self, group: &PreparedGroup) {
+        for change in &group.changes {
+            match change {
+                Change::Rows(change) => self.rows += change.row_count as u64,
+                Change::Statement(_) | Change::Load(_) => self.statements += 1,
+            }
+        }
+        self.defines.extend(group.defines.clone());
+    }
 }
 
 impl Worker {
@@ -153,6 +179,7 @@ impl Worker {
             login,
             orders,
             reports,
+            tally: Tally::default(),
         }
     }
 
@@ -180,11 +207,11 @@ impl Worker {
     }
 
     /// Notes down what is committed, and returns what it changed in the catalogue.
-    fn settle(&self, work: &RunWork, end: &RunEnd) -> Vec<Defines> {
+    fn settle(&mut self, work: &RunWork, end: &RunEnd) -> Vec<Defines> {
         let is_committed = |seq: &GroupSeq| match end {
             RunEnd::Committed => true,
             RunEnd::Stopped { committed, .. } => committed.contains(seq),
-            RunEnd::TargetLost(_) => false,
+            RunEnd::BeginAgain(_) | RunEnd::TargetLost(_) => false,
         };
         let groups: Vec<&PreparedGroup> = work
             .groups
@@ -195,16 +222,11 @@ impl Worker {
         work.connection.progress.committed(self.id, &seqs);
         let counters = &work.connection.counters;
         status::add(&counters.groups_applied, seqs.len() as u64);
-        let (mut statements, mut rows) = (0, 0);
-        for change in groups.iter().flat_map(|group| &group.changes) {
-            match change {
-                Change::Rows(change) => rows += change.row_count as u64,
-                Change::Statement(_) | Change::Load(_) => statements += 1,
-            }
-        }
-        status::add(&counters.statements_applied, statements);
-        status::add(&counters.rows_applied, rows);
-        groups.iter().filter_map(|group| group.defines.clone()).collect()
+        let mut tally = std::mem::take(&mut self.tally);
+        groups.iter().for_each(|group| tally.add(group));
+        status::add(&counters.statements_applied, tally.statements);
+        status::add(&counters.rows_applied, tally.rows);
+        tally.defines
     }
 
     /// All or nothing, in its turn.
@@ -258,7 +280,7 @@ impl Worker {
     }
 
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
-        self.login.isolate_rows(false, 0);
+        self.login.isolate_rows(false, RowPlace::default());
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
         self.send_groups(free).await?;
         self.poll_orders(gate);
@@ -333,12 +355,12 @@ impl Worker {
             .collect();
         self.login.known_keys = None;
         let isolates = changes.iter().any(|(_, change)| change.isolates_rows());
-        let mut resume = Resume { change: 0, row: 0 };
+        let mut resume = Resume::default();
         let mut retries = 0;
         // The change whose tables have been looked at again.
         let mut looked_at = None;
         loop {
-            self.login.isolate_rows(isolates, resume.row);
+            self.login.isolate_rows(isolates, resume.at);
             for (index, (_, change)) in changes.iter().enumerate().skip(resume.change) {
                 self.login.add_change(change, index).await?;
             }
@@ -357,10 +379,14 @@ impl Worker {
             if is_resumable && looked_at != Some(failed) {
                 looked_at = Some(failed);
                 if self.definitions_changed(work, change).await? {
-                    let done = if failed == resume.change { resume.row } else { 0 };
+                    let done = if failed == resume.change {
+                        resume.at
+                    } else {
+                        RowPlace::default()
+                    };
                     resume = Resume {
                         change: failed,
-                        row: failure.rows_done.max(done),
+                        at: failure.at.max(done),
                     };
                     continue;
                 }
@@ -372,7 +398,7 @@ impl Worker {
                     status::add(&work.connection.counters.retried, 1);
                     resume = Resume {
                         change: failed,
-                        row: failure.rows_done,
+                        at: failure.at,
                     };
                 }
                 Passing::Done => {
@@ -424,23 +450,23 @@ impl Worker {
 }
 
 /// Where a run of non-transactional tables goes on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Resume {
     change: usize,
-    /// Rows of that change that are done or skipped.
-    row: usize,
+    /// What of that change is done or skipped.
+    at: RowPlace,
 }
 
 /// Behind the row that failed, if its change has more, else behind the change.
 fn resume_behind(failed: usize, change: &Change, failure: &Failure) -> Resume {
     match change {
-        Change::Rows(rows) if failure.is_row && failure.rows_done + 1 < rows.row_count => Resume {
+        Change::Rows(rows) if failure.is_row && failure.at.row + 1 < rows.row_count => Resume {
             change: failed,
-            row: failure.rows_done + 1,
+            at: failure.at.next(),
         },
         _ => Resume {
             change: failed + 1,
-            row: 0,
+            at: RowPlace::default(),
         },
     }
 }

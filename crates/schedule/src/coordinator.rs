@@ -167,7 +167,7 @@ impl Coordinator {
             bytes: info.bytes,
             commit_id: info.commit_id,
             pinned: info.pinned,
-            is_wall: info.footprint.scope == Scope::Everything,
+            is_wall: matches!(info.footprint.scope, Scope::Everything | Scope::Connection),
             lane: info.footprint.tables.first().map(|used| used.table),
             dependencies,
         });

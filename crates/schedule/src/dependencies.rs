@@ -131,6 +131,10 @@ impl Dependencies {
     /// without this each would name all groups of a backlog. Groups of other connections stay named: the barrier
     /// may be given up with its connection while they still run.
     fn forget_covered(&mut self, connection: ConnectionId, scope: Scope) {
+        if scope == Scope::Connection {
+            // Barriers of other connections do not follow this one.
+            return;
+        }
         let is_covered = |theirs: Scope| scope == Scope::Everything || theirs == scope;
         self.barriers
             .retain(|(barrier, theirs)| barrier.connection != connection || !is_covered(*theirs));
@@ -143,7 +147,7 @@ impl Dependencies {
                     databases.retain(|database| *database != mine);
                     !databases.is_empty()
                 }
-                Scope::Everything | Scope::Tables => false,
+                Scope::Everything | Scope::Connection | Scope::Tables => false,
             }
         });
     }

@@ -26,6 +26,8 @@ pub(super) enum Pushed {
 pub(super) struct Partial {
     gtid: Option<GtidEvent>,
     is_standalone: bool,
+    /// Its changes belong between XA START and XA PREPARE, which only the whole group tells.
+    is_xa: bool,
     start: Coordinates,
     timestamp: u32,
     server_id: u32,
@@ -124,6 +126,7 @@ impl Partial {
         Partial {
             gtid: None,
             is_standalone,
+            is_xa: false,
             start,
             timestamp: header.timestamp,
             server_id: header.server_id,
@@ -175,8 +178,13 @@ impl Partial {
         }
     }
 
+    /// Whether it may be handed out in parts of this size, and holds enough for one.
+    pub(super) fn is_part_due(&self, part_bytes_max: usize) -> bool {
+        !self.is_xa && self.held_bytes() > part_bytes_max
+    }
+
     /// About how much memory is held of the group.
-    pub(super) fn held_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.bytes
             .saturating_add(self.events.saturating_mul(EVENT_OVERHEAD))
     }
@@ -262,7 +270,11 @@ impl Partial {
             match frame_word(&query.query) {
                 Some(FrameWord::Commit) => return self.end(GroupEnd::Commit),
                 Some(FrameWord::Rollback) => return self.end(GroupEnd::Rollback),
-                Some(FrameWord::Begin | FrameWord::XaStart | FrameWord::XaEnd) => return Pushed::Open,
+                Some(FrameWord::XaStart) => {
+                    self.is_xa = true;
+                    return Pushed::Open;
+                }
+                Some(FrameWord::Begin | FrameWord::XaEnd) => return Pushed::Open,
                 None => {}
             }
         }

@@ -17,6 +17,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
     let batch_groups_max = reader.number_as(keys::BATCH_GROUPS_MAX);
     let batch_bytes_max = reader.number_as(keys::BATCH_BYTES_MAX);
     let stop_timeout = reader.seconds(keys::STOP_TIMEOUT);
+    let load_tmpdir = reader.path(keys::SLAVE_LOAD_TMPDIR);
     Some(ApplyOptions {
         // 0 turns parallel apply off on the server, which leaves one thread that applies.
         workers: workers?.max(1),
@@ -25,5 +26,6 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
         batch_bytes_max: batch_bytes_max?,
         transaction_retries: transaction_retries?,
         stop_timeout: stop_timeout?,
+        load_tmpdir: load_tmpdir.unwrap_or_else(std::env::temp_dir),
     })
 }

@@ -126,6 +126,7 @@ fn read_one(
     let policies = policies::read(reader, &name);
     let relay_bytes_max = reader.number_as(keys::RELAY_BYTES_MAX);
     let relay_groups_max = reader.number_as(keys::RELAY_GROUPS_MAX);
+    let group_bytes_max = reader.number_as(keys::GROUP_BYTES_MAX);
     let rules = rules::read(reader, &name, warnings);
     let start = start?;
     let options = ConnectionOptions {
@@ -144,6 +145,7 @@ fn read_one(
         policies: policies?,
         relay_bytes_max: relay_bytes_max?,
         relay_groups_max: relay_groups_max?,
+        group_bytes_max: group_bytes_max?,
     };
     Some(ReadConnection {
         options,

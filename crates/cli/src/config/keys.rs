@@ -282,8 +282,19 @@ keys! {
         "64M",
     );
     RELAY_GROUPS_MAX = Key::connection("relay_groups_max", number(1, 10_000_000), "20000");
+    GROUP_BYTES_MAX = Key::connection(
+        "group_bytes_max",
+        Allowed::Bytes { min: 64 * KIB, max: GIB },
+        "8M",
+    );
     BATCH_GROUPS_MAX = Key::engine("batch_groups_max", number(1, 100_000), "500");
     BATCH_BYTES_MAX = Key::engine("batch_bytes_max", Allowed::Bytes { min: KIB, max: GIB }, "1M");
+    SLAVE_LOAD_TMPDIR = Key::engine(
+        "slave_load_tmpdir",
+        Allowed::Text("the path of a directory"),
+        "(the directory for temporary files, TMPDIR or /tmp)",
+    )
+    .also_server();
 }
 
 /// Other names of keys, as the server has them.

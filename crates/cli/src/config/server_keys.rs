@@ -117,8 +117,7 @@ const REPLICATION_PREFIXES: [&str; 5] = [
 
 /// Server keys under those prefixes that need no word: they are about files the engine does not have, or about the
 /// server as a source.
-const SILENT: [&str; 8] = [
-    "slave_load_tmpdir",
+const SILENT: [&str; 7] = [
     "master_info_file",
     "master_verify_checksum",
     "replicate_annotate_row_events",
@@ -160,7 +159,6 @@ mod tests {
         assert_eq!(remark("slave_run_triggers_for_rbr", Some("no")), None);
         assert_eq!(remark("relay_log_recovery", Some("ON")), None);
         assert_eq!(remark("innodb_buffer_pool_size", Some("1G")), None);
-        assert_eq!(remark("slave_load_tmpdir", Some("/tmp")), None);
     }
 
     #[test]

@@ -14,9 +14,9 @@ async fn a_file_is_given_out_by_load_local_and_only_there() {
         .await
         .unwrap();
     let sql = b"LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE files.t";
-    let ok = client.load_local(sql, b"1\n2\n3\n").await.unwrap();
+    let ok = client.load_local(sql, &b"1\n2\n3\n"[..]).await.unwrap();
     assert_eq!(ok.affected_rows, 3);
-    let ok = client.load_local(sql, b"").await.unwrap();
+    let ok = client.load_local(sql, &b""[..]).await.unwrap();
     assert_eq!(ok.affected_rows, 0);
 
     let error = client.query(sql).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn a_file_is_given_out_by_load_local_and_only_there() {
     assert_eq!(
         refused(
             client
-                .load_local(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE files.no", b"1")
+                .load_local(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE files.no", &b"1"[..])
                 .await
         ),
         1146
@@ -42,7 +42,7 @@ async fn a_file_is_given_out_by_load_local_and_only_there() {
     // A statement that asks for no file is just run.
     assert_eq!(
         client
-            .load_local(b"INSERT INTO files.t VALUES (9)", b"ignored")
+            .load_local(b"INSERT INTO files.t VALUES (9)", &b"ignored"[..])
             .await
             .unwrap()
             .affected_rows,

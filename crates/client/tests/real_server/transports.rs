@@ -48,7 +48,7 @@ async fn exercise(options: &ConnectOptions) -> Client {
         .unwrap();
     let lines = b"one\ntwo\nthree\n".repeat(100_000);
     let ok = client
-        .load_local(b"LOAD DATA LOCAL INFILE 'any' INTO TABLE mysql.files", &lines)
+        .load_local(b"LOAD DATA LOCAL INFILE 'any' INTO TABLE mysql.files", &lines[..])
         .await
         .unwrap();
     assert_eq!(ok.affected_rows, 300_000);

@@ -76,6 +76,7 @@ impl Preparer {
     ) -> Result<(), StopReason> {
         let LoadDataItem {
             header,
+            file_id,
             blocks,
             query,
             fn_start,
@@ -92,6 +93,8 @@ impl Preparer {
             rand,
             user_vars,
         };
+        // The file is done with even if its statement is filtered.
+        let file = self.spool.take(header.server_id, file_id, blocks);
         let Some(mut statement) = self.change(&header, &query, given, server_id, draft, place)? else {
             return Ok(());
         };
@@ -111,9 +114,10 @@ impl Preparer {
         let text = [before, b" LOCAL INFILE 'from-source'", keyword, b" INTO", after].concat();
         statement.text = text.into();
         draft.is_alone = true;
+        draft.spooled_bytes = draft.spooled_bytes.saturating_add(file.spooled_bytes());
         draft.changes.push(Change::Load(Box::new(LoadChange {
             statement,
-            blocks,
+            file,
             has_errors: duplicates == DuplicateHandling::Error,
         })));
         Ok(())

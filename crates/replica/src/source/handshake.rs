@@ -12,6 +12,9 @@ use crate::status;
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`: a source from before checksums.
 const UNKNOWN_VARIABLE: u16 = 1193;
 
+/// How long the source waits for us to read on.
+const WRITE_TIMEOUT_SECONDS: u32 = 3600;
+
 /// The replica knows GTIDs, and gaps instead of dummy events. MariaDB server, `sql/log_event.h`, `MARIA_SLAVE_CAPABILITY_GTID`.
 const CAPABILITY: u32 = 4;
 
@@ -65,6 +68,11 @@ impl Source {
                 )
                 .await?;
         }
+        // While the relay queue is full nothing is read. The source would give up after its 60 s, and a large group would have to
+        // be sent again from its beginning.
+        client
+            .execute(format!("SET net_write_timeout={WRITE_TIMEOUT_SECONDS}").as_bytes())
+            .await?;
         let checksum = negotiate_checksum(client).await?;
         client
             .execute(format!("SET @mariadb_slave_capability={CAPABILITY}").as_bytes())

@@ -11,17 +11,14 @@ use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
 
 use super::Login;
-use super::rows::{self, RowBatch, Unit};
-use crate::change::{Change, StatementChange};
+use super::rows::{self, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
+use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
 use crate::error::number;
 use crate::progress::Progress;
 
 /// A packet is closed when its text is this long, in bytes.
 const PACKET_TEXT_BYTES: usize = 64 * 1024;
-
-/// Row events are closed into one `BINLOG` statement when they are this long, in bytes before base64.
-const ROW_EVENTS_BYTES: usize = 256 * 1024;
 
 /// A packet is closed when it holds this many statements, so that replies to packets in flight stay small.
 const PACKET_STATEMENTS_MAX: usize = 400;
@@ -31,6 +28,9 @@ const PACKETS_IN_FLIGHT_MAX: usize = 8;
 
 /// Room for guard, counter and keywords around the events of a `BINLOG` statement, in bytes.
 const STATEMENT_ROOM: usize = 512;
+
+/// A buffer that one large row or statement has made longer than this is given back.
+const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
 /// Fails with error 1242 if the last statement with conditions had an error. Means the same under every `sql_mode`.
 const GUARD: &[u8] = b"SET @tributary_guard=IF(@@error_count=0,0,(SELECT 1 UNION SELECT 2));\n";
@@ -51,8 +51,8 @@ pub(super) enum Step {
 pub(super) struct Failure {
     pub(super) step: Step,
     pub(super) error: ServerError,
-    /// Rows of the change that are on the target already, or skipped. Known only for isolated rows.
-    pub(super) rows_done: usize,
+    /// What of a rows change is on the target already, or skipped; the row that failed, where rows are isolated.
+    pub(super) at: RowPlace,
     /// Whether exactly one row failed, so that the change can go on behind it.
     pub(super) is_row: bool,
 }
@@ -88,15 +88,15 @@ pub(super) struct Burst {
     /// A change that was not sent, because the target could not take it. Everything before it has been.
     refused: Option<(Step, ServerError)>,
     isolates_rows: bool,
-    /// Rows to leave out of the next change.
-    skip_rows: usize,
+    /// Where the next change begins; what is before is done.
+    begin_at: RowPlace,
 }
 
 impl Login {
-    /// Whether rows of one statement are applied one by one and counted, and how many of the first change are done.
-    pub(super) fn isolate_rows(&mut self, isolates: bool, skip_rows: usize) {
+    /// Whether rows of one statement are applied one by one and counted, and where the first change goes on.
+    pub(super) fn isolate_rows(&mut self, isolates: bool, begin_at: RowPlace) {
         self.burst.isolates_rows = isolates;
-        self.burst.skip_rows = skip_rows;
+        self.burst.begin_at = begin_at;
     }
 
     /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
@@ -117,19 +117,35 @@ impl Login {
                         return Ok(());
                     }
                 };
-                let rows = moved.as_ref().unwrap_or(rows);
-                let burst = &mut self.burst;
-                let skip = std::mem::take(&mut burst.skip_rows);
-                let isolates = burst.isolates_rows && rows.row_count > 1;
-                rows::add(rows, index, isolates, skip, &mut self.format, &mut burst.rows);
-                if burst.rows.events.len() >= ROW_EVENTS_BYTES {
-                    self.close_rows();
-                }
+                return self.add_rows(moved.as_ref().unwrap_or(rows), index).await;
             }
             // Needs an answer to the server's request for the file: has a round trip of its own.
             Change::Load(_) => {}
         }
         self.send_full().await
+    }
+
+    async fn add_rows(&mut self, rows: &RowsChange, index: usize) -> Result<(), ClientError> {
+        let isolates = self.burst.isolates_rows && rows::is_splittable(rows);
+        let mut next = Some(std::mem::take(&mut self.burst.begin_at));
+        while let Some(from) = next
+            && self.burst.failure.is_none()
+            && self.burst.refused.is_none()
+        {
+            next = rows::add(
+                rows,
+                index,
+                isolates,
+                from,
+                &mut self.format,
+                &mut self.burst.rows,
+            );
+            if next.is_some() || self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
+                self.close_rows();
+            }
+            self.send_full().await?;
+        }
+        Ok(())
     }
 
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
@@ -213,7 +229,7 @@ impl Login {
             self.read_one().await?;
         }
         self.burst.needs_guard = false;
-        self.burst.skip_rows = 0;
+        self.burst.begin_at = RowPlace::default();
         let refused = self
             .burst
             .refused
@@ -241,7 +257,7 @@ impl Login {
             return Ok(Failure {
                 step,
                 error,
-                rows_done: 0,
+                at: RowPlace::default(),
                 is_row: false,
             });
         }
@@ -255,7 +271,7 @@ impl Login {
         Ok(Failure {
             step: Step::Change(unit.change),
             error,
-            rows_done: unit.row,
+            at: unit.at,
             is_row: unit.is_row,
         })
     }
@@ -277,20 +293,20 @@ impl Login {
         }
         let first = self.burst.rows.units.first().copied().unwrap_or_default();
         let step = Step::Change(first.change);
-        let encoded = rows::encode(&self.burst.rows.events);
-        if encoded.len() > 2 * (self.packet_bytes_max - STATEMENT_ROOM) {
-            let error = too_large("the row event", encoded.len() / 2, self.packet_bytes_max);
+        let encoded_len = rows::encoded_len(self.burst.rows.events.len());
+        if encoded_len > 2 * (self.packet_bytes_max - STATEMENT_ROOM) {
+            let error = too_large("the row event", encoded_len / 2, self.packet_bytes_max);
             self.burst.refused = Some((step, error));
             self.burst.rows = RowBatch::default();
             self.format = None;
             return;
         }
-        if encoded.len() + self.burst.text.len() + STATEMENT_ROOM > self.packet_bytes_max {
+        if encoded_len + self.burst.text.len() + STATEMENT_ROOM > self.packet_bytes_max {
             self.close_packet();
         }
-        let is_in_halves = encoded.len() + STATEMENT_ROOM > self.packet_bytes_max;
+        let is_in_halves = encoded_len + STATEMENT_ROOM > self.packet_bytes_max;
         if is_in_halves {
-            self.send_halves(step, &encoded);
+            self.send_halves(step, &rows::encode(&self.burst.rows.events));
         }
         self.begin_packet(step);
         let burst = &mut self.burst;
@@ -303,12 +319,13 @@ impl Login {
             burst.text.extend_from_slice(b"BINLOG @tributary_a,@tributary_b");
         } else {
             burst.text.extend_from_slice(b"BINLOG '");
-            burst.text.extend_from_slice(encoded.as_bytes());
+            rows::encode_into(&burst.rows.events, &mut burst.text);
             burst.text.push(b'\'');
         }
         burst.current.owners.push(Owner::Rows);
         burst.current.units = std::mem::take(&mut burst.rows.units);
         burst.rows.events.clear();
+        burst.rows.events.shrink_to(BUFFER_KEPT_BYTES);
         self.session.row_events_ran(has_counted);
         self.close_packet();
     }
@@ -335,6 +352,7 @@ impl Login {
         }
         self.client.queue_query(&[&burst.text]);
         burst.text.clear();
+        burst.text.shrink_to(BUFFER_KEPT_BYTES);
         burst.in_flight.push_back(std::mem::take(&mut burst.current));
         burst.needs_guard = true;
     }

@@ -11,11 +11,14 @@ use super::columns::precedes_rows;
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
+use super::pieces::PiecesEnd;
 use super::reaction::{self, Expected, Reaction};
-use super::{RunEnd, RunWork, Worker};
+use super::rows::RowPlace;
+use super::{RunEnd, RunWork, STATEMENT_RETRIES_MAX, Worker};
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::columns::Watch;
 use crate::error::{StopReason, excerpt_of, how_to_leave_out, number};
+use crate::pieces::Pieces;
 use crate::records::RecordKind;
 use crate::{status, temporary};
 
@@ -39,12 +42,20 @@ impl Worker {
         groups.sort_unstable_by_key(|group| group.seq);
         let mut committed: Vec<GroupSeq> = Vec::new();
         for group in groups {
-            if let Some(reason) = self.group(work, group).await? {
+            let end = match group.pieces.as_ref().and_then(Pieces::take) {
+                Some(pieces) => self.in_pieces(work, group, pieces).await?,
+                None => match self.group(work, group).await? {
+                    None => PiecesEnd::Done,
+                    reason => PiecesEnd::Stop(reason),
+                },
+            };
+            if !matches!(end, PiecesEnd::Done) {
                 self.login.rollback().await?;
-                return Ok(RunEnd::Stopped {
-                    committed,
-                    reason: Some(reason),
-                });
+            }
+            match end {
+                PiecesEnd::Done => {}
+                PiecesEnd::Stop(reason) => return Ok(RunEnd::Stopped { committed, reason }),
+                PiecesEnd::Again(reason) => return Ok(RunEnd::BeginAgain(reason)),
             }
             // The next group's mark names this one, too.
             work.connection.progress.committed(self.id, &[group.seq]);
@@ -130,7 +141,7 @@ impl Worker {
                     }
                 }
                 // What went before cannot be undone, so the group cannot be begun again.
-                Outcome::Retry(error) if index > 0 && !can_roll_back(group) => {
+                Outcome::Retry(error) if index > 0 && !group.can_roll_back() => {
                     return Ok(Some(Outcome::Stop(reaction::stop_reason(
                         group,
                         Some(change),
@@ -150,7 +161,7 @@ impl Worker {
             None => Outcome::Done,
             Some(failure)
                 if reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry
-                    && can_roll_back(group) =>
+                    && group.can_roll_back() =>
             {
                 Outcome::Retry(failure.error)
             }
@@ -325,43 +336,49 @@ impl Worker {
         change: &Change,
     ) -> Result<Outcome, ClientError> {
         let isolates = change.isolates_rows();
-        let mut skip_rows = 0;
+        let mut begin_at = RowPlace::default();
+        let mut retries = 0;
         let mut has_looked = false;
         loop {
-            self.login.isolate_rows(isolates, skip_rows);
+            self.login.isolate_rows(isolates, begin_at);
             self.login.add_change(change, 0).await?;
             let failure = self.login.finish().await?;
-            self.login.isolate_rows(false, 0);
+            self.login.isolate_rows(false, RowPlace::default());
             let Some(failure) = failure else {
                 return Ok(Outcome::Done);
             };
-            if !has_looked && reaction::to(&failure.error, &SkipErrors::None) != Reaction::Retry {
+            let is_retry = reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry;
+            if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
+                // The rows before this place are final: only the rest can be tried again.
+                if retries == STATEMENT_RETRIES_MAX {
+                    return Ok(Outcome::Stop(reaction::stop_reason(
+                        group,
+                        Some(change),
+                        &failure.error,
+                    )));
+                }
+                (begin_at, retries) = (failure.at, retries + 1);
+                continue;
+            }
+            if !has_looked && !is_retry {
                 has_looked = true;
                 if self.definitions_changed(work, change).await? {
-                    if can_roll_back(group) {
+                    if group.can_roll_back() {
                         return Ok(Outcome::Retry(failure.error));
                     }
                     if failure.is_row || precedes_rows(failure.error.code) {
-                        skip_rows = skip_rows.max(failure.rows_done);
+                        begin_at = begin_at.max(failure.at);
                         continue;
                     }
                 }
             }
             let next = super::resume_behind(0, change, &failure);
             match self.failed(work, group, change, failure).await? {
-                Outcome::Skipped if next.change == 0 => skip_rows = next.row,
+                Outcome::Skipped if next.change == 0 => begin_at = next.at,
                 outcome => return Ok(outcome),
             }
         }
     }
-}
-
-/// Whether everything the group does can be undone.
-pub(super) fn can_roll_back(group: &PreparedGroup) -> bool {
-    let is_transactional = |use_draft: &crate::catalog::TableUseDraft| {
-        !use_draft.is_written || use_draft.info.as_ref().is_some_and(|info| info.is_transactional)
-    };
-    group.tables.iter().all(is_transactional) && group.defines.is_none()
 }
 
 fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, actual: &str) -> StopReason {

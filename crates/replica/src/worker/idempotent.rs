@@ -167,7 +167,7 @@ impl Worker {
             return Ok(Passing::Stop(failure.error.clone()));
         };
         let is_known = failure.is_row || rows.row_count == 1;
-        let place = if failure.is_row { failure.rows_done } else { 0 };
+        let place = if failure.is_row { failure.at.row } else { 0 };
         let Some(row) = FailedRow::find(rows, place).filter(|_| is_known) else {
             return Ok(Passing::Stop(failure.error.clone()));
         };
@@ -291,7 +291,7 @@ impl Login {
         let Some(change) = row.change(event) else {
             return Ok(Err(not_mended("its table is not known")));
         };
-        self.isolate_rows(false, 0);
+        self.isolate_rows(false, super::rows::RowPlace::default());
         self.add_change(&change, 0).await?;
         Ok(self.finish().await?.map_or(Ok(()), |failure| Err(failure.error)))
     }

@@ -34,7 +34,7 @@ pub(super) struct Record<'r> {
 impl<'r> Record<'r> {
     /// The entry for a change, or a row of it, that failed.
     pub(super) fn of_failure(kind: RecordKind, change: &'r Change, failure: &Failure) -> Self {
-        let row = failure.is_row.then_some(failure.rows_done);
+        let row = failure.is_row.then_some(failure.at.row);
         let of_row = match (change, row) {
             (Change::Rows(rows), Some(place)) => rows.map_of_row(place).and_then(|index| {
                 let (_, map) = rows.item.maps.get(index)?;

@@ -8,8 +8,9 @@
 use tributary_client::{Error as ClientError, OkInfo, ServerError};
 
 use super::burst::{self, Failure, Step};
-use super::careful::{Outcome, can_roll_back};
+use super::careful::Outcome;
 use super::reaction;
+use super::rows::RowPlace;
 use super::{RunWork, Worker};
 use crate::change::{Change, LoadChange, PreparedGroup};
 use crate::error::{StopReason, excerpt, number};
@@ -69,8 +70,8 @@ impl Worker {
             self.login.session.forget();
             return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
         }
-        let data = load.blocks.concat();
-        let error = match self.login.client.load_local(&load.statement.text, &data).await {
+        let file = load.file.reader();
+        let error = match self.login.client.load_local(&load.statement.text, file).await {
             Ok(ok) if load.has_errors => {
                 let error = self.hidden_error(group, load, ok).await?;
                 let usual = format!("SET max_error_count={ERRORS_KEPT}");
@@ -101,7 +102,7 @@ impl Worker {
         if ok.warnings == 0 {
             return Ok(None);
         }
-        let is_strict = load.statement.context.is_strict(can_roll_back(group));
+        let is_strict = load.statement.context.is_strict(group.can_roll_back());
         let warnings = self.login.client.query(b"SHOW WARNINGS").await?;
         let found = warnings.rows.iter().find_map(|row| {
             let code: u16 = row.text(1)?.parse().ok()?;
@@ -134,7 +135,7 @@ fn load_failure(error: ServerError) -> Failure {
     Failure {
         step: Step::Change(0),
         error,
-        rows_done: 0,
+        at: RowPlace::default(),
         is_row: false,
     }
 }

@@ -29,7 +29,7 @@ impl Worker {
         change: &Change,
         failure: &Failure,
     ) -> Result<Passing, ClientError> {
-        let row = failure.is_row.then_some(failure.rows_done);
+        let row = failure.is_row.then_some(failure.at.row);
         let tolerance = change.tolerance(row);
         let is_change = matches!(failure.step, Step::Change(_));
         if tolerance.is_idempotent

@@ -12,13 +12,38 @@ use tributary_binlog::{EventType, FormatDescription, Header, RowsEvent};
 
 use crate::change::RowsChange;
 
+/// Row events of one statement are cut into several `BINLOG` statements of about this many bytes, before base64.
+pub(super) const STATEMENT_EVENTS_BYTES: usize = 256 * 1024;
+
+/// A row of a change, by what lies before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowPlace {
+    /// Events before the one it is in.
+    pub(super) event: usize,
+    /// Rows of that event before it. Known, as `row` is, only where rows are isolated.
+    pub(super) row_of_event: usize,
+    /// Rows of the change before it.
+    pub(super) row: usize,
+}
+
+impl RowPlace {
+    /// The row behind this one; maybe the first of the next event.
+    pub(super) fn next(self) -> Self {
+        Self {
+            row_of_event: self.row_of_event + 1,
+            row: self.row + 1,
+            ..self
+        }
+    }
+}
+
 /// One or more row events after which the count goes up by one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Unit {
     /// The change it belongs to.
     pub(super) change: usize,
-    /// Rows of the change before it.
-    pub(super) row: usize,
+    /// Where in the change it begins.
+    pub(super) at: RowPlace,
     /// Whether it is one row of several.
     pub(super) is_row: bool,
 }
@@ -47,15 +72,16 @@ impl RowBatch {
     }
 }
 
-/// Adds a change to the batch, the session's format first if it is another one.
+/// Adds a change to the batch from `from` on, the session's format first if it is another one, until the batch is long enough
+/// for one `BINLOG` statement. Returns where the change goes on, if it does.
 pub(super) fn add(
     change: &RowsChange,
     index: usize,
     isolates: bool,
-    skip_rows: usize,
+    from: RowPlace,
     format: &mut Option<Arc<FormatDescription>>,
     batch: &mut RowBatch,
-) {
+) -> Option<RowPlace> {
     let is_known = format
         .as_ref()
         .is_some_and(|known| is_same_layout(known, &change.format));
@@ -63,20 +89,46 @@ pub(super) fn add(
         change.format.encode_without_checksum(&mut batch.events);
         *format = Some(change.format.clone());
     }
-    if isolates && is_splittable(change) {
-        add_row_by_row(change, index, skip_rows, batch);
-        return;
+    if isolates {
+        return add_row_by_row(change, index, from, batch);
     }
+    add_events(change, index, from.event, batch)
+}
+
+fn add_events(change: &RowsChange, index: usize, first: usize, batch: &mut RowBatch) -> Option<RowPlace> {
+    let at = RowPlace {
+        event: first,
+        ..RowPlace::default()
+    };
     batch.push(Unit {
         change: index,
-        row: 0,
+        at,
         is_row: false,
     });
     for ((header, map), database) in change.item.maps.iter().zip(&change.databases) {
         map.encode_renamed(header, database, &mut batch.events);
     }
-    for (header, event) in &change.item.events {
-        event.encode_plain(header, &mut batch.events);
+    let mut events = change.item.events.iter().enumerate().skip(first).peekable();
+    while let Some((_, (header, event))) = events.next() {
+        let end = batch.events.len() + event.rows.len();
+        match events.peek() {
+            Some((next, (_, following))) if end + following.rows.len() > STATEMENT_EVENTS_BYTES => {
+                // The server closes the tables behind each `BINLOG` statement, as it does behind the source's.
+                ending(event).encode_plain(header, &mut batch.events);
+                let event = *next;
+                return Some(RowPlace { event, ..at });
+            }
+            _ => event.encode_plain(header, &mut batch.events),
+        }
+    }
+    None
+}
+
+/// The same event, with the statement ending behind it.
+fn ending(event: &RowsEvent) -> RowsEvent {
+    RowsEvent {
+        flags: event.flags | RowsEvent::FLAG_STATEMENT_END,
+        ..event.clone()
     }
 }
 
@@ -86,19 +138,28 @@ fn is_same_layout(a: &Arc<FormatDescription>, b: &Arc<FormatDescription>) -> boo
         || (a.server_version == b.server_version && a.post_header_lengths == b.post_header_lengths)
 }
 
-/// Rows with columns of unknown size cannot be told apart.
-fn is_splittable(change: &RowsChange) -> bool {
-    change.item.events.iter().all(|(_, event)| {
-        let Some(map) = change.item.map(event.table_id) else {
-            return false;
-        };
-        event.row_images(map).all(|row| row.is_ok())
-    })
+/// Whether the rows can be told apart: not where columns have an unknown size, and one row alone need not be.
+pub(super) fn is_splittable(change: &RowsChange) -> bool {
+    change.row_count > 1
+        && change.item.events.iter().all(|(_, event)| {
+            let Some(map) = change.item.map(event.table_id) else {
+                return false;
+            };
+            event.row_images(map).all(|row| row.is_ok())
+        })
 }
 
-fn add_row_by_row(change: &RowsChange, index: usize, skip_rows: usize, batch: &mut RowBatch) {
-    let mut place = 0;
-    for (header, event) in &change.item.events {
+fn add_row_by_row(
+    change: &RowsChange,
+    index: usize,
+    from: RowPlace,
+    batch: &mut RowBatch,
+) -> Option<RowPlace> {
+    let mut at = from;
+    for (place, (header, event)) in change.item.events.iter().enumerate().skip(from.event) {
+        if place > from.event {
+            (at.event, at.row_of_event) = (place, 0);
+        }
         let found = change
             .item
             .maps
@@ -108,33 +169,47 @@ fn add_row_by_row(change: &RowsChange, index: usize, skip_rows: usize, batch: &m
         let Some(((map_header, map), database)) = found else {
             continue;
         };
-        for row in event.row_images(map).flatten() {
-            if place >= skip_rows {
-                batch.push(Unit {
-                    change: index,
-                    row: place,
-                    is_row: true,
-                });
-                map.encode_renamed(map_header, database, &mut batch.events);
-                single_row(event, row.raw).encode_plain(header, &mut batch.events);
+        for row in event.row_images(map).skip(at.row_of_event).flatten() {
+            if batch.events.len() >= STATEMENT_EVENTS_BYTES {
+                return Some(at);
             }
-            place += 1;
+            batch.push(Unit {
+                change: index,
+                at,
+                is_row: true,
+            });
+            map.encode_renamed(map_header, database, &mut batch.events);
+            single_row(event, row.raw).encode_plain(header, &mut batch.events);
+            at = at.next();
         }
     }
+    None
 }
 
 fn single_row(event: &RowsEvent, row: &[u8]) -> RowsEvent {
     let rows = event.rows.slice_ref(row);
     RowsEvent {
         rows,
-        flags: event.flags | RowsEvent::FLAG_STATEMENT_END,
-        ..event.clone()
+        ..ending(event)
     }
 }
 
 /// The events as the text inside a `BINLOG` statement.
 pub(super) fn encode(events: &[u8]) -> String {
     STANDARD.encode(events)
+}
+
+/// As [`encode`], appended without a copy.
+pub(super) fn encode_into(events: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + encoded_len(events.len()), 0);
+    let written = STANDARD.encode_slice(events, &mut out[start..]).unwrap_or(0);
+    out.truncate(start + written);
+}
+
+/// How long the text for so many bytes of events is.
+pub(super) fn encoded_len(events: usize) -> usize {
+    events.div_ceil(3).saturating_mul(4)
 }
 
 /// Appends a Query event without checksum, context and default database. MariaDB protocol documentation, page "QUERY_EVENT".

@@ -15,7 +15,7 @@ use tributary_sandbox::{Server, ServerOptions, TcpRelay, Traffic, TrafficPlan, s
 const TABLE: &str = "CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT AUTO_INCREMENT PRIMARY KEY, b LONGTEXT) ENGINE=InnoDB";
 
 /// A pair whose connection `m1` runs through a relay.
-async fn relayed(source: ServerOptions) -> anyhow::Result<(Server, Server, TcpRelay, Options)> {
+pub async fn relayed(source: ServerOptions) -> anyhow::Result<(Server, Server, TcpRelay, Options)> {
     log();
     let (source, target) = pair(source).await?;
     open_tcp(&source).await?;

@@ -26,6 +26,7 @@ mod preflight;
 mod restart;
 mod session_state;
 mod skips;
+mod streamed;
 mod support;
 mod temporary;
 mod types;

@@ -1,0 +1,136 @@
+//! A group in pieces: applied as they arrive, in one transaction.
+//!
+//! Nothing of it is kept, so it cannot be tried again from memory. After a deadlock it is rolled back, and the session with
+//! the target begins anew from the saved positions; the source then sends the group once more.
+
+use tokio::sync::mpsc;
+use tributary_client::Error as ClientError;
+
+use super::careful::Outcome;
+use super::{RunWork, Tally, Worker, reaction};
+use crate::change::PreparedGroup;
+use crate::error::{StopReason, number};
+use crate::pieces::Piece;
+use crate::status;
+use crate::temporary::TemporaryNote;
+
+/// How a group in pieces ended.
+pub(super) enum PiecesEnd {
+    Done,
+    /// The connection stops; without a reason because it was told to.
+    Stop(Option<StopReason>),
+    /// It must be received once more.
+    Again(StopReason),
+}
+
+/// What has been applied of it.
+#[derive(Debug, Default)]
+struct Applied {
+    tally: Tally,
+    /// Temporary tables opened and closed, to be noted with the position.
+    temporary: Vec<TemporaryNote>,
+    /// Changes that stay whatever happens.
+    has_final: bool,
+}
+
+impl Worker {
+    /// Applies the pieces of `head` until the last, and commits.
+    pub(super) async fn in_pieces(
+        &mut self,
+        work: &RunWork,
+        head: &PreparedGroup,
+        mut pieces: mpsc::Receiver<Piece>,
+    ) -> Result<PiecesEnd, ClientError> {
+        let mut applied = Applied::default();
+        loop {
+            // The target may vanish meanwhile; the applier, which asks it all the time, then ends this task.
+            let mut piece = match pieces.recv().await {
+                Some(Piece::Changes(piece)) => piece,
+                Some(Piece::Refused(reason)) => return Ok(stop(&applied, reason)),
+                Some(Piece::Void(why)) => {
+                    let message = format!("{} cannot go on: {why}", head.label);
+                    let reason = StopReason::new(number::RELAY_READ_FAILURE, message);
+                    return Ok(again(work, head, &applied, reason));
+                }
+                None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
+            };
+            if let Some(outcome) = self.changes(work, &piece).await? {
+                return Ok(match outcome {
+                    Outcome::Done | Outcome::Skipped => PiecesEnd::Done,
+                    Outcome::Stop(reason) => stop(&applied, reason),
+                    Outcome::Retry(error) => {
+                        let reason = reaction::stop_reason(&piece, None, &error);
+                        again(work, head, &applied, reason)
+                    }
+                });
+            }
+            applied.has_final |= !piece.can_roll_back();
+            applied.tally.add(&piece);
+            applied.temporary.append(&mut piece.temporary);
+            if !piece.is_open {
+                piece.temporary = std::mem::take(&mut applied.temporary);
+                return self.end_pieces(work, head, &piece, applied).await;
+            }
+        }
+    }
+
+    async fn end_pieces(
+        &mut self,
+        work: &RunWork,
+        head: &PreparedGroup,
+        last: &PreparedGroup,
+        applied: Applied,
+    ) -> Result<PiecesEnd, ClientError> {
+        if last.rolls_back {
+            self.login.rollback().await?;
+        }
+        work.connection.progress.ended(head.seq, &last.label.end);
+        Ok(match self.mark(work, last).await? {
+            Outcome::Done | Outcome::Skipped => {
+                self.tally = applied.tally;
+                PiecesEnd::Done
+            }
+            Outcome::Stop(reason) => stop(&applied, reason),
+            Outcome::Retry(error) => {
+                let reason = reaction::stop_reason(last, None, &error);
+                again(work, head, &applied, reason)
+            }
+        })
+    }
+}
+
+/// Another attempt from the saved positions, unless something cannot be undone or there were enough.
+fn again(work: &RunWork, head: &PreparedGroup, applied: &Applied, reason: StopReason) -> PiecesEnd {
+    if applied.has_final {
+        return stop(applied, reason);
+    }
+    let StopReason { number, message } = reason;
+    let counters = &work.connection.counters;
+    let name = head.pieces.as_ref().map_or("", |pieces| &pieces.name);
+    let times = counters.begun_again.count(name);
+    if times > work.connection.retries {
+        let message = format!("{message} after {} retries", times - 1);
+        return PiecesEnd::Stop(Some(StopReason::new(number, message)));
+    }
+    status::add(&counters.retried, 1);
+    PiecesEnd::Again(StopReason::new(number, message))
+}
+
+/// The end of the connection, with what is left on the target.
+fn stop(applied: &Applied, reason: StopReason) -> PiecesEnd {
+    PiecesEnd::Stop(Some(match applied.has_final {
+        true => StopReason::new(reason.number, format!("{}; {STAYS}", reason.message)),
+        false => reason,
+    }))
+}
+
+/// What is said of a group whose rest does not come because the connection stops: nothing, if it can be undone.
+fn cut_off(head: &PreparedGroup, applied: &Applied) -> Option<StopReason> {
+    applied.has_final.then(|| {
+        let message = format!("stopped inside {}: {STAYS}", head.label);
+        StopReason::new(number::REPLICA_FATAL, message)
+    })
+}
+
+const STAYS: &str = "what it has changed in tables that cannot be rolled back stays on the target, and comes again when the connection \
+     is started: compare those tables with the source first";

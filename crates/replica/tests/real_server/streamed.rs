@@ -1,0 +1,368 @@
+//! Groups larger than `group_bytes_max` are applied as they arrive, in one transaction, whatever happens meanwhile.
+
+use std::collections::BTreeSet;
+
+use crate::faults::relayed;
+use crate::support::{
+    TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped, until,
+};
+use tributary::{Options, Replicator, SkipErrors, SqlState};
+use tributary_client::Client;
+use tributary_rules::FilterKind;
+use tributary_sandbox::{Server, ServerOptions, TcpRelay};
+
+const TABLES: &str = "CREATE DATABASE asterisk; USE asterisk; \
+    CREATE TABLE t (id INT PRIMARY KEY, b LONGTEXT) ENGINE=InnoDB; CREATE TABLE m LIKE t; ALTER TABLE m ENGINE=MyISAM; \
+    CREATE TABLE ignored LIKE t";
+
+fn source() -> ServerOptions {
+    ServerOptions::source(1)
+        .arg("--log-bin-compress=OFF")
+        .arg("--secure-file-priv=")
+        .arg("--plugin-maturity=unknown")
+}
+
+/// Small parts, so that a few megabytes are many.
+fn small_parts(options: &mut Options) {
+    for connection in &mut options.connections {
+        connection.group_bytes_max = 64 << 10;
+        connection.relay_bytes_max = 1 << 20;
+    }
+}
+
+/// What the statements of a transaction are, with about 2 KB per row.
+fn rows(table: &str, from: usize, to: usize) -> String {
+    format!("INSERT INTO {table} SELECT seq, REPEAT(CHAR(65 + seq % 26), 2000) FROM seq_{from}_to_{to}")
+}
+
+/// Rows that the target has changed in transactions that are open.
+async fn open_rows(target: &Server) -> anyhow::Result<u64> {
+    let count = "SELECT IFNULL(MAX(trx_rows_modified), 0) FROM information_schema.innodb_trx";
+    Ok(target.value(count).await?.parse()?)
+}
+
+async fn wait_open_rows(target: &Server, holds: impl Fn(u64) -> bool) -> anyhow::Result<()> {
+    let deadline = std::time::Instant::now() + crate::support::CATCH_UP;
+    while !holds(open_rows(target).await?) {
+        anyhow::ensure!(
+            std::time::Instant::now() < deadline,
+            "{} open rows",
+            open_rows(target).await?
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+/// Runs a transaction of which the engine gets the first half, and then no source for now.
+async fn lose_source_inside(
+    source: &Server,
+    target: &Server,
+    relay: &TcpRelay,
+    transaction: &str,
+) -> anyhow::Result<()> {
+    relay.refuse(true);
+    relay.cut_after_bytes(2_000_000);
+    source.run(transaction).await?;
+    wait_open_rows(target, |rows| rows > 300).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_groups_of_every_kind_arrive_in_pieces() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(source()).await?;
+    source.run(TABLES).await?;
+    let mut options = options(&source, &target);
+    small_parts(&mut options);
+    options.connections[0]
+        .filter
+        .add(FilterKind::IgnoreTable, "asterisk.ignored")?;
+    let engine = Replicator::start(options.clone()).await?;
+    let row = "SET SESSION binlog_format=ROW; USE asterisk; ";
+    let statements = |table: &str, from: usize| {
+        let insert = |id: usize| format!("INSERT INTO {table} VALUES ({id}, '{}');", "s".repeat(1000));
+        (from..from + 400).map(insert).collect::<String>()
+    };
+    for transaction in [
+        // Rows: inserted, changed, deleted; several statements in one transaction; a table without transactions.
+        format!(
+            "{row} BEGIN; {}; UPDATE t SET b=CONCAT(b,'u'); DELETE FROM t WHERE id%3=0; COMMIT",
+            rows("t", 1, 1000)
+        ),
+        format!("{row} {}", rows("m", 1, 1000)),
+        format!("{row} CREATE TABLE c ENGINE=InnoDB AS SELECT * FROM t"),
+        // Filtered altogether, and in part.
+        format!("{row} {}", rows("ignored", 1, 300)),
+        format!(
+            "{row} BEGIN; {}; {}; COMMIT",
+            rows("ignored", 1001, 1300),
+            rows("t", 1001, 1300)
+        ),
+        format!(
+            "{row} BEGIN; {}; {}; COMMIT",
+            rows("t", 2001, 2300),
+            rows("ignored", 2001, 2300)
+        ),
+        // Statements; undone, but for a table that cannot be.
+        format!("USE asterisk; BEGIN; {} COMMIT", statements("t", 5000)),
+        format!(
+            "SET SESSION binlog_format=STATEMENT; USE asterisk; BEGIN; INSERT INTO t VALUES (7000, 'undone'); {} {} ROLLBACK",
+            statements("m", 7000),
+            statements("t", 7001)
+        ),
+        "INSERT INTO asterisk.t VALUES (9999, 'small')".to_owned(),
+    ] {
+        source.run(&transaction).await?;
+    }
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &["ignored"]).await?;
+    let now = status(&engine, "m1");
+    assert_eq!(
+        now.rows_applied,
+        1000 + 1000 + 333 + 1000 + 667 + 300 + 300,
+        "{now:#?}"
+    );
+    assert_eq!((now.queue_groups, now.queue_bytes), (0, 0));
+    assert!(now.groups_ignored >= 1, "{now:#?}");
+    assert!(engine.stop().await.is_clean);
+    let read = |column: &'static str| target.value(column);
+    let low_water: u64 = read("SELECT MAX(low_water) FROM tributary.position")
+        .await?
+        .parse()?;
+    assert_eq!(low_water, now.groups_applied + now.groups_ignored, "{now:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_lost_inside_a_group_goes_on_where_it_was() -> anyhow::Result<()> {
+    let (source, mut target, relay, mut options) = relayed(source()).await?;
+    let other = Server::start(ServerOptions::source(2)).await?;
+    source.run(TABLES).await?;
+    other.run(TABLES).await?;
+    options
+        .connections
+        .push(connection("m2", &other, "asterisk->m2_asterisk"));
+    small_parts(&mut options);
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let row = "SET SESSION binlog_format=ROW; USE asterisk; ";
+
+    // The line comes back: the open transaction goes on.
+    lose_source_inside(&source, &target, &relay, &format!("{row} {}", rows("t", 1, 2000))).await?;
+    assert_eq!(
+        target.value("SELECT COUNT(*) FROM m1_asterisk.t").await?,
+        "0",
+        "nothing is visible yet"
+    );
+    let before = open_rows(&target).await?;
+    // Nobody else waits for it.
+    other
+        .run("INSERT INTO asterisk.m VALUES (1, 'meanwhile'); INSERT INTO asterisk.t VALUES (1, 'too')")
+        .await?;
+    caught_up(&engine, "m2", &other).await?;
+    assert_eq!(open_rows(&target).await?, before, "the first half was not undone");
+    relay.refuse(false);
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert_equal(&other, &target, "m2_asterisk", &[]).await?;
+    assert_eq!(status(&engine, "m1").retried, 0);
+
+    // The engine is stopped inside the group: it is undone, and comes whole at the next start.
+    lose_source_inside(
+        &source,
+        &target,
+        &relay,
+        &format!("{row} UPDATE t SET b=CONCAT(b, '!')"),
+    )
+    .await?;
+    assert!(engine.stop().await.is_clean);
+    wait_open_rows(&target, |rows| rows == 0).await?;
+    assert_eq!(
+        target
+            .value("SELECT COUNT(*) FROM m1_asterisk.t WHERE b LIKE '%!'")
+            .await?,
+        "0"
+    );
+    relay.refuse(false);
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
+    // The target is killed inside the group.
+    lose_source_inside(
+        &source,
+        &target,
+        &relay,
+        &format!("{row} UPDATE t SET b=REVERSE(b)"),
+    )
+    .await?;
+    target.kill().await;
+    until("the loss", || Ok(engine.status().target.state == "connecting")).await?;
+    relay.refuse(false);
+    target.start_again().await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_a_group_that_cannot_be_undone() -> anyhow::Result<()> {
+    let (source, target, relay, mut options) = relayed(source()).await?;
+    source.run(TABLES).await?;
+    small_parts(&mut options);
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    relay.refuse(true);
+    relay.cut_after_bytes(2_000_000);
+    source
+        .run(&format!(
+            "SET SESSION binlog_format=ROW; USE asterisk; {}",
+            rows("m", 1, 2000)
+        ))
+        .await?;
+    let mut count = 0;
+    while count < 300 {
+        count = target
+            .value("SELECT COUNT(*) FROM m1_asterisk.m")
+            .await?
+            .parse::<u64>()?;
+    }
+    let stopping = tokio::spawn(engine.stop());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!stopping.is_finished(), "it would be applied twice");
+    relay.refuse(false);
+    assert!(stopping.await?.is_clean);
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    let engine = Replicator::start(options).await?;
+    source.run("INSERT INTO asterisk.m VALUES (0, 'behind')").await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_inside_a_group_in_pieces() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(source()).await?;
+    source.run(TABLES).await?;
+    target.run("SET GLOBAL innodb_lock_wait_timeout=1").await?;
+    let mut options = options(&source, &target);
+    small_parts(&mut options);
+    options.apply.transaction_retries = 2;
+    options.connections[0].skip_errors = SkipErrors::List(BTreeSet::from([1062]));
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let row = "SET SESSION binlog_format=ROW; USE asterisk; ";
+
+    // A row in its middle is skipped; the others arrive.
+    target
+        .run("INSERT INTO m1_asterisk.t VALUES (700, 'mine'), (701, 'mine')")
+        .await?;
+    source.run(&format!("{row} {}", rows("t", 1, 1000))).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let skipped = "SELECT GROUP_CONCAT(event_row IS NOT NULL, ' ', REGEXP_SUBSTR(CONVERT(statement USING utf8mb4), '[0-9]+') ORDER BY id) FROM tributary.skipped";
+    assert_eq!(target.value(skipped).await?, "1 700,1 701");
+    target
+        .run("UPDATE m1_asterisk.t SET b=REPEAT(CHAR(65 + id % 26), 2000) WHERE id IN (700, 701)")
+        .await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
+    // A row lock in its middle: it is received and applied again.
+    let mut holder = Client::connect(&root(&target)).await?;
+    let hold = b"SELECT id FROM m1_asterisk.t WHERE id=800 FOR UPDATE";
+    holder.execute(b"BEGIN").await?;
+    holder.query(hold).await?;
+    source
+        .run(&format!("{row} UPDATE t SET b=CONCAT(b, 'u')"))
+        .await?;
+    until("another attempt", || Ok(status(&engine, "m1").retried > 0)).await?;
+    holder.execute(b"ROLLBACK").await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
+    // For ever: the connection stops, with nothing of the group on the target; and goes on when it may.
+    holder.execute(b"BEGIN").await?;
+    holder.query(hold).await?;
+    source
+        .run(&format!("{row} UPDATE t SET b=CONCAT(b, 'v')"))
+        .await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1205, "{}", error.message);
+    assert!(error.message.contains("after 2 retries"), "{}", error.message);
+    wait_open_rows(&target, |rows| rows == 0).await?;
+    engine.stop().await;
+    holder.execute(b"ROLLBACK").await?;
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+
+    // An error that may not be skipped stops, and names the rest.
+    target.run("DELETE FROM m1_asterisk.t WHERE id=900").await?;
+    source
+        .run(&format!("{row} UPDATE t SET b=CONCAT(b, 'w')"))
+        .await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1032, "{}", error.message);
+    assert_eq!(
+        target
+            .value("SELECT COUNT(*) FROM m1_asterisk.t WHERE b LIKE '%w'")
+            .await?,
+        "0"
+    );
+    engine.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn load_data_files_wait_on_disk() -> anyhow::Result<()> {
+    let (source, target, relay, mut options) = relayed(source()).await?;
+    source.run(TABLES).await?;
+    source.run("CREATE TABLE asterisk.i LIKE asterisk.t").await?;
+    let directory = source.data_dir().join("load");
+    std::fs::create_dir(&directory)?;
+    let file = directory.join("rows.txt");
+    let lines: String = (1..=3000)
+        .map(|id| format!("{id}\t{}\n", "x".repeat(1000)))
+        .collect();
+    std::fs::write(&file, lines)?;
+    small_parts(&mut options);
+    options.apply.load_tmpdir = "/nowhere/at/all".into();
+    let load = |table: &str| format!("LOAD DATA INFILE '{}' INTO TABLE {table}", file.display());
+    source
+        .run(&format!(
+            "SET SESSION binlog_format=STATEMENT; USE asterisk; {}",
+            load("t")
+        ))
+        .await?;
+    let engine = Replicator::start(options.clone()).await?;
+    let error = stopped(&engine, "m1").await?;
+    assert!(
+        error.message.contains("/nowhere/at/all") && error.message.contains("slave_load_tmpdir"),
+        "{}",
+        error.message
+    );
+    engine.stop().await;
+
+    options.apply.load_tmpdir = directory.clone();
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    // Beside other changes in a large transaction; without transactions; with the line cut inside a file.
+    relay.cut_after_bytes(1_500_000);
+    source
+        .run(&format!(
+            "SET SESSION binlog_format=STATEMENT; USE asterisk; BEGIN; INSERT INTO i VALUES (100000, '{}'); {}; INSERT INTO i VALUES (100001, 'last'); COMMIT; {}",
+            "y".repeat(200_000),
+            load("i"),
+            load("m")
+        ))
+        .await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    let names: Vec<_> = std::fs::read_dir(&directory)?.collect();
+    assert_eq!(names.len(), 1, "temporary files have no names: {names:?}");
+    let state = status(&engine, "m1");
+    assert_eq!((state.sql_state, state.queue_bytes), (SqlState::Running, 0));
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
