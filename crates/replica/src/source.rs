@@ -122,7 +122,10 @@ impl Source {
             };
             match end {
                 End::Stopped => {
-                    self.counters.update(|state| state.io_state = IoState::Stopped);
+                    // When the applier is gone instead, the session with the target is over and the next one goes on.
+                    if *self.stop.borrow() {
+                        self.counters.update(|state| state.io_state = IoState::Stopped);
+                    }
                     return;
                 }
                 End::Retry(error) => {
@@ -459,6 +462,9 @@ impl Source {
 
 /// Resolves when the task is told to stop and may.
 async fn told_to_stop(mut stop: watch::Receiver<bool>, mut holds: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // The session with the target is over, which is no order to stop: it ends this task.
+        std::future::pending::<()>().await;
+    }
     let _ = holds.wait_for(|holds| !*holds).await;
 }
