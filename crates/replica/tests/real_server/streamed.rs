@@ -366,3 +366,56 @@ async fn load_data_files_wait_on_disk() -> anyhow::Result<()> {
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
+
+/// Memory of this process, engine included, after groups that are far larger than it may grow. Takes minutes and 10 GB of disk:
+/// `cargo nextest run -p tributary --run-ignored only -E 'test(peak_memory)' --no-capture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes and 10 GB of disk"]
+async fn peak_memory_of_huge_groups() -> anyhow::Result<()> {
+    const PEAK_MAX: u64 = 256 << 20;
+    log();
+    let (source, target) = pair(source().arg("--max-allowed-packet=64M")).await?;
+    source.run(TABLES).await?;
+    let mut options = options(&source, &target);
+    options.connections[0] = tributary::ConnectionOptions {
+        relay_bytes_max: 64 << 20,
+        relay_groups_max: 20_000,
+        ..options.connections[0].clone()
+    };
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let file = source.data_dir().join("large.txt");
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&file)?);
+    for id in 1..=100_000 {
+        std::io::Write::write_fmt(&mut out, format_args!("{id}\t{}\n", "x".repeat(1040)))?;
+    }
+    drop(out);
+    let load = format!("LOAD DATA INFILE '{}' INTO TABLE t", file.display());
+    for (what, format, statement, table) in [
+        ("LOAD DATA of 100 MB", "STATEMENT", load, "t"),
+        ("a transaction of 1 million rows", "ROW", "CREATE TABLE r (id INT PRIMARY KEY, b VARCHAR(50)) ENGINE=InnoDB AS SELECT seq id, MD5(seq) b FROM seq_1_to_1000000".to_owned(), "r"),
+        ("a transaction of 2 GB", "ROW", "CREATE TABLE g (id INT PRIMARY KEY, b LONGTEXT) ENGINE=InnoDB AS SELECT seq id, REPEAT(CHAR(65 + seq % 26), 1000000) b FROM seq_1_to_2100".to_owned(), "g"),
+    ] {
+        source
+            .run(&format!("SET SESSION binlog_format={format}; USE asterisk; {statement}"))
+            .await?;
+        let began = std::time::Instant::now();
+        let end = source.value("SELECT CONCAT(@@gtid_binlog_pos)").await?;
+        while status(&engine, "m1").gtid != end {
+            let now = status(&engine, "m1");
+            anyhow::ensure!(now.sql_state == SqlState::Running, "{now:#?}");
+            anyhow::ensure!(began.elapsed().as_secs() < 1800, "{now:#?}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let peak = tributary_sandbox::process::peak_rss_bytes(std::process::id());
+        println!("{what}: {:.0} s, peak {} MiB", began.elapsed().as_secs_f64(), peak >> 20);
+        anyhow::ensure!(peak < PEAK_MAX, "{what}: {peak} bytes");
+        let count = |db: &str| format!("SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(b))) FROM {db}.{table}");
+        assert_eq!(
+            source.value(&count("asterisk")).await?,
+            target.value(&count(TARGET_DB)).await?
+        );
+    }
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
