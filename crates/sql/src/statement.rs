@@ -34,6 +34,8 @@ pub struct Statement<'a> {
     pub reads_clock: bool,
     /// `DATABASE()` or `SCHEMA()` is called: it gives another name on the target when the default database is renamed.
     pub reads_database_name: bool,
+    /// GRANT or REVOKE on `*`, or on an object named without its database: the default database is meant.
+    pub grants_in_default: bool,
     /// The highest number of a version comment that is code (`101100` for `/*!101100 ... */`); 0 when there is none. A
     /// target of a lower version would skip what the source ran.
     pub newest_version_comment: u32,
@@ -72,6 +74,7 @@ impl<'a> Statement<'a> {
             is_positional: false,
             reads_clock: false,
             reads_database_name: false,
+            grants_in_default: false,
             has_dynamic_sql: false,
             has_plain_leaves: false,
             newest_version_comment: 0,

@@ -40,13 +40,14 @@ impl<'a> Parser<'a> {
             self.eat(Keyword::Body);
         }
         if self.at_operator(b"*") {
+            self.statement.grants_in_default = self.peek().kind != TokenKind::Dot;
             return Ok(());
         }
         let path = self.path("a database, table or routine")?;
         match (path.second, path.has_star) {
             (None, true) => self.granted_database(path.first),
             (Some(_), _) => self.qualifier(path.first, Place::Table),
-            (None, false) => {}
+            (None, false) => self.statement.grants_in_default = true,
         }
         Ok(())
     }
@@ -74,4 +75,29 @@ fn without_escapes(pattern: &[u8]) -> Vec<u8> {
         }
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialect::Dialect;
+    use crate::parse;
+
+    #[test]
+    fn objects_without_a_database_are_told_apart() {
+        for (text, expected) in [
+            ("GRANT SELECT ON t TO a", true),
+            ("GRANT SELECT (c) ON TABLE t TO a", true),
+            ("REVOKE EXECUTE ON PROCEDURE p FROM a", true),
+            ("GRANT ALL ON * TO a", true),
+            ("GRANT ALL ON *.* TO a", false),
+            ("GRANT ALL ON d.* TO a", false),
+            ("GRANT SELECT ON d.t TO a", false),
+            ("GRANT r TO a", false),
+            ("GRANT PROXY ON b TO a", false),
+            ("CREATE USER a", false),
+        ] {
+            let statement = parse(text.as_bytes(), &Dialect::default()).unwrap();
+            assert_eq!(statement.grants_in_default, expected, "{text}");
+        }
+    }
 }
