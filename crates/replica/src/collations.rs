@@ -206,8 +206,15 @@ impl Collations {
     }
 }
 
+/// Looks at every fourth byte: each occurrence has one of them.
 fn contains_0900(text: &[u8]) -> bool {
-    text.windows(4).any(|part| part == b"0900")
+    let is_around = |at: usize| {
+        let around = &text[at - 3..text.len().min(at + 4)];
+        around.windows(4).any(|part| part == b"0900")
+    };
+    (3..text.len())
+        .step_by(4)
+        .any(|at| matches!(text[at], b'0' | b'9') && is_around(at))
 }
 
 /// The name of a MySQL collation by UCA 9.0.0; `None` for the few of which MariaDB has no counterpart, and for other ids.
@@ -291,6 +298,17 @@ mod tests {
         assert_eq!(of_255.defaults, [(45, 2308)]);
         let error = older().of_statement(&charset(303)).unwrap_err();
         assert!(error.contains("id 303"), "{error}");
+    }
+
+    #[test]
+    fn the_names_are_found_at_any_place() {
+        for before in 0..9 {
+            for behind in 0..9 {
+                let text = ["x".repeat(before), "0900".to_owned(), "9".repeat(behind)].concat();
+                assert!(contains_0900(text.as_bytes()), "{text}");
+                assert!(!contains_0900(text.replace("0900", "0_900").as_bytes()), "{text}");
+            }
+        }
     }
 
     #[test]

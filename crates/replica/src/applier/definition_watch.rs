@@ -2,7 +2,8 @@
 //!
 //! The server counts statements that define tables, those of the engine's own workers included. When the count grows by more
 //! than these, the catalogue is read again: at once, and then after 1, 2, 4 ... seconds up to an hour, because the server
-//! counts a statement when it begins.
+//! counts a statement when it begins. Workers count theirs before they send them, so the difference falls short for the time on
+//! the way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +17,12 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// An `ALTER TABLE` that takes longer than about twice this is noticed when rows fail, or at the next start.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// Least time between two readings that are due to new statements; also the pause after one that failed.
+const DISTANCE_MIN: Duration = Duration::from_secs(10);
+
+/// Looks after which a count that is too low is believed: a worker's statement has failed before the server counted it.
+const DIP_LOOKS: u32 = 10;
 
 /// Statements that can give a table other columns.
 const COUNTERS: &[u8] = b"SHOW GLOBAL STATUS WHERE Variable_name IN \
@@ -38,8 +45,12 @@ impl OwnDefinitions {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct DefinitionWatch {
-    /// Statements of others at the last look at the counters; `None` before the first.
+    /// Statements of others; `None` before the first look at the counters.
     others: Option<i64>,
+    /// How many looks in a row found less.
+    lower: u32,
+    /// When the catalogue was read last.
+    last: Option<Instant>,
     /// When the catalogue is read again, and how long to wait after that.
     next: Option<(Instant, Duration)>,
 }
@@ -61,7 +72,15 @@ impl DefinitionWatch {
         if !self.is_due(Instant::now()) {
             return Ok(());
         }
-        let loaded = catalog::load_all(login).await?;
+        let loaded = match catalog::load_all(login).await {
+            Ok(loaded) => loaded,
+            Err(ClientError::Server(error)) => {
+                tracing::warn!(%error, "the target's definitions could not be read; they will be read again");
+                self.next = Some((Instant::now() + DISTANCE_MIN, PAUSE_MIN));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         for (database, table) in catalog.replace_changed(loaded) {
             let table = format!(
                 "{}.{}",
@@ -73,12 +92,17 @@ impl DefinitionWatch {
         Ok(())
     }
 
-    /// Takes the count of others' statements. A worker's statement is the server's before it is ours, so the count also falls.
+    /// Takes the count of others' statements.
     fn counted(&mut self, others: i64, now: Instant) {
-        if self.others.is_some_and(|known| others > known) {
-            self.next = Some((now, PAUSE_MIN));
+        let known = *self.others.get_or_insert(others);
+        if others > known {
+            let earliest = self.last.map_or(now, |last| last + DISTANCE_MIN);
+            self.next = Some((earliest.max(now), PAUSE_MIN));
         }
-        self.others = Some(others);
+        self.lower = if others < known { self.lower + 1 } else { 0 };
+        if others > known || self.lower > DIP_LOOKS {
+            (self.others, self.lower) = (Some(others), 0);
+        }
     }
 
     /// Whether the catalogue is to be read now; if so, the next time is set.
@@ -86,6 +110,7 @@ impl DefinitionWatch {
         let Some((at, pause)) = self.next.filter(|(at, _)| *at <= now) else {
             return false;
         };
+        self.last = Some(now);
         self.next = (pause <= PAUSE_MAX).then(|| (at + pause, pause * 2));
         true
     }
@@ -105,9 +130,35 @@ mod tests {
             .filter(|second| watch.is_due(start + Duration::from_secs(*second)))
             .collect();
         assert_eq!(due, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047, 4095]);
+    }
+
+    #[test]
+    fn a_statement_on_the_way_is_no_news_and_one_that_never_came_is_made_up_for() {
+        let (mut watch, start) = (DefinitionWatch::default(), Instant::now());
+        for others in [7, 6, 7, 5, 7] {
+            watch.counted(others, start);
+            assert!(
+                !watch.is_due(start),
+                "a worker's statement that the server counts next"
+            );
+        }
+        for _ in 0..=DIP_LOOKS {
+            watch.counted(6, start);
+        }
         watch.counted(7, start);
-        assert!(!watch.is_due(start), "a worker's statement that we know of now");
-        watch.counted(8, start);
         assert!(watch.is_due(start));
+    }
+
+    #[test]
+    fn steady_definitions_are_read_at_a_distance() {
+        let (mut watch, start) = (DefinitionWatch::default(), Instant::now());
+        let due: Vec<i64> = (0..35)
+            .filter(|second| {
+                let now = start + Duration::from_secs(u64::try_from(*second).unwrap());
+                watch.counted(*second, now);
+                watch.is_due(now)
+            })
+            .collect();
+        assert_eq!(due, [1, 11, 21, 31]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tributary_binlog::ColumnType;
@@ -81,24 +82,58 @@ fn text_literal(name: &[u8]) -> String {
     out
 }
 
-/// Reads all tables for which `condition` holds; `{schema}` and `{table}` in it stand for the columns' names.
+/// `ER_WARN_I_S_SKIPPED_TABLE`: another session holds the table exclusively, and the server has left it out.
+const SKIPPED_TABLE: &[u8] = b"1684";
+
+/// How often the catalogue is read again when a table was left out or the server had an error.
+const READS_MAX: u32 = 10;
+
+/// Pause before that.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads all tables for which `condition` holds, again and again while one of them is left out.
 async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
+    let mut reads = 1;
+    loop {
+        let is_last = reads >= READS_MAX;
+        match load_once(client, condition).await {
+            Ok((loaded, false)) => return Ok(loaded),
+            Ok((loaded, true)) if is_last => {
+                tracing::warn!(
+                    "other sessions hold tables of the target exclusively: what they are is not known"
+                );
+                return Ok(loaded);
+            }
+            Err(Error::Server(error)) if !is_last => {
+                tracing::debug!(%error, "the target's definitions are read again");
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        reads += 1;
+        tokio::time::sleep(READ_PAUSE).await;
+    }
+}
+
+/// Reads all tables for which `condition` holds; `{schema}` and `{table}` in it stand for the columns' names.
+/// Also returns whether one was left out.
+async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool), Error> {
     let with = |schema: &str, table: &str| condition.replace("{schema}", schema).replace("{table}", table);
     let plain = with("TABLE_SCHEMA", "TABLE_NAME");
     let text = format!(
         "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,\
            (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE),ENGINE \
-           FROM information_schema.TABLES t WHERE {plain};\
+           FROM information_schema.TABLES t WHERE {plain};SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,COLLATION_NAME,EXTRA,\
            CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE,CHARACTER_OCTET_LENGTH,DATETIME_PRECISION,\
            NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION \
-           FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;\
+           FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART,INDEX_TYPE \
            FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
-           ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME<>'PRIMARY',INDEX_NAME,SEQ_IN_INDEX;\
-         SELECT DISTINCT EVENT_OBJECT_SCHEMA,EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {};\
+           ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME<>'PRIMARY',INDEX_NAME,SEQ_IN_INDEX;SHOW WARNINGS;\
+         SELECT DISTINCT EVENT_OBJECT_SCHEMA,EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {};SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,REFERENCED_TABLE_SCHEMA,REFERENCED_TABLE_NAME \
-           FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (({plain}) OR ({}))",
+           FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (({plain}) OR ({}));SHOW WARNINGS",
         with("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
         with("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"),
     );
@@ -112,7 +147,13 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
         StatementResult::Rows(rows) => Some(rows),
         StatementResult::Ok(_) => None,
     });
-    let mut next = || sets.next().map(|set| set.rows).unwrap_or_default();
+    let mut is_left_out = false;
+    let mut next = || {
+        let rows = sets.next().map(|set| set.rows).unwrap_or_default();
+        let warnings = sets.next().map(|set| set.rows).unwrap_or_default();
+        is_left_out |= warnings.iter().any(|row| row.get(1) == Some(SKIPPED_TABLE));
+        rows
+    };
     let base = next();
     let mut tables = base_tables(&base);
     let columns = next();
@@ -126,10 +167,11 @@ async fn load(client: &mut Client, condition: &str) -> Result<Loaded, Error> {
         }
     }
     add_relations(&mut tables, &next());
-    Ok(tables
+    let loaded = tables
         .into_iter()
         .map(|((database, table), info)| (database, table, info))
-        .collect())
+        .collect();
+    Ok((loaded, is_left_out))
 }
 
 type Tables = HashMap<(Bytes, Bytes), TableInfo>;

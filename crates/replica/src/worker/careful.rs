@@ -5,9 +5,10 @@ use std::time::Duration;
 use tributary_client::{Error as ClientError, ServerError};
 use tributary_rules::SkipErrors;
 use tributary_schedule::GroupSeq;
+use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
-use super::columns::precedes_rows;
+use super::columns::{count_definition, precedes_rows};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -243,11 +244,18 @@ impl Worker {
         if let Some(reason) = self.partial_effect_lost(work, group, statement) {
             return Ok(Outcome::Stop(reason));
         }
+        count_definition(work, statement.kind);
         if expected == Expected::AnythingUndone {
             return self.undone(change).await;
         }
         self.login.add_change(change, 0).await?;
-        let failure = self.login.finish().await?;
+        let mut failure = self.login.finish().await?;
+        if let Some(failure) = failure
+            .as_mut()
+            .filter(|_| statement.kind == StatementKind::Account)
+        {
+            reaction::leave_out_text(&mut failure.error);
+        }
         match (expected, failure) {
             (Expected::Success, None) => Ok(Outcome::Done),
             (Expected::Error(code), Some(failure)) if reaction::is_equivalent(code, failure.error.code) => {
@@ -291,6 +299,7 @@ impl Worker {
         if failure.error.code == 1050
             && let Some(text) = reaction::or_replace(statement)
         {
+            count_definition(work, statement.kind);
             return Ok(match burst::single(&mut self.login.client, &text).await? {
                 Ok(_) => Outcome::Done,
                 Err(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),

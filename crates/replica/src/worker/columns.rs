@@ -2,6 +2,7 @@
 //! else, which is noticed when rows fail.
 
 use tributary_client::Error as ClientError;
+use tributary_sql::StatementKind;
 
 use super::careful::Outcome;
 use super::{RunWork, Worker, burst, reaction};
@@ -9,6 +10,19 @@ use crate::catalog;
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::columns::{Ended, Watch, save_statement};
 use crate::error::number;
+
+/// Counts a statement that is about to be sent, if it is one of those the target counts and others are noticed by.
+pub(super) fn count_definition(work: &RunWork, kind: StatementKind) {
+    if matches!(
+        kind,
+        StatementKind::AlterTable
+            | StatementKind::RenameTable
+            | StatementKind::CreateTable { temporary: false, .. }
+            | StatementKind::DropTable { temporary: false, .. }
+    ) {
+        work.connection.columns.own_definitions().add(1);
+    }
+}
 
 impl Worker {
     /// Carries a statement's effects out on the lists of columns and saves these, in the transaction that will save the
@@ -28,7 +42,6 @@ impl Worker {
             outcome => return Ok(outcome),
         };
         let columns = &work.connection.columns;
-        columns.own_definitions().add(1);
         let names = watch.names();
         if !names.is_empty() {
             let loaded = catalog::load_tables(&mut self.login.client, &names).await?;

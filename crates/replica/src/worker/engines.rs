@@ -9,6 +9,7 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_sql::StatementKind;
 
 use super::careful::Outcome;
+use super::columns::count_definition;
 use super::ledger::Record;
 use super::{RunWork, Worker, burst, reaction};
 use crate::change::{Change, PreparedGroup, StatementChange};
@@ -62,6 +63,7 @@ impl Worker {
             self.login
                 .own_statement(b"SET SESSION innodb_strict_mode=0")
                 .await?;
+            count_definition(work, statement.kind);
             is_made = self.try_text(&statement.text).await?.is_ok();
             self.login
                 .own_statement(b"SET SESSION innodb_strict_mode=DEFAULT")
@@ -70,6 +72,7 @@ impl Worker {
         let what = if is_made {
             "the table is made without options of the source's engine"
         } else {
+            count_definition(work, statement.kind);
             if let Err(error) = self.try_text(kept).await? {
                 return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
             }
