@@ -18,6 +18,7 @@ use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
 use crate::columns;
 use crate::error::StopReason;
+use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
 use crate::source::{SourceMessage, SourceStop};
@@ -521,6 +522,10 @@ impl Defining {
                 database: used.name.database,
                 access,
             });
+        }
+        if group.uses_temporary {
+            // What else of the connection uses the same ones is not in any footprint.
+            footprint.scope = wider(footprint.scope, Scope::Connection);
         }
         if group.pieces.is_some() {
             // Wider would hold up other connections for as long as the group takes to arrive.

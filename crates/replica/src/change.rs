@@ -85,6 +85,10 @@ pub(crate) struct PreparedGroup {
     pub(crate) xa: Option<Box<XaChange>>,
     /// Temporary tables that are open, or no longer so, once the group is applied.
     pub(crate) temporary: Vec<TemporaryNote>,
+    /// Whether it names temporary tables, which are not in `tables`: it keeps its place among those of its connection.
+    pub(crate) uses_temporary: bool,
+    /// Whether rows it writes to temporary tables may stay when it is rolled back.
+    pub(crate) fills_temporary: bool,
     /// Whether more of the group follows: this is a piece of it, and not the last.
     pub(crate) is_open: bool,
     /// Where the changes are, when this is the head of a group that is applied as it arrives.
@@ -127,6 +131,8 @@ impl PreparedGroup {
             rolls_back: false,
             xa: None,
             temporary: Vec::new(),
+            uses_temporary: false,
+            fills_temporary: false,
             is_open: false,
             pieces: None,
             permit: None,
@@ -150,6 +156,8 @@ impl PreparedGroup {
             rolls_back: false,
             xa: None,
             temporary: Vec::new(),
+            uses_temporary: self.uses_temporary,
+            fills_temporary: self.fills_temporary,
             is_open: true,
             pieces: Some(pieces),
             permit: None,
@@ -161,7 +169,7 @@ impl PreparedGroup {
         let is_transactional = |used: &TableUseDraft| {
             !used.is_written || used.info.as_ref().is_some_and(|info| info.is_transactional)
         };
-        self.tables.iter().all(is_transactional) && self.defines.is_none()
+        self.tables.iter().all(is_transactional) && self.defines.is_none() && !self.fills_temporary
     }
 }
 

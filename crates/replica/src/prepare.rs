@@ -88,6 +88,8 @@ struct Draft {
     scope: Scope,
     is_alone: bool,
     is_pinned: bool,
+    uses_temporary: bool,
+    fills_temporary: bool,
     /// Bytes on disk that belong to the group.
     spooled_bytes: u64,
     defined_tables: Vec<(Bytes, Bytes)>,
@@ -165,6 +167,8 @@ impl Preparer {
             rolls_back,
             xa,
             temporary: draft.temporary,
+            uses_temporary: draft.uses_temporary,
+            fills_temporary: draft.fills_temporary,
             is_open,
             pieces: None,
             permit: None,
@@ -251,8 +255,8 @@ impl Draft {
 pub(crate) fn wider(known: Scope, scope: Scope) -> Scope {
     match (known, scope) {
         (Scope::Tables, wider) => wider,
-        (Scope::Database(a), Scope::Database(b)) if a == b => scope,
         (known, Scope::Tables) => known,
+        (known, scope) if known == scope => known,
         _ => Scope::Everything,
     }
 }

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use tributary_binlog::QueryEvent;
-use tributary_sql::{self as sql, Access, Dialect, StatementKind, TableRef};
+use tributary_sql::{self as sql, Access, Dialect, Scanner, StatementKind, TableRef, Token, TokenKind};
 
 use super::Preparer;
 use crate::columns::{Effect, FullName, Positional};
+use crate::temporary::SourceThread;
 
 impl Preparer {
     /// The effects of a definition; empty for everything else.
@@ -81,30 +82,34 @@ impl Preparer {
         statement: &sql::Statement<'_>,
         query: &QueryEvent,
         dialect: &Dialect,
+        (thread, is_temporary): (SourceThread, bool),
     ) -> Option<Box<Positional>> {
         let entry = |table: &TableRef<'_>| {
             let (database, table) = self.full_name(query, table);
             self.columns.table(&database, &table)
         };
-        let written = statement
-            .is_positional
-            .then(|| statement.changed_tables().next().map(entry));
+        // The columns of a temporary table are the source's: it is not made of tables that differ.
+        let is_positional = statement.is_positional && !is_temporary;
+        let written = is_positional.then(|| statement.changed_tables().next().map(entry));
         let takes_rows = match statement.kind {
             StatementKind::Insert | StatementKind::Replace => true,
             StatementKind::CreateTable { select, .. } => select,
             _ => false,
         };
-        let may_read_all = takes_rows && statement.tables.len() > 1 && names_all_columns(&query.query);
+        let is_copied =
+            is_temporary && matches!(statement.kind, StatementKind::CreateTable { like: true, .. });
+        let may_read_all =
+            is_copied || takes_rows && statement.tables.len() > 1 && names_all_columns(&query.query, dialect);
         let read = if may_read_all {
             let tables = statement.tables.iter();
             tables
-                .filter(|table| table.access == Access::Read)
+                .filter(|table| table.access == Access::Read && !self.names_temporary(table, query, thread))
                 .map(entry)
                 .collect()
         } else {
             Vec::new()
         };
-        (statement.is_positional || !read.is_empty()).then(|| {
+        (is_positional || !read.is_empty()).then(|| {
             Box::new(Positional {
                 source: self.columns.clone(),
                 written: written.flatten(),
@@ -130,35 +135,41 @@ impl Preparer {
     }
 }
 
-/// Whether a `*` may stand for all columns: it does not behind an operand, nor at the ends of a comment.
-fn names_all_columns(text: &[u8]) -> bool {
-    const BEFORE: [&[u8]; 6] = [
+/// Whether a `*` may stand for all columns: it does not behind an operand.
+fn names_all_columns(text: &[u8], dialect: &Dialect) -> bool {
+    const BEFORE: [&[u8]; 12] = [
         b"SELECT",
         b"DISTINCT",
         b"DISTINCTROW",
         b"ALL",
-        b"SQL_NO_CACHE",
+        b"HIGH_PRIORITY",
         b"STRAIGHT_JOIN",
+        b"SQL_BIG_RESULT",
+        b"SQL_BUFFER_RESULT",
+        b"SQL_CACHE",
+        b"SQL_CALC_FOUND_ROWS",
+        b"SQL_NO_CACHE",
+        b"SQL_SMALL_RESULT",
     ];
-    let stands_for_columns = |at: usize| {
-        if text.get(at + 1) == Some(&b'/') || at.checked_sub(1).is_some_and(|before| text[before] == b'/') {
-            return false;
-        }
-        let before = text[..at].trim_ascii_end();
-        let word = before
+    let bytes = |token: Token| text.get(token.start..token.end).unwrap_or_default();
+    let introduces = |token: Token| match token.kind {
+        TokenKind::Comma | TokenKind::Dot => true,
+        TokenKind::Word => BEFORE
             .iter()
-            .rposition(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-            .map_or(before, |last| &before[last + 1..]);
-        matches!(before.last(), Some(b',' | b'.' | b'/'))
-            || BEFORE.iter().any(|known| known.eq_ignore_ascii_case(word))
+            .any(|known| known.eq_ignore_ascii_case(bytes(token))),
+        _ => false,
     };
-    let mut stars = text.iter().enumerate().filter(|(_, byte)| **byte == b'*');
-    stars.any(|(at, _)| stands_for_columns(at))
+    let mut before = None;
+    let mut tokens = Scanner::new(text, dialect).filter(|token| !token.kind.is_blank());
+    tokens.any(|token| {
+        let is_star = token.kind == TokenKind::Operator && bytes(token) == b"*";
+        before.replace(token).is_some_and(introduces) && is_star
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::names_all_columns;
+    use super::{Dialect, names_all_columns};
 
     #[test]
     fn a_star_behind_an_operand_multiplies() {
@@ -168,8 +179,14 @@ mod tests {
             "SELECT t.* FROM t",
             "SELECT a, /* x */ *",
             "SELECT a,*",
+            "SELECT HIGH_PRIORITY * FROM t",
+            "SELECT SQL_CALC_FOUND_ROWS SQL_BIG_RESULT\t* FROM t",
+            "SELECT -- all of it\n * FROM t",
+            "SELECT # all of it\n * FROM t",
+            "SELECT /*! SQL_NO_CACHE */ * FROM t",
+            "SELECT `t` . * FROM t",
         ] {
-            assert!(names_all_columns(text.as_bytes()), "{text}");
+            assert!(names_all_columns(text.as_bytes(), &Dialect::default()), "{text}");
         }
         for text in [
             "SELECT a*2",
@@ -177,8 +194,10 @@ mod tests {
             "SELECT /* x */ a",
             "SELECT (a) * 2, 3*4",
             "SELECT a * b",
+            "SELECT 'SELECT *', a -- SELECT *\n FROM t",
+            "SELECT `all` * 2",
         ] {
-            assert!(!names_all_columns(text.as_bytes()), "{text}");
+            assert!(!names_all_columns(text.as_bytes(), &Dialect::default()), "{text}");
         }
     }
 }

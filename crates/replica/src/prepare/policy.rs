@@ -43,10 +43,8 @@ impl Preparer {
                 return Ok(leave_out(&self.counters.housekeeping_left_out));
             }
             StatementKind::Unknown => {
-                // Only its beginning: nobody knows what the rest holds.
-                let start = String::from_utf8_lossy(&query.query[..query.query.len().min(UNKNOWN_SHOWN)])
-                    .into_owned();
-                let what = format!("a statement of unknown kind cannot be judged or renamed: `{start}...`");
+                let start = start_of(&query.query);
+                let what = format!("a statement of unknown kind cannot be judged or renamed: {start}");
                 return Err(place.stop(number::REPLICA_FATAL, what));
             }
             StatementKind::Install
@@ -92,7 +90,23 @@ impl Preparer {
         if !verdict.accepted && matches!(verdict.rule, Some(DecidedBy::Rule { .. })) {
             return false;
         }
-        if self.names_own_account(statement, query) {
+        if statement.grants_in_default && !self.filter.accepts_database(&query.db).accepted {
+            tracing::warn!(
+                database = %String::from_utf8_lossy(&query.db),
+                "GRANT or REVOKE on an object of a database that is not replicated is left out"
+            );
+            return leave_out(&self.counters.accounts_left_out);
+        }
+        let invoker = invoker(query);
+        let is_own = match sql::name_invoker(&query.query, statement, invoker) {
+            Ok(Cow::Owned(_)) => invoker.is_some_and(|(user, _)| user == self.own_account.as_ref()),
+            Ok(Cow::Borrowed(_)) => false,
+            Err(error) => {
+                tracing::warn!("an account statement about its invoker is left out: {error}");
+                return leave_out(&self.counters.accounts_left_out);
+            }
+        };
+        if is_own || self.names_own_account(statement, query) {
             tracing::warn!(
                 account = %String::from_utf8_lossy(&self.own_account),
                 "an account statement names the account under which the engine writes; it is left out"
@@ -126,14 +140,19 @@ impl Preparer {
     ) -> Result<Redefined, sql::RenameError> {
         match statement.kind {
             StatementKind::CreateEvent | StatementKind::AlterEvent => {
-                let invoker = query.status.invoker.as_ref();
-                let definer = invoker.map(|(user, host)| (user.as_ref(), host.as_ref()));
-                let text = sql::disable_event(&query.query, statement, definer)?.into_owned();
+                let text = sql::disable_event(&query.query, statement, invoker(query))?.into_owned();
                 Ok(Redefined {
                     text: Some(text),
                     maps_engine: false,
                 })
             }
+            StatementKind::Account => Ok(Redefined {
+                text: match sql::name_invoker(&query.query, statement, invoker(query))? {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(text) => Some(text),
+                },
+                maps_engine: false,
+            }),
             StatementKind::CreateTable { .. } | StatementKind::AlterTable if !is_temporary => {
                 Ok(self.with_other_engine(statement, query))
             }
@@ -257,6 +276,20 @@ impl Preparer {
         };
         is_left_out && !self.temporary.is_open(thread, &name())
     }
+}
+
+/// User and host of whom the statement is run for, as far as the source has logged it.
+fn invoker(query: &QueryEvent) -> Option<(&[u8], &[u8])> {
+    let (user, host) = query.status.invoker.as_ref()?;
+    Some((user.as_ref(), host.as_ref()))
+}
+
+/// The beginning of a statement of which nothing is known: nobody knows what the rest holds.
+pub(super) fn start_of(text: &[u8]) -> String {
+    format!(
+        "`{}...`",
+        String::from_utf8_lossy(&text[..text.len().min(UNKNOWN_SHOWN)])
+    )
 }
 
 /// Counts a statement that is not applied.

@@ -10,11 +10,12 @@ use tributary_binlog::{
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
+use super::policy::start_of;
 use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
 use crate::context::Context;
-use crate::error::{StopReason, excerpt, excerpt_of, number};
+use crate::error::{StopReason, excerpt_of, number};
 use crate::keys::{self, GeneratedIds};
 use crate::temporary::SourceThread;
 
@@ -138,7 +139,7 @@ impl Preparer {
         let mut statement = sql::parse(&query.query, &dialect).map_err(|error| {
             place.stop(
                 number::REPLICA_FATAL,
-                format!("cannot read the statement: {error}: {}", excerpt(&query.query)),
+                format!("cannot read the statement: {error}: {}", start_of(&query.query)),
             )
         })?;
         statement.note_updated_tables(query.status.table_map_for_update.unwrap_or(0));
@@ -165,16 +166,22 @@ impl Preparer {
         let context = self.context(query, renamed.database.clone()).map_err(|what| {
             place.stop(
                 number::REPLICA_FATAL,
-                format!("{what}: {}", excerpt(&query.query)),
+                format!("{what}: {}", excerpt_of(statement.kind, &query.query)),
             )
         })?;
         let text = self.collated(renamed.text, &statement, &dialect, &context, place)?;
-        self.note_temporary(&statement, query, thread, &context, draft);
+        let kept_engine = renamed
+            .kept_engine
+            .map(|text| self.collated(text, &statement, &dialect, &context, place))
+            .transpose()?;
         let ids = GeneratedIds {
             first: given.insert_id,
             step: context.auto_increment_step(),
         };
-        let may_generate_id = self.add_footprint(&statement, query, &dialect, ids, thread, draft);
+        let may_generate_id =
+            self.add_footprint(&statement, query, &dialect, ids, (thread, is_temporary), draft);
+        let positional = self.positional(&statement, query, &dialect, (thread, is_temporary));
+        self.note_temporary(&statement, query, thread, &context, draft);
         if is_pinned {
             draft.is_alone = true;
             draft.is_pinned = true;
@@ -193,11 +200,6 @@ impl Preparer {
         } else {
             self.effects(&statement, query, &dialect)
         };
-        let positional = if is_temporary {
-            None
-        } else {
-            self.positional(&statement, query, &dialect)
-        };
         let changed = statement.changed_tables();
         let tolerance = self.tolerances.of_tables(
             changed.map(|table| (table.db.as_deref().unwrap_or(&query.db), table.table.as_bytes())),
@@ -205,7 +207,7 @@ impl Preparer {
         Ok(Some(StatementChange {
             tolerance,
             divergence,
-            kept_engine: renamed.kept_engine,
+            kept_engine,
             effects,
             positional,
             table: table.map(|table| {
@@ -372,7 +374,10 @@ impl Preparer {
         match translated {
             Ok(Cow::Borrowed(_)) => Ok(text),
             Ok(Cow::Owned(translated)) => Ok(translated.into()),
-            Err(what) => Err(place.stop(number::REPLICA_FATAL, format!("{what}: {}", excerpt(&text)))),
+            Err(what) => Err(place.stop(
+                number::REPLICA_FATAL,
+                format!("{what}: {}", excerpt_of(statement.kind, &text)),
+            )),
         }
     }
 
@@ -427,7 +432,7 @@ impl Preparer {
         query: &'a QueryEvent,
         dialect: &Dialect,
         ids: GeneratedIds,
-        thread: SourceThread,
+        (thread, is_temporary): (SourceThread, bool),
         draft: &mut Draft,
     ) -> bool {
         use StatementKind::{Delete, Insert, Replace, Update};
@@ -440,7 +445,9 @@ impl Preparer {
             // What a routine reaches is not known.
             draft.widen(Scope::Everything);
         }
-        if statement.kind.is_ddl() {
+        if is_temporary && statement.kind.is_ddl() {
+            draft.is_alone = true;
+        } else if statement.kind.is_ddl() {
             self.add_definition(statement, query, draft);
         } else if statement.tables.is_empty() {
             draft.widen(Scope::Database(default_database));
@@ -448,11 +455,17 @@ impl Preparer {
         let mut may_generate_id = !is_plain;
         let first = draft.tables.len();
         for table in &statement.tables {
+            let is_written = table.access != sql::Access::Read;
+            // Nobody else sees a temporary table, whatever table it hides.
+            if (is_temporary && is_written) || self.names_temporary(table, query, thread) {
+                draft.uses_temporary = true;
+                draft.fills_temporary |=
+                    is_written && self.outlives(table, query, thread, statement.kind, draft);
+                may_generate_id = true;
+                continue;
+            }
             let database = self.table_database(query, table);
             let (name, info) = self.catalog.table(&database, &table.table);
-            // Of a temporary table nothing is known, whatever table it hides.
-            let info = info.filter(|_| !self.names_temporary(table, query, thread));
-            let is_written = table.access != sql::Access::Read;
             if info
                 .as_ref()
                 .is_none_or(|info| info.auto_increment().is_some() || info.has_triggers)

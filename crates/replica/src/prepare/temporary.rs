@@ -11,7 +11,7 @@ use tributary_sql::{self as sql, StatementKind, TableRef};
 use super::{Draft, Place, Preparer, TEMPORARY_TABLES_WORKER};
 use crate::change::{Change, Inputs, StatementChange, ThreadIdentity};
 use crate::context::{Context, quote_name};
-use crate::error::{StopReason, how_to_leave_out};
+use crate::error::{StopReason, excerpt_of, how_to_leave_out};
 use crate::temporary::{SourceThread, TableKey, TemporaryNote, names};
 
 /// `ER_NO_SUCH_TABLE`.
@@ -153,6 +153,30 @@ impl Preparer {
         self.temporary.has_any(thread) && self.temporary.is_open(thread, &key(table, query))
     }
 
+    /// Whether rows written to a temporary table may still be there when the group is rolled back and begun again: its engine is
+    /// not known, and the group itself does not make it anew.
+    pub(super) fn outlives(
+        &self,
+        table: &TableRef<'_>,
+        query: &QueryEvent,
+        thread: SourceThread,
+        kind: StatementKind,
+        draft: &Draft,
+    ) -> bool {
+        if let StatementKind::CreateTable { if_not_exists, .. } = kind {
+            // Made anew by the repetition, unless it leaves a table that is there as it is.
+            return if_not_exists;
+        }
+        let table = key(table, query);
+        if matches!(kind, StatementKind::DropTable { .. }) && !self.temporary.is_open(thread, &table) {
+            return false;
+        }
+        !draft
+            .temporary
+            .iter()
+            .any(|note| note.is_open && note.thread == thread && note.table == table)
+    }
+
     /// Stops at a statement that needs a temporary table which is gone: a table of the same name would stand in for it.
     pub(super) fn refuse_lost(
         &self,
@@ -185,7 +209,7 @@ impl Preparer {
                  last stopped: {}. Bring the tables it changes to what they are on the source{}",
                 names([&name]),
                 thread.1,
-                crate::error::excerpt(&query.query),
+                excerpt_of(statement.kind, &query.query),
                 how_to_leave_out(&schema, &self.connection, place.label.gtid)
             ),
         ))

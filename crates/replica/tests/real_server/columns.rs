@@ -391,14 +391,26 @@ async fn statements_without_a_list_of_columns_go_by_name_too() -> anyhow::Result
     skipping.connections[0].skip_errors = SkipErrors::List(BTreeSet::from([1535]));
     let running = Replicator::start(skipping).await?;
     source
-        .run("USE asterisk; INSERT INTO w VALUES (1,2); INSERT INTO u VALUES (500,1)")
+        .run(
+            "USE asterisk; INSERT INTO w VALUES (1,2); INSERT INTO u VALUES (500,1); CREATE TEMPORARY TABLE c SELECT * FROM t;\
+             CREATE TEMPORARY TABLE d LIKE t; CREATE TEMPORARY TABLE t (id INT, v INT); INSERT INTO t VALUES (700,7); INSERT INTO u SELECT * FROM t",
+        )
         .await?;
     caught_up(&running, "m1", &source).await?;
     assert_eq!(
         rows(&target, "SELECT statement FROM tributary.skipped ORDER BY id").await?,
-        ["INSERT INTO u SELECT * FROM t", "INSERT INTO w VALUES (1,2)"]
+        [
+            "INSERT INTO u SELECT * FROM t",
+            "INSERT INTO w VALUES (1,2)",
+            "CREATE TEMPORARY TABLE c SELECT * FROM t",
+            "CREATE TEMPORARY TABLE d LIKE t",
+        ]
     );
-    assert_eq!(rows(&target, "SELECT * FROM m1_asterisk.u").await?, ["500|1"]);
+    assert_eq!(
+        rows(&target, "SELECT * FROM m1_asterisk.u").await?,
+        ["500|1", "700|7"],
+        "a temporary table has the source's columns, whatever it hides"
+    );
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::support::{
 };
 use anyhow::{Context as _, ensure};
 use tributary::{IgnoredReads, Replicator};
+use tributary_client::{Address, Client, ConnectOptions, Secret};
 use tributary_rules::FilterKind;
 use tributary_sandbox::{Server, ServerOptions};
 
@@ -105,6 +106,7 @@ async fn accounts_and_housekeeping_are_left_out_unless_a_setting_applies_them() 
              GRANT EXECUTE ON `asterisk`.* TO applied@'%'; GRANT UPDATE ON asterisk.t TO applied@'%'; ALTER USER applied@'%' IDENTIFIED BY 'other';\
              SET PASSWORD FOR applied@'%' = PASSWORD('third'); CREATE ROLE clerk; GRANT clerk TO applied@'%';\
              ALTER USER root@localhost IDENTIFIED BY 'not this one'; ALTER USER root@localhost IDENTIFIED BY '';\
+             GRANT clerk TO CURRENT_USER(); CREATE USER own@localhost IDENTIFIED BY 'own'; GRANT CREATE USER ON *.* TO own@localhost;\
              OPTIMIZE TABLE t; REPAIR TABLE asterisk.t; ANALYZE TABLE t; FLUSH TABLES; FLUSH TABLES asterisk.t; FLUSH STATUS;\
              INSERT INTO t VALUES (2)",
         )
@@ -132,9 +134,20 @@ async fn accounts_and_housekeeping_are_left_out_unless_a_setting_applies_them() 
     let left_out = status(&engine, "m1").left_out;
     assert_eq!(
         (left_out.accounts, left_out.housekeeping),
-        (2, 0),
+        (3, 0),
         "the engine's own account stays as it is"
     );
+    // Whoever runs it on the source is meant, and nobody else.
+    let mut own = Client::connect(&ConnectOptions::new(
+        Address::Unix(source.socket().to_owned()),
+        "own",
+        Secret::new("own"),
+    ))
+    .await?;
+    own.query(b"ALTER USER CURRENT_USER() ACCOUNT LOCK").await?;
+    caught_up(&engine, "m1", &source).await?;
+    let locked = "SELECT GROUP_CONCAT(user) FROM mysql.global_priv WHERE JSON_VALUE(Priv,'$.account_locked') AND user<>'mariadb.sys'";
+    assert_eq!(target.value(locked).await?, "own");
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
     // What fails is named without the hash in it.
     target.run("CREATE USER again@'%'").await?;

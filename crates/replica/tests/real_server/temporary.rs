@@ -1,7 +1,8 @@
 //! Temporary tables of the sources: one session of the target holds those of all threads of all sources.
 
 use crate::support::{
-    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, stopped,
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped,
+    until,
 };
 use anyhow::{Context as _, ensure};
 use tributary::Replicator;
@@ -188,6 +189,43 @@ async fn what_a_stop_of_the_engine_takes_away_is_missed_by_name() -> anyhow::Res
             .await?,
         "0"
     );
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// A transaction with a temporary table meets a lock on the target: it is tried again, and other sources do not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_wait_beside_a_temporary_table_concerns_its_own_source_only() -> anyhow::Result<()> {
+    log();
+    let ((one, target), two) = tokio::try_join!(
+        pair(ServerOptions::source(1)),
+        Server::start(ServerOptions::source(2))
+    )?;
+    target.run("SET GLOBAL innodb_lock_wait_timeout=1").await?;
+    let mut settings = options(&one, &target);
+    settings.connections = vec![
+        connection("m1", &one, &format!("{SOURCE_DB}->{TARGET_DB}")),
+        connection("m2", &two, &format!("{SOURCE_DB}->m2_asterisk")),
+    ];
+    let create = "CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY) ENGINE=InnoDB";
+    one.run(create).await?;
+    two.run(create).await?;
+    let engine = Replicator::start(settings).await?;
+    caught_up(&engine, "m1", &one).await?;
+    caught_up(&engine, "m2", &two).await?;
+    let mut holder = Client::connect(&root(&target)).await?;
+    run(&mut holder, &["BEGIN", "INSERT INTO m1_asterisk.t VALUES (1)"]).await?;
+    one.run(
+        "USE asterisk; BEGIN; CREATE TEMPORARY TABLE w (a INT) ENGINE=InnoDB; INSERT INTO w VALUES (1); INSERT INTO t SELECT a FROM w;\
+         COMMIT",
+    )
+    .await?;
+    until("the lock to be met", || Ok(status(&engine, "m1").retried > 0)).await?;
+    two.run("INSERT INTO asterisk.t VALUES (2)").await?;
+    caught_up(&engine, "m2", &two).await?;
+    run(&mut holder, &["ROLLBACK"]).await?;
+    caught_up(&engine, "m1", &one).await?;
+    assert_equal(&one, &target, TARGET_DB, &[]).await?;
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
