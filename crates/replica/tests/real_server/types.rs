@@ -368,12 +368,174 @@ async fn every_type_arrives_in_every_engine() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Primary keys of every type that can be one: many small transactions on few rows, applied beside each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_every_type_keep_their_rows_in_order() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(
+        ServerOptions::source(1)
+            .arg("--binlog-format=ROW")
+            .arg("--default-storage-engine=InnoDB"),
+    )
+    .await?;
+    source.run("CREATE DATABASE asterisk").await?;
+    // What rounds or has fewer than three values is no key.
+    let is_key = |(_, kind, values): &(String, String, [String; 3])| {
+        let is_left_out = [
+            "COMPRESSED",
+            "CHAR(0)",
+            "BOOL",
+            "FLOAT",
+            "DOUBLE",
+            "REPEAT",
+            "VARCHAR(400)",
+        ];
+        !kind.starts_with("BINARY")
+            && !is_left_out.iter().any(|part| kind.contains(part))
+            && values[0] != values[2]
+    };
+    let columns: Vec<_> = columns_of("MEMORY").into_iter().filter(is_key).collect();
+    let (mut create, mut work) = (
+        String::from("USE asterisk; SET sql_mode='';"),
+        String::from("USE asterisk; SET sql_mode='', time_zone='+00:00';"),
+    );
+    for (index, (_, kind, values)) in columns.iter().enumerate() {
+        let kind = kind.replace("NULL DEFAULT NULL", "NOT NULL DEFAULT CURRENT_TIMESTAMP");
+        let kind = if kind.starts_with("TIMESTAMP(") {
+            kind.replace("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP(5)")
+        } else {
+            kind
+        };
+        write!(
+            create,
+            "CREATE TABLE k{index} (k {kind}, u INT, n INT, PRIMARY KEY (k), UNIQUE KEY (u, k)) ENGINE=InnoDB;"
+        )?;
+        for value in values {
+            write!(work, "INSERT INTO k{index} VALUES ({value}, 1, 0);")?;
+        }
+        for turn in 0..12 {
+            let value = &values[turn % 3];
+            write!(
+                work,
+                "UPDATE k{index} SET n=n+1 WHERE k={value}; UPDATE k{index} SET u=u+n;"
+            )?;
+            if turn % 4 == 0 {
+                write!(
+                    work,
+                    "DELETE FROM k{index} WHERE k={value}; INSERT INTO k{index} VALUES ({value}, {turn}, 5);"
+                )?;
+            }
+        }
+    }
+    source.run(&create).await?;
+    source.run(&work).await?;
+    let running = Replicator::start(options(&source, &target)).await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    running.stop().await;
+    Ok(())
+}
+
 /// What `query` returns on both sides; `{}` stands for the database.
 async fn same(source: &Server, target: &Server, query: &str) -> anyhow::Result<()> {
     let there = source.rows(&query.replace("{}", SOURCE_DB)).await?;
     let here = target.rows(&query.replace("{}", TARGET_DB)).await?;
     ensure!(!there.is_empty(), "{query}: nothing");
     ensure!(there == here, "{query}\nsource: {there:?}\ntarget: {here:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generated_invisible_versioned_and_partitioned_tables_arrive() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-format=ROW")).await?;
+    source.run("CREATE DATABASE asterisk").await?;
+    let running = Replicator::start(options(&source, &target)).await?;
+    for (round, (metadata, image)) in [("NO_LOG", "FULL"), ("FULL", "MINIMAL"), ("MINIMAL", "NOBLOB")]
+        .into_iter()
+        .enumerate()
+    {
+        source
+            .run(&format!("SET GLOBAL binlog_row_metadata={metadata}"))
+            .await?;
+        for engine in ["InnoDB", "MyISAM", "Aria"] {
+            let name = |table: &str| format!("{table}_{engine}_{round}");
+            // Aria has no unique keys beyond the length of an index.
+            let blob = if engine == "Aria" { "VARCHAR(400)" } else { "BLOB" };
+            source
+                .run(&format!(
+                    "USE asterisk; SET sql_mode='', default_storage_engine={engine}, binlog_row_image={image};\
+                     CREATE TABLE {g} (a INT PRIMARY KEY, v INT AS (a + 1) VIRTUAL, p INT AS (a * 2) PERSISTENT, b BLOB, i INT INVISIBLE DEFAULT 5, \
+                       l INT AS (LENGTH(b)) VIRTUAL, e INT DEFAULT (a + 7), j JSON, KEY (p){virtual_key}) ENGINE={engine};\
+                     INSERT INTO {g} (a, b, j) VALUES (1,'x','{{}}'),(2,NULL,NULL),(3,REPEAT('y',300),'[1]'); INSERT INTO {g} (a,i) VALUES (9,NULL);\
+                     UPDATE {g} SET a=a+10, b='changed' WHERE a<3; UPDATE {g} SET i=6 WHERE a=3; DELETE FROM {g} WHERE a=12;\
+                     CREATE TABLE {c} (a INT CHECK (a < 100), b VARCHAR(10), CONSTRAINT c CHECK (b <> 'no'), d DATETIME(6) DEFAULT NOW(6) ON UPDATE NOW(6), \
+                       u VARCHAR(40) DEFAULT (UUID())) ENGINE={engine};\
+                     INSERT INTO {c} (a,b) VALUES (1,'x'),(1,'x'),(NULL,NULL); UPDATE {c} SET b='y' LIMIT 1; SET check_constraint_checks=0; INSERT INTO {c} (a,b) VALUES (500,'no'); SET check_constraint_checks=1;\
+                     CREATE TABLE {f} (id INT AUTO_INCREMENT PRIMARY KEY, t TEXT, g POINT NOT NULL, FULLTEXT (t), SPATIAL (g)) ENGINE={engine};\
+                     INSERT INTO {f} (t,g) VALUES ('some words', POINT(1,2)),('other words', POINT(3,4)),(NULL, POINT(0,0)); UPDATE {f} SET t='new words', g=POINT(9,9) WHERE id=2; DELETE FROM {f} WHERE id=1;\
+                     CREATE TABLE {h} (a INT, b {blob}, c VARCHAR({long}), UNIQUE (b), UNIQUE (c, a)) ENGINE={engine};\
+                     INSERT INTO {h} VALUES (1,'x','l'),(2,NULL,REPEAT('l',{long})),(3,REPEAT('z',9000),NULL); UPDATE {h} SET b='w' WHERE a=1; UPDATE {h} SET c='k' WHERE a=2; DELETE FROM {h} WHERE a=3;\
+                     CREATE TABLE {r} (a INT, b INT, PRIMARY KEY (a, b)) ENGINE={engine} PARTITION BY RANGE (b) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE);\
+                     INSERT INTO {r} VALUES (1,5),(2,15),(3,9); UPDATE {r} SET b=b+5; DELETE FROM {r} WHERE b=14; ALTER TABLE {r} REORGANIZE PARTITION p1 INTO (PARTITION p1 VALUES LESS THAN (100), PARTITION p2 VALUES LESS THAN MAXVALUE); INSERT INTO {r} VALUES (7,200);\
+                     CREATE TABLE {n} (a INT, b VARCHAR(20), c FLOAT) ENGINE={engine} PARTITION BY HASH (a) PARTITIONS 3;\
+                     INSERT INTO {n} VALUES (1,'d',0.1),(1,'d',0.1),(1,'d',0.1),(NULL,NULL,NULL),(NULL,NULL,NULL),(2,NULL,1e30); DELETE FROM {n} LIMIT 2; UPDATE {n} SET b='u' WHERE a IS NULL LIMIT 1; DELETE FROM {n} WHERE a=1 LIMIT 1",
+                    long = if engine == "Aria" { 500 } else { 3500 },
+                    virtual_key = if engine == "Aria" { "" } else { ", KEY (v)" },
+                    g = name("gen"), c = name("chk"), f = name("full"), h = name("hash"), r = name("part"), n = name("nokey")
+                ))
+                .await?;
+            source
+                .run(&format!(
+                    "USE asterisk; SET sql_mode='', default_storage_engine={engine}, binlog_row_image={image};\
+                     CREATE TABLE {v} (a INT PRIMARY KEY, b VARCHAR(20), w INT WITHOUT SYSTEM VERSIONING) ENGINE={engine} WITH SYSTEM VERSIONING;\
+                     CREATE TABLE {x} (a INT, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, b INT, PERIOD FOR SYSTEM_TIME (s, e)) ENGINE={engine} WITH SYSTEM VERSIONING;\
+                     CREATE TABLE {y} (a INT PRIMARY KEY, b {blob}, UNIQUE (b)) ENGINE={engine} WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME (PARTITION p0 HISTORY, PARTITION p1 CURRENT);\
+                     INSERT INTO {v} VALUES (1,'one',1),(2,'two',2),(3,NULL,3); UPDATE {v} SET b='uno' WHERE a=1; UPDATE {v} SET w=9; DELETE FROM {v} WHERE a=2; REPLACE INTO {v} VALUES (3,'three',3); INSERT INTO {v} VALUES (2,'again',1);\
+                     INSERT INTO {x} (a,b) VALUES (1,1),(1,1),(2,NULL); UPDATE {x} SET b=b+1; DELETE FROM {x} WHERE a=1 LIMIT 1;\
+                     INSERT INTO {y} VALUES (1,'x'),(2,'y'); UPDATE {y} SET b='z' WHERE a=1; DELETE FROM {y} WHERE a=2; DELETE HISTORY FROM {v} BEFORE SYSTEM_TIME NOW() - INTERVAL 1 DAY;\
+                     CREATE SEQUENCE {q} ENGINE={engine}; INSERT INTO {v} VALUES (NEXTVAL({q})+100,'seq',0),(NEXTVAL({q})+100,'seq',0); ALTER SEQUENCE {q} INCREMENT 5; INSERT INTO {v} VALUES (NEXTVAL({q})+200,'seq',0);\
+                     SET system_versioning_alter_history=KEEP; ALTER TABLE {v} ADD z INT DEFAULT 4 AFTER a; UPDATE {v} SET z=5 WHERE a=3; ALTER TABLE {x} DROP SYSTEM VERSIONING, DROP PERIOD FOR SYSTEM_TIME, DROP s, DROP e; INSERT INTO {x} VALUES (50,50)",
+                    v = name("ver"), x = name("exp"), y = name("his"), q = name("seq")
+                ))
+                .await?;
+            if engine == "InnoDB" {
+                source
+                    .run(&format!(
+                        "USE asterisk; SET binlog_row_image={image}; CREATE TABLE {t} (a INT PRIMARY KEY, b INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, \
+                           PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING ENGINE=InnoDB;\
+                         INSERT INTO {t} (a,b) VALUES (1,1),(2,2); UPDATE {t} SET b=3 WHERE a=1; DELETE FROM {t} WHERE a=2",
+                        t = name("trx")
+                    ))
+                    .await?;
+            }
+        }
+    }
+    caught_up(&running, "m1", &source).await?;
+    for round in 0..3 {
+        for engine in ["InnoDB", "MyISAM", "Aria"] {
+            for (table, columns) in [
+                ("ver", "a,z,b,w,row_start,row_end"),
+                ("his", "a,b,row_start,row_end"),
+            ] {
+                same(&source, &target, &format!("SELECT {columns} FROM {{}}.{table}_{engine}_{round} FOR SYSTEM_TIME ALL ORDER BY a,row_end")).await?;
+            }
+        }
+        same(
+            &source,
+            &target,
+            &format!("SELECT a,b FROM {{}}.trx_InnoDB_{round} ORDER BY a"),
+        )
+        .await?;
+    }
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert_eq!(
+        target
+            .value("SELECT COUNT(*) FROM tributary.source_columns WHERE columns IS NULL")
+            .await?,
+        "0"
+    );
+    running.stop().await;
     Ok(())
 }
 
