@@ -58,7 +58,7 @@ pub(crate) async fn plan(source: &Server, files: usize) -> anyhow::Result<Plan> 
 /// Whether a statement, as `SHOW BINLOG EVENTS` prints it, drops or empties something.
 fn takes_away(info: &str) -> bool {
     let statement = match info.strip_prefix("use `") {
-        Some(rest) => rest.split_once("; ").map_or(rest, |(_, statement)| statement),
+        Some(rest) => rest.split_once("`; ").map_or(rest, |(_, statement)| statement),
         None => info,
     };
     let first = statement
