@@ -81,6 +81,10 @@ pub(crate) struct PreparedGroup {
     pub(crate) pinned: Option<WorkerId>,
     /// Whether the group ends in `ROLLBACK`: transactional parts are undone, the others stay.
     pub(crate) rolls_back: bool,
+    /// Whether the source's group also changed what is not among `tables`: tables that are left out, or temporary ones.
+    pub(crate) did_more: bool,
+    /// Whether a table that is written may have another storage engine than on the source.
+    pub(crate) may_be_mapped: bool,
     /// The XA transaction that the group prepares or completes.
     pub(crate) xa: Option<Box<XaChange>>,
     /// Temporary tables that are open, or no longer so, once the group is applied.
@@ -129,6 +133,8 @@ impl PreparedGroup {
             commit_id: None,
             pinned: None,
             rolls_back: false,
+            did_more: false,
+            may_be_mapped: false,
             xa: None,
             temporary: Vec::new(),
             uses_temporary: false,
@@ -154,6 +160,8 @@ impl PreparedGroup {
             commit_id: self.commit_id,
             pinned: self.pinned,
             rolls_back: false,
+            did_more: false,
+            may_be_mapped: false,
             xa: None,
             temporary: Vec::new(),
             uses_temporary: self.uses_temporary,

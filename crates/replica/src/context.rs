@@ -24,6 +24,19 @@ const FLAGS2: [(u32, &str, bool); 7] = [
 /// `NO_DIR_IN_CREATE` in `sql_mode`: the target's own choice, as on a native replica.
 const NO_DIR_IN_CREATE: u64 = 0x80;
 
+/// `STRICT_TRANS_TABLES` in `sql_mode`.
+const STRICT_TRANS_TABLES: u64 = 1 << 21;
+
+/// The `sql_mode` of the target's session for a source's. With `is_lenient`, values that do not fit are taken with a
+/// warning, as tables that cannot be rolled back take them.
+pub(crate) fn target_sql_mode(source: Option<u64>, is_lenient: bool) -> Option<u64> {
+    let left_out = match is_lenient {
+        true => NO_DIR_IN_CREATE | STRICT_TRANS_TABLES,
+        false => NO_DIR_IN_CREATE,
+    };
+    source.map(|mode| mode & !left_out)
+}
+
 /// Session settings that most statements of a source share.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Context {
@@ -55,16 +68,17 @@ struct Logged {
 
 impl Context {
     /// The session of one Query event, with the collations that the target has for those of the event. `known_flags` are the
-    /// option bits the source's version writes.
+    /// option bits the source's version writes, `sql_mode` is that of the target's session.
     pub(crate) fn new(
         status: &StatusVars,
         collations: StatementCollations,
         database: Bytes,
+        sql_mode: Option<u64>,
         known_flags: u32,
     ) -> Self {
         Self {
             database,
-            sql_mode: status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE),
+            sql_mode,
             flags2: status
                 .flags2
                 .map(|flags| (flags & known_flags) | (default_flags() & !known_flags)),
@@ -83,10 +97,16 @@ impl Context {
     }
 
     /// Whether this is the session of `query`, so that it can be shared instead of built again.
-    pub(crate) fn is_of(&self, query: &QueryEvent, database: &[u8], known_flags: u32) -> bool {
+    pub(crate) fn is_of(
+        &self,
+        query: &QueryEvent,
+        database: &[u8],
+        sql_mode: Option<u64>,
+        known_flags: u32,
+    ) -> bool {
         let status = &query.status;
         self.database == database
-            && self.sql_mode == status.sql_mode.map(|mode| mode & !NO_DIR_IN_CREATE)
+            && self.sql_mode == sql_mode
             && self.flags2
                 == status
                     .flags2
@@ -106,7 +126,6 @@ impl Context {
 
     /// Whether a value that does not fit its column is an error: in tables that can be rolled back, or in all.
     pub(crate) fn is_strict(&self, is_transactional: bool) -> bool {
-        const STRICT_TRANS_TABLES: u64 = 1 << 21;
         const STRICT_ALL_TABLES: u64 = 1 << 22;
         let strict = if is_transactional {
             STRICT_TRANS_TABLES | STRICT_ALL_TABLES
@@ -411,7 +430,8 @@ mod tests {
 
     fn context(status: &StatusVars, database: Bytes, version: (u16, u16, u16)) -> Context {
         let collations = Collations::default().of_statement(status).unwrap();
-        Context::new(status, collations, database, known_flags(version))
+        let sql_mode = target_sql_mode(status.sql_mode, false);
+        Context::new(status, collations, database, sql_mode, known_flags(version))
     }
 
     fn status() -> StatusVars {
@@ -466,6 +486,17 @@ mod tests {
             "every setting has a result: {text}"
         );
         text
+    }
+
+    #[test]
+    fn only_the_strictness_of_transactional_tables_is_left_out() {
+        let mode = Some(STRICT_TRANS_TABLES | NO_DIR_IN_CREATE | 1 << 22 | 0x200);
+        assert_eq!(target_sql_mode(mode, true), Some(1 << 22 | 0x200));
+        assert_eq!(
+            target_sql_mode(mode, false),
+            Some(STRICT_TRANS_TABLES | 1 << 22 | 0x200)
+        );
+        assert_eq!(target_sql_mode(None, true), None);
     }
 
     #[test]

@@ -90,6 +90,9 @@ struct Draft {
     is_pinned: bool,
     uses_temporary: bool,
     fills_temporary: bool,
+    /// See [`PreparedGroup`].
+    did_more: bool,
+    may_be_mapped: bool,
     /// Bytes on disk that belong to the group.
     spooled_bytes: u64,
     defined_tables: Vec<(Bytes, Bytes)>,
@@ -165,6 +168,8 @@ impl Preparer {
             commit_id,
             pinned,
             rolls_back,
+            did_more: draft.did_more,
+            may_be_mapped: draft.may_be_mapped,
             xa,
             temporary: draft.temporary,
             uses_temporary: draft.uses_temporary,

@@ -181,6 +181,31 @@ impl Preparer {
         }
     }
 
+    /// Whether the table, in source names, may have another storage engine than on the source.
+    pub(super) fn may_be_mapped(&self, database: &[u8], table: &[u8]) -> bool {
+        let engines = &self.policies.engines;
+        !engines.is_empty() && !engines.is_kept(database, table)
+    }
+
+    /// Whether the statement writes such a table, or may do so.
+    pub(super) fn may_write_mapped(
+        &self,
+        statement: &sql::Statement<'_>,
+        query: &QueryEvent,
+        thread: SourceThread,
+    ) -> bool {
+        let may_be_mapped = |table: &TableRef<'_>| {
+            self.may_be_mapped(table.db.as_deref().unwrap_or(&query.db), &table.table)
+                && !self.names_temporary(table, query, thread)
+        };
+        let mut changed = statement.changed_tables().peekable();
+        match changed.peek() {
+            Some(_) => changed.any(may_be_mapped),
+            // A routine may.
+            None => !self.policies.engines.is_empty() && statement.kind.is_dml(),
+        }
+    }
+
     /// MERGE tables are made of MyISAM tables; they cannot be used when those become something else.
     pub(super) fn refuse_merge(
         &self,

@@ -25,6 +25,7 @@ impl Preparer {
             !self.is_reserved(&map.db) && self.filter.accepts_table(&map.db, &map.table).accepted
         });
         if item.maps.len() < before {
+            draft.did_more = true;
             let maps = &item.maps;
             item.events
                 .retain(|(_, event)| maps.iter().any(|(_, map)| map.table_id == event.table_id));
@@ -37,6 +38,10 @@ impl Preparer {
             .iter()
             .map(|(_, map)| self.target_database(&map.db))
             .collect();
+        draft.may_be_mapped |= item
+            .maps
+            .iter()
+            .any(|(_, map)| self.may_be_mapped(&map.db, &map.table));
         let columns: SmallVec<[_; 1]> = item
             .maps
             .iter()

@@ -14,7 +14,7 @@ use super::policy::start_of;
 use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
-use crate::context::Context;
+use crate::context::{Context, target_sql_mode};
 use crate::error::{StopReason, excerpt_of, number};
 use crate::keys::{self, GeneratedIds};
 use crate::temporary::SourceThread;
@@ -150,6 +150,11 @@ impl Preparer {
         } else {
             self.is_wanted(&statement, query, place)?
         };
+        let is_change = !matches!(
+            statement.kind,
+            StatementKind::Begin | StatementKind::Commit | StatementKind::Empty
+        );
+        draft.did_more |= is_change && (is_temporary || !is_wanted);
         if !is_wanted {
             return Ok(None);
         }
@@ -160,15 +165,22 @@ impl Preparer {
         let divergence = self.diverging_read(&statement, query, thread, place)?;
         self.note_foreign_statement(&statement);
         let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
+            draft.did_more = true;
             return Ok(None);
         };
+        let may_be_mapped = !is_temporary && self.may_write_mapped(&statement, query, thread);
+        draft.may_be_mapped |= may_be_mapped;
         self.check_collations(&given, place)?;
-        let context = self.context(query, renamed.database.clone()).map_err(|what| {
-            place.stop(
-                number::REPLICA_FATAL,
-                format!("{what}: {}", excerpt_of(statement.kind, &query.query)),
-            )
-        })?;
+        // A table that cannot be rolled back took with a warning what STRICT_TRANS_TABLES would refuse here.
+        let is_lenient = may_be_mapped && query.error_code == 0 && statement.kind.is_dml();
+        let context = self
+            .context(query, renamed.database.clone(), is_lenient)
+            .map_err(|what| {
+                place.stop(
+                    number::REPLICA_FATAL,
+                    format!("{what}: {}", excerpt_of(statement.kind, &query.query)),
+                )
+            })?;
         let text = self.collated(renamed.text, &statement, &dialect, &context, place)?;
         let kept_engine = renamed
             .kept_engine
@@ -381,11 +393,17 @@ impl Preparer {
         }
     }
 
-    fn context(&mut self, query: &QueryEvent, database: Bytes) -> Result<Arc<Context>, String> {
+    fn context(
+        &mut self,
+        query: &QueryEvent,
+        database: Bytes,
+        is_lenient: bool,
+    ) -> Result<Arc<Context>, String> {
+        let sql_mode = target_sql_mode(query.status.sql_mode, is_lenient);
         if let Some(known) = self
             .contexts
             .iter()
-            .find(|known| known.is_of(query, &database, self.known_flags))
+            .find(|known| known.is_of(query, &database, sql_mode, self.known_flags))
         {
             return Ok(known.clone());
         }
@@ -394,6 +412,7 @@ impl Preparer {
             &query.status,
             collations,
             database,
+            sql_mode,
             self.known_flags,
         ));
         if self.contexts.len() == CONTEXTS_MAX {

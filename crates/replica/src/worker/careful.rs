@@ -241,12 +241,20 @@ impl Worker {
             );
             return Ok(Outcome::Stop(StopReason::new(code, message)));
         }
-        if let Some(reason) = self.partial_effect_lost(work, group, statement) {
-            return Ok(Outcome::Stop(reason));
+        let lost = self.partial_effect_lost(work, group, statement);
+        if let Some(reason) = &lost
+            && !skip.contains(statement.expected_error)
+        {
+            return Ok(Outcome::Stop(reason.clone()));
         }
         count_definition(work, statement.kind);
         if expected == Expected::AnythingUndone {
-            return self.undone(change).await;
+            return match self.undone(group, change).await? {
+                Outcome::Done if lost.is_some() => {
+                    self.skip_partial_effect(work, group, change, statement).await
+                }
+                outcome => Ok(outcome),
+            };
         }
         self.login.add_change(change, 0).await?;
         let mut failure = self.login.finish().await?;
@@ -261,6 +269,10 @@ impl Worker {
             (Expected::Error(code), Some(failure)) if reaction::is_equivalent(code, failure.error.code) => {
                 Ok(Outcome::Done)
             }
+            (_, Some(failure)) if reaction::is_transient(&failure.error) => {
+                self.statement_failed(work, group, change, statement, failure)
+                    .await
+            }
             (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
             (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => Ok(
                 Outcome::Stop(differs(group, statement, code, &failure.error.to_string())),
@@ -274,10 +286,18 @@ impl Worker {
     }
 
     /// Runs a statement for what it does to tables that cannot be rolled back; the rest of it is undone, and only of it.
-    async fn undone(&mut self, change: &Change) -> Result<Outcome, ClientError> {
+    async fn undone(&mut self, group: &PreparedGroup, change: &Change) -> Result<Outcome, ClientError> {
         self.login.own_statement(b"SAVEPOINT tributary_statement").await?;
         self.login.add_change(change, 0).await?;
-        self.login.finish().await?;
+        // A deadlock undoes the whole transaction, not only this statement.
+        if let Some(Failure { error, .. }) = self.login.finish().await?
+            && reaction::is_transient(&error)
+        {
+            return Ok(match group.can_roll_back() {
+                true => Outcome::Retry(error),
+                false => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+            });
+        }
         // A statement that commits by itself has taken the savepoint with it.
         self.login
             .own_statement(b"ROLLBACK TO SAVEPOINT tributary_statement")
@@ -300,8 +320,9 @@ impl Worker {
             && let Some(text) = reaction::or_replace(statement)
         {
             count_definition(work, statement.kind);
-            return Ok(match burst::single(&mut self.login.client, &text).await? {
-                Ok(_) => Outcome::Done,
+            return Ok(match self.try_text(&text).await? {
+                Ok(()) => Outcome::Done,
+                Err(error) if reaction::is_transient(&error) => Outcome::Retry(error),
                 Err(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
             });
         }

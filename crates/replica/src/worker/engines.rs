@@ -36,6 +36,8 @@ pub(super) fn is_refusal(code: u16) -> bool {
 
 /// What is known of the tables a group writes.
 enum Written {
+    /// All of them have the storage engine of the source.
+    AsOnSource,
     /// None of them can be rolled back on the target.
     Final,
     /// One table, which can be rolled back on the target.
@@ -64,16 +66,25 @@ impl Worker {
                 .own_statement(b"SET SESSION innodb_strict_mode=0")
                 .await?;
             count_definition(work, statement.kind);
-            is_made = self.try_text(&statement.text).await?.is_ok();
+            let outcome = self.try_text(&statement.text).await?;
             self.login
                 .own_statement(b"SET SESSION innodb_strict_mode=DEFAULT")
                 .await?;
+            if let Err(error) = &outcome
+                && reaction::is_transient(error)
+            {
+                return Ok(Outcome::Retry(error.clone()));
+            }
+            is_made = outcome.is_ok();
         }
         let what = if is_made {
             "the table is made without options of the source's engine"
         } else {
             count_definition(work, statement.kind);
             if let Err(error) = self.try_text(kept).await? {
+                if reaction::is_transient(&error) {
+                    return Ok(Outcome::Retry(error));
+                }
                 return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
             }
             "the table keeps the source's engine"
@@ -93,7 +104,7 @@ impl Worker {
     }
 
     /// Runs a statement in the session that has just been brought about for another form of it.
-    async fn try_text(&mut self, text: &[u8]) -> Result<Result<(), ServerError>, ClientError> {
+    pub(super) async fn try_text(&mut self, text: &[u8]) -> Result<Result<(), ServerError>, ClientError> {
         let outcome = burst::single(&mut self.login.client, text).await?;
         if outcome.is_err() {
             self.login.has_old_errors = true;
@@ -103,6 +114,10 @@ impl Worker {
     }
 
     fn written(work: &RunWork, group: &PreparedGroup) -> Written {
+        let is_whole = group.scope == tributary_schedule::Scope::Tables;
+        if is_whole && !group.may_be_mapped {
+            return Written::AsOnSource;
+        }
         let mut ids: Vec<_> = group
             .tables
             .iter()
@@ -112,13 +127,14 @@ impl Worker {
         ids.sort_unstable();
         ids.dedup();
         let infos: Vec<_> = ids.iter().map(|id| work.connection.catalog.info(*id)).collect();
-        let is_whole = group.scope == tributary_schedule::Scope::Tables;
         let is_final = |info: &Option<std::sync::Arc<crate::catalog::TableInfo>>| {
             info.as_ref().is_some_and(|info| !info.is_transactional)
         };
         match infos.as_slice() {
             _ if !is_whole => Written::Unclear,
-            [Some(info)] if info.is_transactional && !info.has_triggers => Written::OneTransactional,
+            [Some(info)] if info.is_transactional && !info.has_triggers && !group.did_more => {
+                Written::OneTransactional
+            }
             infos if infos.iter().all(is_final) => Written::Final,
             _ => Written::Unclear,
         }
@@ -133,24 +149,32 @@ impl Worker {
         work: &RunWork,
         group: &PreparedGroup,
     ) -> Result<bool, StopReason> {
-        let returns =
-            |change: &Change| matches!(change, Change::Statement(s) if s.kind == StatementKind::RollbackTo);
-        let has_return = group.changes.iter().any(returns);
+        let has_return = returns(group);
         if !work.connection.maps_engines || !(group.rolls_back || has_return) {
             return Ok(group.rolls_back);
         }
         match Self::written(work, group) {
-            Written::Final => Ok(group.rolls_back),
+            Written::AsOnSource | Written::Final => Ok(group.rolls_back),
             Written::OneTransactional if !has_return => Ok(false),
-            Written::OneTransactional | Written::Unclear => Err(self.cannot_tell(
-                work,
-                group,
-                number::UNKNOWN,
-                "the source has rolled back what it could of a transaction, and kept what it did to tables that cannot be rolled \
-                 back there"
-                    .to_owned(),
-            )),
+            Written::OneTransactional | Written::Unclear => Err(self.rollback_unclear(work, group)),
         }
+    }
+
+    /// Why a piece of a group that rolls something back cannot be applied: the other pieces are not known.
+    pub(super) fn rollback_in_pieces(&self, work: &RunWork, piece: &PreparedGroup) -> Option<StopReason> {
+        (work.connection.maps_engines && (piece.rolls_back || returns(piece)))
+            .then(|| self.rollback_unclear(work, piece))
+    }
+
+    fn rollback_unclear(&self, work: &RunWork, group: &PreparedGroup) -> StopReason {
+        self.cannot_tell(
+            work,
+            group,
+            number::UNKNOWN,
+            "the source has rolled back what it could of a transaction, and kept what it did to tables that cannot be rolled \
+             back there"
+                .to_owned(),
+        )
     }
 
     /// Why a statement that failed half way on the source cannot have the same partial effect here.
@@ -161,19 +185,38 @@ impl Worker {
         statement: &StatementChange,
     ) -> Option<StopReason> {
         let code = statement.expected_error;
-        let is_concerned = code != 0
-            && work.connection.maps_engines
-            && statement.kind.is_dml()
-            && !statement.tolerance.skip.contains(code);
-        if !is_concerned || matches!(Self::written(work, group), Written::Final) {
+        let is_concerned = code != 0 && work.connection.maps_engines && statement.kind.is_dml();
+        if !is_concerned || matches!(Self::written(work, group), Written::AsOnSource | Written::Final) {
             return None;
         }
         let what = format!(
-            "the statement failed half way on the source (error {code}), which kept what it had done to tables that cannot be \
-             rolled back there: {}",
+            "{}: {}",
+            half_way(code),
             excerpt_of(statement.kind, &statement.text)
         );
         Some(self.cannot_tell(work, group, code, what))
+    }
+
+    /// Records that such a statement is left out, by the rules, with all that the source has kept of it.
+    pub(super) async fn skip_partial_effect(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        change: &Change,
+        statement: &StatementChange,
+    ) -> Result<Outcome, ClientError> {
+        let record = Record {
+            kind: RecordKind::Skipped,
+            change,
+            table: change.table().unwrap_or_default(),
+            error: statement.expected_error,
+            message: half_way(statement.expected_error),
+            row: None,
+        };
+        Ok(match self.login.record(work, group, &record).await? {
+            Ok(()) => Outcome::Skipped,
+            Err(error) => Outcome::Stop(reaction::stop_reason(group, None, &error)),
+        })
     }
 
     fn cannot_tell(&self, work: &RunWork, group: &PreparedGroup, number: u16, what: String) -> StopReason {
@@ -185,4 +228,18 @@ impl Worker {
         );
         StopReason::new(number, message)
     }
+}
+
+/// Whether the group goes back to a savepoint.
+fn returns(group: &PreparedGroup) -> bool {
+    let is_return =
+        |change: &Change| matches!(change, Change::Statement(s) if s.kind == StatementKind::RollbackTo);
+    group.changes.iter().any(is_return)
+}
+
+fn half_way(code: u16) -> String {
+    format!(
+        "the statement failed half way on the source (error {code}), which kept what it had done to tables that cannot be rolled \
+         back there"
+    )
 }

@@ -172,6 +172,9 @@ fn describe_rows(change: &crate::change::RowsChange, row: Option<usize>) -> Vec<
                 }
                 out.push(b'\n');
             }
+            if row.is_some_and(|wanted| wanted <= place) || out.len() >= STATEMENT_BYTES_MAX {
+                return out;
+            }
         }
     }
     out

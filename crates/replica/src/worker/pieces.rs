@@ -54,6 +54,9 @@ impl Worker {
                 }
                 None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
             };
+            if let Some(reason) = self.rollback_in_pieces(work, &piece) {
+                return Ok(stop(&applied, reason));
+            }
             if let Some(outcome) = self.changes(work, &piece).await? {
                 return Ok(match outcome {
                     Outcome::Done | Outcome::Skipped => PiecesEnd::Done,
