@@ -2,7 +2,7 @@
 
 use crate::context::{Trio, run};
 use crate::support::{
-    SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, root, stopped, until,
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, root, status, stopped, until,
 };
 use anyhow::Context as _;
 use tributary::{Replicator, SkipErrors};
@@ -256,6 +256,66 @@ async fn a_time_zone_the_target_lacks_is_named() -> anyhow::Result<()> {
     .await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// Another session is in the way of a statement that failed half way on the source: the group is applied again, whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_wait_is_not_the_error_of_the_source() -> anyhow::Result<()> {
+    log();
+    let (source, target) = tokio::join!(
+        Server::start(ServerOptions::source(1).arg("--binlog-format=STATEMENT")),
+        Server::start(
+            ServerOptions::target()
+                .arg("--innodb-lock-wait-timeout=1")
+                .arg("--innodb-rollback-on-timeout=ON")
+        )
+    );
+    let (source, target) = (source?, target?);
+    source
+        .run(
+            "SET sql_log_bin=0; CREATE DATABASE asterisk; USE asterisk; CREATE TABLE i (a INT PRIMARY KEY) ENGINE=InnoDB;\
+             CREATE TABLE strict (a INT PRIMARY KEY) ENGINE=MyISAM; CREATE TABLE lenient LIKE strict",
+        )
+        .await?;
+    target
+        .run(
+            "CREATE DATABASE m1_asterisk; USE m1_asterisk; CREATE TABLE i (a INT PRIMARY KEY) ENGINE=InnoDB;\
+             CREATE TABLE strict LIKE i; CREATE TABLE lenient LIKE i",
+        )
+        .await?;
+    let mut options = options(&source, &target);
+    options.connections[0]
+        .policies
+        .table_skips
+        .allow("asterisk.lenient:1062")?;
+    let engine = Replicator::start(options).await?;
+    let (mut session, mut other) = (
+        Client::connect(&root(&source)).await?,
+        Client::connect(&root(&target)).await?,
+    );
+    for (number, table) in ["strict", "lenient"].into_iter().enumerate() {
+        let locks = format!("INSERT INTO m1_asterisk.{table} VALUES (2)");
+        run(&mut other, &["BEGIN", &locks]).await?;
+        let retried = status(&engine, "m1").retried;
+        let before = format!("INSERT INTO asterisk.i VALUES ({number})");
+        run(&mut session, &["BEGIN", &before]).await?;
+        let failing = format!("INSERT INTO asterisk.{table} VALUES (1),(2),(1)");
+        let error = session.query(failing.as_bytes()).await.unwrap_err();
+        assert_eq!(error.server_code(), Some(1062));
+        run(&mut session, &["COMMIT"]).await?;
+        until("another attempt", || {
+            let now = status(&engine, "m1");
+            anyhow::ensure!(now.last_error.is_none(), "{:?}", now.last_error);
+            Ok(now.retried > retried)
+        })
+        .await?;
+        run(&mut other, &["ROLLBACK"]).await?;
+        caught_up(&engine, "m1", &source).await?;
+        let count = target.value("SELECT COUNT(*) FROM m1_asterisk.i").await?;
+        assert_eq!(count, (number + 1).to_string(), "{table}");
+    }
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
