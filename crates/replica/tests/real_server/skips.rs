@@ -386,3 +386,39 @@ async fn a_statement_over_two_tables_needs_the_permission_of_both() -> anyhow::R
     assert_eq!(error.number, 1062, "{}", error.message);
     Ok(())
 }
+
+/// Rows that are told apart take more room than the source's events: they go in statements that the target can take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_rows_told_apart_go_in_several_statements() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-format=ROW")).await?;
+    target.run("SET GLOBAL max_allowed_packet=1<<20").await?;
+    source
+        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY, b CHAR(20))")
+        .await?;
+    let mut options = options(&source, &target);
+    options.connections[0].skip_errors = list();
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    target
+        .run("INSERT INTO m1_asterisk.t VALUES (2,'mine'),(19999,'mine')")
+        .await?;
+    source
+        .run("USE asterisk; INSERT INTO t SELECT seq, 'theirs' FROM seq_1_to_20000")
+        .await?;
+    caught_up(&running, "m1", &source).await?;
+    let rows = target
+        .value("SELECT CONCAT_WS(' ', COUNT(*), SUM(b='mine')) FROM m1_asterisk.t")
+        .await?;
+    assert_eq!(rows, "20000 2");
+    assert_eq!(
+        ledger(&target).await?,
+        ["1062 m1_asterisk.t 2", "1062 m1_asterisk.t 19999"]
+    );
+    let last = target
+        .value("SELECT statement FROM tributary.skipped ORDER BY id DESC LIMIT 1")
+        .await?;
+    assert!(last.contains("19999") && last.lines().count() == 1, "{last}");
+    assert!(running.stop().await.is_clean);
+    Ok(())
+}
