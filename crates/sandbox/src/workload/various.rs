@@ -26,7 +26,10 @@ impl Generator {
                 self.random.pick(&["InnoDB", "MyISAM"])
             ),
             1 if self.kinds.ddl => {
-                format!("CREATE OR REPLACE SEQUENCE {name} MINVALUE 1 MAXVALUE 1000 CYCLE NOCACHE")
+                // With an engine: the binlog does not tell the session's default.
+                format!(
+                    "CREATE OR REPLACE SEQUENCE {name} MINVALUE 1 MAXVALUE 1000 CYCLE NOCACHE ENGINE=MyISAM"
+                )
             }
             2 if self.kinds.ddl => format!("DROP SEQUENCE IF EXISTS {name}"),
             3 if self.kinds.ddl => format!("ALTER SEQUENCE {name} RESTART {}", 1 + self.random.below(500)),
