@@ -33,8 +33,9 @@ use definition_watch::DefinitionWatch;
 pub(crate) use definition_watch::OwnDefinitions;
 use lock_watch::LockWatch;
 
-/// How often the applier looks at lock waits.
-const LOCK_TICK: Duration = Duration::from_millis(50);
+/// How often the applier looks at lock waits. The server's view of them is renewed only when nobody has read it for 100 ms
+/// (server `storage/innobase/trx/trx0i_s.cc`, `CACHE_MIN_IDLE_TIME_NS`): looking more often shows the same old picture for ever.
+const LOCK_TICK: Duration = Duration::from_millis(150);
 
 /// How often positions of connections that moved without data are saved.
 const SAVE_TICK: Duration = Duration::from_secs(1);

@@ -49,7 +49,8 @@ async fn wait_open_rows(target: &Server, holds: impl Fn(u64) -> bool) -> anyhow:
             "{} open rows",
             open_rows(target).await?
         );
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        // The server renews its view of transactions only when nobody has read it for 100 ms.
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
     }
     Ok(())
 }
