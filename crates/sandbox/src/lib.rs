@@ -18,6 +18,7 @@ mod account;
 mod child;
 mod compare;
 pub mod engine;
+pub mod environment;
 pub mod process;
 mod random;
 pub mod relay;

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::ensure;
+use tributary_sandbox::environment::{number, switch, tributary_program};
 
 /// Length of the traffic without `DEMO_SECONDS`.
 const SECONDS_DEFAULT: u64 = 30;
@@ -35,20 +35,16 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn from_environment() -> anyhow::Result<Settings> {
         let settings = Settings {
-            seconds: number("DEMO_SECONDS", SECONDS_DEFAULT)?,
-            rate: number("DEMO_RATE", RATE_DEFAULT)?,
-            seed: number("DEMO_SEED", 1)?,
-            keep: match env::var("DEMO_KEEP").as_deref() {
-                Ok("1") => true,
-                Ok("0" | "") | Err(_) => false,
-                Ok(other) => bail!("DEMO_KEEP is '{other}', allowed are 0 and 1"),
-            },
+            seconds: number("DEMO_SECONDS")?.unwrap_or(SECONDS_DEFAULT),
+            rate: number("DEMO_RATE")?.unwrap_or(RATE_DEFAULT),
+            seed: number("DEMO_SEED")?.unwrap_or(1),
+            keep: switch("DEMO_KEEP")?,
             sources: env::var("DEMO_SOURCES")
                 .map_or(Vec::new(), |urls| urls.split(',').map(str::to_owned).collect()),
             target: env::var("DEMO_TARGET").ok(),
             source_program: env::var_os("DEMO_SOURCE_SERVER").map(PathBuf::from),
             target_program: env::var_os("DEMO_TARGET_SERVER").map(PathBuf::from),
-            program: program()?,
+            program: tributary_program()?,
         };
         ensure!(
             (3..=86_400).contains(&settings.seconds),
@@ -68,29 +64,4 @@ impl Settings {
         ensure!(settings.rate > 0, "DEMO_RATE must be at least 1");
         Ok(settings)
     }
-}
-
-fn number<T: FromStr>(name: &str, default: T) -> anyhow::Result<T> {
-    match env::var(name) {
-        Ok(text) if !text.is_empty() => text
-            .parse()
-            .ok()
-            .with_context(|| format!("{name} is '{text}', which is no number it can be")),
-        _ => Ok(default),
-    }
-}
-
-fn program() -> anyhow::Result<PathBuf> {
-    let program = match env::var_os("TRIBUTARY_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => env::current_exe()
-            .context("find this program's folder")?
-            .with_file_name("tributary"),
-    };
-    ensure!(
-        program.is_file(),
-        "{} does not exist: build it with `cargo build --release -p tributary-cli` or name another with TRIBUTARY_BIN",
-        program.display()
-    );
-    Ok(program)
 }

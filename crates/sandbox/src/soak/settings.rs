@@ -2,9 +2,9 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use tributary_sandbox::environment::{number, switch, tributary_program};
 use tributary_sandbox::workload::Kinds;
 
 /// Length of the traffic without `SOAK_SECONDS`.
@@ -48,12 +48,8 @@ impl Settings {
             clients: number("SOAK_CLIENTS")?.unwrap_or(CLIENTS_DEFAULT),
             rate: number("SOAK_RATE")?,
             kinds: Kinds::ALL.without(&without).context("SOAK_WITHOUT")?,
-            keep: match env::var("SOAK_KEEP").as_deref() {
-                Ok("1") => true,
-                Ok("0" | "") | Err(_) => false,
-                Ok(other) => bail!("SOAK_KEEP is '{other}', allowed are 0 and 1"),
-            },
-            program: program()?,
+            keep: switch("SOAK_KEEP")?,
+            program: tributary_program()?,
         };
         ensure!(
             (1..=604_800).contains(&settings.seconds),
@@ -74,35 +70,8 @@ impl Settings {
     }
 }
 
-fn number<T: FromStr>(name: &str) -> anyhow::Result<Option<T>> {
-    match env::var(name) {
-        Ok(text) if !text.is_empty() => {
-            let number = text.parse().ok();
-            Ok(Some(number.with_context(|| {
-                format!("{name} is '{text}', which is no number it can be")
-            })?))
-        }
-        _ => Ok(None),
-    }
-}
-
 /// From the keys the standard library draws for its hash maps; small enough to be typed.
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() % 1_000_000_000
-}
-
-fn program() -> anyhow::Result<PathBuf> {
-    let program = match env::var_os("TRIBUTARY_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => env::current_exe()
-            .context("find this program's folder")?
-            .with_file_name("tributary"),
-    };
-    ensure!(
-        program.is_file(),
-        "{} does not exist: build it with `cargo build --release -p tributary-cli` or name another with TRIBUTARY_BIN",
-        program.display()
-    );
-    Ok(program)
 }

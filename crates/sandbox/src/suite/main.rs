@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
-use tributary_sandbox::ScratchDirectory;
+use tributary_sandbox::{ScratchDirectory, environment};
 
 use capture::Test;
 use replay::{Outcome, Replay, Verdict};
@@ -41,12 +41,7 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<bool> {
     let tests = tests_from_arguments()?;
     capture::ensure_installed()?;
-    let program = std::env::current_exe()?.with_file_name("tributary");
-    ensure!(
-        program.is_file(),
-        "{} does not exist: build tributary-cli with the same profile",
-        program.display()
-    );
+    let program = environment::tributary_program()?;
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     let mut is_equal = true;
     for test in &tests {
