@@ -112,6 +112,11 @@ impl Place<'_> {
 }
 
 impl Preparer {
+    /// Whether the source is a MySQL server.
+    fn is_mysql(&self) -> bool {
+        (1..10).contains(&self.version.0.0)
+    }
+
     /// The source runs this version from here on.
     pub(crate) fn set_version(&mut self, version: (u16, u16, u16), number: u32) {
         self.known_flags = known_flags(version);

@@ -1,7 +1,9 @@
 //! What ALTER TABLE does to the list of columns: the parts that name columns, among those that do not.
 #![allow(clippy::unwrap_used, reason = "a failed step ends the test")]
 
-use tributary_sql::{Dialect, apply_column_changes, column_changes, parse, renames_table, with_columns};
+use tributary_sql::{
+    Dialect, apply_column_changes, column_changes, created_columns, parse, renames_table, with_columns,
+};
 
 fn after(columns: &str, text: &str) -> Option<String> {
     let columns: Vec<Vec<u8>> = columns.split(' ').map(|name| name.as_bytes().to_vec()).collect();
@@ -92,6 +94,40 @@ fn what_cannot_be_told_or_done_is_not_guessed() {
         "ALTER TABLE t ADD (d INT",
     ] {
         assert_eq!(after("a b c", text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_new_table_names_its_columns() {
+    let dialect = Dialect::from_event(0, 8, 101_100);
+    for (text, expected) in [
+        ("CREATE TABLE t (a INT)", Some("a")),
+        (
+            "create or replace temporary table if not exists d.`t` (a int not null default (1+2), B decimal(10,2) comment 'x, y', \
+             `key` enum('(',')','a,b'), index (a), unique key k (b), constraint c check (a > 1), check (b in (1,2)), primary key (a)) \
+             engine=MyISAM partition by hash (a) partitions 3",
+            Some("a B key"),
+        ),
+        (
+            "CREATE TABLE t (x INT, c INT GENERATED ALWAYS AS (IF(x, 1, 2)) STORED, period INT, PERIOD FOR p (a, b), \
+             r INT REFERENCES u (x) ON DELETE SET NULL, FULLTEXT (c), s TIMESTAMP(6) GENERATED ALWAYS AS ROW START) WITH SYSTEM VERSIONING",
+            Some("x c period r s"),
+        ),
+        ("CREATE TABLE t /*!40101 (a INT, b INT) */", Some("a b")),
+        ("CREATE TABLE t (a INT) SELECT 1 b", Some("a")),
+        ("CREATE TABLE t (caf\u{e9} INT)", Some("caf\u{e9}")),
+        ("CREATE TABLE t (LIKE u)", None),
+        ("CREATE TABLE t LIKE u", None),
+        ("CREATE TABLE t SELECT 1 a", None),
+        ("CREATE TABLE t (SELECT 1 a)", None),
+        ("CREATE TABLE t (a INT", None),
+        ("CREATE TABLE t (a INT, 'b)", None),
+        ("CREATE VIEW t (a) AS SELECT 1", None),
+        ("ALTER TABLE t ADD (a INT)", None),
+    ] {
+        let found = created_columns(text.as_bytes(), &dialect);
+        let found = found.map(|names| String::from_utf8(names.join(&b' ')).unwrap());
+        assert_eq!(found.as_deref(), expected, "{text}");
     }
 }
 

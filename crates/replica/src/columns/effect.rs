@@ -13,12 +13,16 @@ use tributary_sql::{ColumnChange, apply_column_changes};
 use super::{FullName, List, Names, SourceColumns, TableColumns, names_of};
 use crate::catalog::{TableInfo, Visibility};
 
+/// Why a list is given up when the target had the table that the source creates.
+const FOUND_THERE: &str =
+    "the target already had a table of this name when the source ran CREATE TABLE IF NOT EXISTS for another";
+
 /// What a statement does to a table's columns. Tables have the names they have on the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     Created {
         table: FullName,
-        if_not_exists: bool,
+        if_not_exists: Option<IfNotExists>,
         /// Tables from which definition or rows are taken.
         from: Vec<FullName>,
     },
@@ -38,6 +42,26 @@ pub(crate) enum Effect {
     DroppedDatabase {
         database: Bytes,
     },
+}
+
+/// What is known of a CREATE TABLE IF NOT EXISTS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IfNotExists {
+    /// Whether the source logs it also when it had the table already. MariaDB does so only if the session holds the table by
+    /// `LOCK TABLES`.
+    pub(crate) may_be_idle: bool,
+    pub(crate) columns: Created,
+}
+
+/// From where a new table has its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// The statement's own list, in lower case.
+    Named(Names),
+    /// `LIKE` the first table that is read.
+    Like,
+    /// A query, or words that do not tell.
+    Untold,
 }
 
 /// How a statement with effects ended.
@@ -103,9 +127,10 @@ impl Watch {
                     from,
                 } => {
                     let table = columns.table(&table.0, &table.1);
-                    if !(*if_not_exists && self.before(&table).is_some()) {
-                        table.set(created(columns, &table, from, ended));
-                    }
+                    table.set(match (if_not_exists, self.before(&table)) {
+                        (Some(what), Some(before)) => found_there(columns, &table.list(), before, what, from),
+                        _ => created(columns, &table, from, ended),
+                    });
                 }
                 Effect::Altered {
                     table,
@@ -192,6 +217,38 @@ fn created(columns: &SourceColumns, table: &TableColumns, from: &[FullName], end
     }
 }
 
+/// The list after a CREATE TABLE IF NOT EXISTS that found a table on the target.
+///
+/// The source made its table then, or had it before. Where the two differ in the number of columns, whichever is taken is
+/// proven or refused by the first row event.
+fn found_there(
+    columns: &SourceColumns,
+    list: &List,
+    before: &TableInfo,
+    what: &IfNotExists,
+    from: &[FullName],
+) -> List {
+    let List::Known(known) = list else {
+        return list.clone();
+    };
+    let like = || from.first().map(|name| columns.table(&name.0, &name.1).list());
+    let made: Names = match (&what.columns, like()) {
+        (Created::Named(names), _) => {
+            let hidden = before.hidden_columns().map(|column| column.name.clone());
+            names.iter().cloned().chain(hidden).collect()
+        }
+        (Created::Like, Some(List::Known(names))) => names,
+        _ => return lost(FOUND_THERE),
+    };
+    if made == *known || (what.may_be_idle && made.len() != known.len()) {
+        List::Known(known.clone())
+    } else if made.len() != known.len() {
+        List::Known(made)
+    } else {
+        lost(FOUND_THERE)
+    }
+}
+
 /// One ALTER TABLE.
 struct Step<'a> {
     before: Option<&'a Arc<TableInfo>>,
@@ -267,4 +324,98 @@ fn apply(names: &[Bytes], changes: &[ColumnChange]) -> Option<Vec<Bytes>> {
             .map(|name| name.to_ascii_lowercase().into())
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, ColumnInfo, ValueClass};
+
+    fn columns(visible: &str, hidden: &str) -> Vec<ColumnInfo> {
+        let of = |names: &str, visibility| -> Vec<ColumnInfo> {
+            let column = |name: &str| ColumnInfo {
+                name: Bytes::copy_from_slice(name.as_bytes()),
+                class: ValueClass::Other,
+                is_nullable: true,
+                is_auto_increment: false,
+                definition: "int(11)".into(),
+                kind: None,
+                digits: 0,
+                visibility,
+            };
+            names.split_whitespace().map(column).collect()
+        };
+        [of(visible, Visibility::Visible), of(hidden, Visibility::Hidden)].concat()
+    }
+
+    fn name(table: &'static str) -> FullName {
+        ("db".into(), table.into())
+    }
+
+    fn names(list: &str) -> Names {
+        list.split(' ')
+            .map(|name| Bytes::copy_from_slice(name.as_bytes()))
+            .collect()
+    }
+
+    /// What is known of `db.t` after a CREATE TABLE IF NOT EXISTS on a target that has it as `there`.
+    fn after(there: &str, hidden: &str, created: Created, may_be_idle: bool) -> Option<String> {
+        let catalog = Arc::new(Catalog::default());
+        let table = |columns| TableInfo {
+            is_transactional: true,
+            is_view: false,
+            has_triggers: false,
+            columns,
+            unique_keys: Vec::new(),
+            has_primary: false,
+            related: Vec::new(),
+        };
+        let loaded = vec![
+            ("db".into(), "t".into(), table(columns(there, hidden))),
+            ("db".into(), "other".into(), table(columns("x y", ""))),
+        ];
+        catalog.replace_tables(&[], loaded);
+        let columns = SourceColumns::new(catalog, Arc::default(), false);
+        let effects = [Effect::Created {
+            table: name("t"),
+            if_not_exists: Some(IfNotExists {
+                may_be_idle,
+                columns: created,
+            }),
+            from: vec![name("other")],
+        }];
+        let watch = Watch::begin(&columns, &effects).expect("there are effects");
+        watch.end(&columns, &effects, Ended::Applied);
+        match columns.table(&"db".into(), &"t".into()).list() {
+            List::Known(names) => Some(String::from_utf8_lossy(&names.join(&b' ')).into_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_table_that_the_target_had_already_is_not_taken_for_the_new_one_of_the_source() {
+        let named = |list| Created::Named(names(list));
+        for (there, hidden, created, may_be_idle, expected) in [
+            ("a b", "", named("a b"), false, Some("a b")),
+            ("a b", "h", named("a b"), false, Some("a b h")),
+            // The target has more columns, or fewer: the source has those it named.
+            ("a b c", "", named("a b"), false, Some("a b")),
+            ("a", "", named("a b"), false, Some("a b")),
+            // A source that logs such a statement also when it does nothing has what the target had.
+            ("a b c", "", named("a b"), true, Some("a b c")),
+            // Which of them it is no row could show.
+            ("b a", "", named("a b"), false, None),
+            ("a c", "", named("a b"), true, None),
+            ("x y", "", Created::Like, false, Some("x y")),
+            ("x z", "", Created::Like, false, None),
+            ("a b", "", Created::Untold, false, None),
+        ] {
+            let found = after(there, hidden, created.clone(), may_be_idle);
+            assert_eq!(
+                found.as_deref(),
+                expected,
+                "{there} {hidden} {created:?} {may_be_idle}"
+            );
+        }
+    }
 }

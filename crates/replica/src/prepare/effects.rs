@@ -5,7 +5,7 @@ use tributary_binlog::QueryEvent;
 use tributary_sql::{self as sql, Access, Dialect, Scanner, StatementKind, TableRef, Token, TokenKind};
 
 use super::Preparer;
-use crate::columns::{Effect, FullName, Positional};
+use crate::columns::{Created, Effect, FullName, IfNotExists, Names, Positional};
 use crate::temporary::SourceThread;
 
 impl Preparer {
@@ -18,14 +18,28 @@ impl Preparer {
     ) -> Vec<Effect> {
         let name = |table: &TableRef<'_>| self.full_name(query, table);
         match statement.kind {
-            StatementKind::CreateTable { if_not_exists, .. } => {
+            StatementKind::CreateTable {
+                if_not_exists,
+                like,
+                select,
+                ..
+            } => {
                 let mut tables = statement.tables.iter();
                 let Some(table) = tables.next() else {
                     return Vec::new();
                 };
+                let own_list = || sql::created_columns(&query.query, dialect).filter(|_| !select);
+                let what = || IfNotExists {
+                    may_be_idle: self.is_mysql(),
+                    columns: match own_list() {
+                        _ if like => Created::Like,
+                        Some(names) => Created::Named(lower_case(names)),
+                        None => Created::Untold,
+                    },
+                };
                 vec![Effect::Created {
                     table: name(table),
-                    if_not_exists,
+                    if_not_exists: if_not_exists.then(what),
                     from: tables
                         .filter(|table| table.access == Access::Read)
                         .map(name)
@@ -133,6 +147,11 @@ impl Preparer {
             Bytes::copy_from_slice(&table.table),
         )
     }
+}
+
+fn lower_case(names: Vec<Vec<u8>>) -> Names {
+    let lower = |name: Vec<u8>| Bytes::from(name.to_ascii_lowercase());
+    names.into_iter().map(lower).collect()
 }
 
 /// Whether a `*` may stand for all columns: it does not behind an operand.

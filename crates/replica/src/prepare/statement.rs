@@ -433,8 +433,9 @@ impl Preparer {
     /// Says once that a MySQL source logs row changes as statements: MariaDB may compute other values from them.
     fn note_foreign_statement(&mut self, statement: &sql::Statement<'_>) {
         use StatementKind::{Delete, Insert, Replace, Update};
-        let is_mysql = (1..10).contains(&self.version.0.0);
-        if is_mysql && !self.warned_statements && matches!(statement.kind, Insert | Replace | Update | Delete)
+        if self.is_mysql()
+            && !self.warned_statements
+            && matches!(statement.kind, Insert | Replace | Update | Delete)
         {
             self.warned_statements = true;
             tracing::warn!(

@@ -8,7 +8,7 @@ use crate::token::TokenKind;
 
 use super::Parser;
 
-/// What behind ADD or DROP is no column, if it is a word without quotes.
+/// What behind ADD or DROP or in the list of CREATE TABLE is no column, if it is a word without quotes.
 const NO_COLUMNS: [&[u8]; 10] = [
     b"INDEX",
     b"KEY",
@@ -196,7 +196,7 @@ impl Parser<'_> {
 
     fn added(&mut self, changes: &mut Vec<ColumnChange>) -> Option<()> {
         let is_column = self.eat_word(b"COLUMN");
-        if !is_column && self.adds_something_else()? {
+        if !is_column && self.is_no_column()? {
             return Some(());
         }
         let if_not_exists = self.eat_if_exists().ok()?;
@@ -211,7 +211,7 @@ impl Parser<'_> {
             return Some(());
         }
         loop {
-            if !self.adds_something_else()? {
+            if !self.is_no_column()? {
                 let name = self.column_name()?;
                 changes.push(ColumnChange::Add {
                     name,
@@ -226,9 +226,9 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether an index, a constraint or a partition is what is added or dropped here. `None` for system versioning and for
+    /// Whether an index, a constraint or a partition is what is added, dropped or listed here. `None` for system versioning and for
     /// words that newer servers may read in either way.
-    fn adds_something_else(&self) -> Option<bool> {
+    pub(super) fn is_no_column(&self) -> Option<bool> {
         if self.token.kind != TokenKind::Word {
             return Some(false);
         }
@@ -245,7 +245,7 @@ impl Parser<'_> {
 
     fn dropped(&mut self, changes: &mut Vec<ColumnChange>) -> Option<()> {
         let is_column = self.eat_word(b"COLUMN");
-        if !is_column && self.adds_something_else()? {
+        if !is_column && self.is_no_column()? {
             return Some(());
         }
         self.eat_if_exists().ok()?;
@@ -255,7 +255,7 @@ impl Parser<'_> {
     }
 
     /// Passes over the rest of a part, and tells where in it the column is placed.
-    fn column_place(&mut self) -> Option<Option<ColumnPlace>> {
+    pub(super) fn column_place(&mut self) -> Option<Option<ColumnPlace>> {
         let mut place = None;
         loop {
             match self.token.kind {
@@ -277,13 +277,13 @@ impl Parser<'_> {
     }
 
     /// The name of a column; as `t.c` its last part.
-    fn column_name(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn column_name(&mut self) -> Option<Vec<u8>> {
         let path = self.path("a column").ok()?;
         let name: Name<'_> = self.name_of(path.last());
         Some(name.as_bytes().to_vec())
     }
 
-    fn eat_word(&mut self, word: &[u8]) -> bool {
+    pub(super) fn eat_word(&mut self, word: &[u8]) -> bool {
         let found = self.token.kind == TokenKind::Word && self.bytes(self.token).eq_ignore_ascii_case(word);
         if found {
             self.advance();

@@ -8,6 +8,7 @@ mod account;
 mod body;
 mod columns;
 mod create;
+mod created;
 mod cursor;
 mod define;
 mod engine;
@@ -21,6 +22,7 @@ mod table;
 mod values;
 
 pub use columns::{column_changes, renames_table, with_columns};
+pub use created::created_columns;
 pub use simple::recognise;
 
 use std::cell::Cell;
