@@ -3,7 +3,7 @@
 //! Read from `information_schema` at start, and again for what a DDL group touched, before that group counts as applied.
 //! Footprints are computed from it; what it does not know makes a footprint wider.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tributary_schedule::{Access, DatabaseId, TableId};
 mod kind;
 mod load;
 
-pub(crate) use load::{load_all, load_databases, load_tables};
+pub(crate) use load::{load_all, load_databases, load_packages, load_tables};
 
 /// How the coordinator sees a table that the catalogue does not know.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +120,8 @@ struct Inner {
     databases: HashMap<Bytes, DatabaseId>,
     /// What is known of each table, by id.
     by_id: Vec<Option<Arc<TableInfo>>>,
+    /// Packages, with their databases, in lower case. Those that were dropped stay.
+    packages: HashSet<(Bytes, Bytes)>,
 }
 
 /// The catalogue, shared by source tasks (which read) and the applier (which refreshes).
@@ -183,6 +185,22 @@ impl Catalog {
             .database(name)
     }
 
+    /// Whether a database has, or had, a package of this name; `None` if the name cannot be compared.
+    pub(crate) fn has_package(&self, database: &[u8], package: &[u8]) -> Option<bool> {
+        let key = (lower_case(database), lower_case(package));
+        package.is_ascii().then(|| self.read().packages.contains(&key))
+    }
+
+    /// Notes a package that is on the target, or will be when what is being prepared is applied.
+    pub(crate) fn add_package(&self, database: &[u8], package: &[u8]) {
+        let key = (lower_case(database), lower_case(package));
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.packages.insert(key);
+    }
+
     /// Replaces all that is known of these databases (`None`: of all).
     pub(crate) fn replace_databases(&self, databases: Option<&[Bytes]>, loaded: Loaded) {
         let mut inner = self
@@ -230,6 +248,10 @@ impl Catalog {
         self.replace_tables(&changed, news);
         changed
     }
+}
+
+fn lower_case(name: &[u8]) -> Bytes {
+    name.to_ascii_lowercase().into()
 }
 
 impl Inner {

@@ -24,6 +24,7 @@ use crate::temporary::{ServerIds, TemporaryNote};
 use crate::xa::XaStep;
 
 mod effects;
+mod packages;
 mod policy;
 mod rows;
 mod statement;

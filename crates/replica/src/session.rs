@@ -112,6 +112,9 @@ impl Session {
         end_surplus(&mut login, schema, workers.len()).await?;
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
+        for (database, package) in catalog::load_packages(&mut login).await.map_err(lost)? {
+            catalog.add_package(&database, &package);
+        }
         let own_definitions = Arc::new(OwnDefinitions::default());
         let mut connections = Vec::new();
         for view in views.iter().filter(|view| !view.has_stopped()) {

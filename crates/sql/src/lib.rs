@@ -37,7 +37,9 @@ pub use event::disable_event;
 pub use invoker::name_invoker;
 pub use keep::keep_tables;
 pub use name::Name;
-pub use parse::{column_changes, created_columns, parse, recognise, renames_table, with_columns};
+pub use parse::{
+    LoggedCall, column_changes, created_columns, logged_call, parse, recognise, renames_table, with_columns,
+};
 pub use recognise::{RowStatement, Value};
 pub use rename::rename;
 pub use scanner::Scanner;

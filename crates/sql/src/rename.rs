@@ -176,6 +176,12 @@ impl Renamer<'_, '_> {
                 return Err(self.refuse(span, why));
             }
         }
+        for call in &self.statement.maybe_packages {
+            if (self.map)(&call.name).is_some() {
+                let why = "it is a database to rename, and may also be a package";
+                return Err(self.refuse(&call.span, why));
+            }
+        }
         if self.statement.doubtful.is_empty() && !self.statement.has_dynamic_sql {
             return Ok(());
         }

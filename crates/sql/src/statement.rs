@@ -42,6 +42,10 @@ pub struct Statement<'a> {
     /// Something whose database names could not be determined with proof. [`crate::rename`] then looks at every name and
     /// string there; when it succeeds, no database that is renamed can be meant.
     pub uncertain: Option<Uncertain>,
+    /// The package that CREATE PACKAGE defines, or whose body it does.
+    pub package: Option<Name<'a>>,
+    /// Oracle mode: what calls `x.f()` name before the dot.
+    pub(crate) maybe_packages: SmallVec<[Qualifier<'a>; 1]>,
     /// The parts of a list that can be taken out one by one (DROP, RENAME, TRUNCATE, OPTIMIZE ...).
     pub(crate) items: SmallVec<[ListItem; 2]>,
     /// The bytes whose names could not be determined.
@@ -79,6 +83,8 @@ impl<'a> Statement<'a> {
             has_plain_leaves: false,
             newest_version_comment: 0,
             uncertain: None,
+            package: None,
+            maybe_packages: SmallVec::new(),
             items: SmallVec::new(),
             doubtful: SmallVec::new(),
             unresolved: SmallVec::new(),
@@ -116,6 +122,30 @@ impl<'a> Statement<'a> {
             .iter()
             .find(|q| q.place == Place::Object)
             .map(|q| &q.name)
+    }
+
+    /// Whether [`Statement::settle_packages`] has something to settle.
+    #[must_use]
+    pub fn may_call_packages(&self) -> bool {
+        !self.maybe_packages.is_empty()
+    }
+
+    /// Settles for calls `x.f()` of Oracle mode what `x` is: a package of the database that is the default one where the
+    /// call is made, or a database. What stays `None` is refused by [`crate::rename`] if it could be a database to rename.
+    pub fn settle_packages(&mut self, is_package: &dyn Fn(&[u8]) -> Option<bool>) {
+        for call in std::mem::take(&mut self.maybe_packages) {
+            match is_package(&call.name) {
+                Some(true) => {
+                    let of_package = self
+                        .calls
+                        .iter_mut()
+                        .filter(|known| known.db.as_ref() == Some(&call.name));
+                    of_package.for_each(|known| known.db = None);
+                }
+                Some(false) => self.qualifiers.push(call),
+                None => self.maybe_packages.push(call),
+            }
+        }
     }
 
     /// Narrows the written tables of a multi-table UPDATE by the source's own list: bit `i` of `map` stands for the

@@ -71,6 +71,14 @@ pub(crate) async fn load_tables(client: &mut Client, tables: &[(Bytes, Bytes)]) 
     load(client, &format!("({})", list.join(" OR "))).await
 }
 
+/// The packages of every database, with the database.
+pub(crate) async fn load_packages(client: &mut Client) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let text =
+        "SELECT ROUTINE_SCHEMA,ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE'";
+    let rows = client.query(text.as_bytes()).await?.rows;
+    Ok(rows.iter().map(|row| name_pair(row, 0)).collect())
+}
+
 /// A name as a literal in the character set of `information_schema`.
 fn text_literal(name: &[u8]) -> String {
     let mut out = String::from("_utf8mb3 X'");

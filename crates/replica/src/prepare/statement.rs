@@ -136,7 +136,9 @@ impl Preparer {
     ) -> Result<Option<StatementChange>, StopReason> {
         let client = query.status.charset.map_or(0, |charset| charset.client);
         let dialect = Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1);
-        let mut statement = sql::parse(&query.query, &dialect).map_err(|error| {
+        let call = self.package_call(query, &dialect);
+        let query = call.as_ref().unwrap_or(query);
+        let mut statement = self.parse(&query.query, &dialect, query).map_err(|error| {
             place.stop(
                 number::REPLICA_FATAL,
                 format!("cannot read the statement: {error}: {}", start_of(&query.query)),
@@ -302,7 +304,8 @@ impl Preparer {
             },
             // Places in the text have moved: read it once more.
             Cow::Owned(text) => {
-                let again = sql::parse(&text, statement.dialect())
+                let again = self
+                    .parse(&text, statement.dialect(), query)
                     .map_err(|error| place.stop(number::REPLICA_FATAL, error))?;
                 sql::rename(&text, &again, &map)
                     .map_err(refused)?

@@ -13,6 +13,7 @@ mod cursor;
 mod define;
 mod engine;
 mod expression;
+mod logged_call;
 mod query;
 mod routine;
 mod rows;
@@ -23,6 +24,7 @@ mod values;
 
 pub use columns::{column_changes, renames_table, with_columns};
 pub use created::created_columns;
+pub use logged_call::{LoggedCall, logged_call};
 pub use simple::recognise;
 
 use std::cell::Cell;

@@ -17,7 +17,10 @@ impl Parser<'_> {
             self.eat(Keyword::Body);
         }
         self.eat_if_exists()?;
-        self.object("the name of a routine")?;
+        let name = self.object("the name of a routine")?;
+        if is_package && !self.in_body {
+            self.statement.package = Some(name);
+        }
         let was_in_body = std::mem::replace(&mut self.in_body, true);
         let result = if is_package {
             self.package()

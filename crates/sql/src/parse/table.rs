@@ -173,9 +173,14 @@ impl<'a> Parser<'a> {
         let db = match (path.second, path.third) {
             (None, _) => None,
             (Some(_), None) if path.has_leading_dot => None,
-            (Some(_), None) if self.statement.dialect.oracle => {
+            (Some(_), None) if self.statement.dialect.oracle && !self.is_logged_call(path.first.start) => {
                 // A package of this name, if there is one, else a database: only the source's catalogue can tell.
-                self.columns.push(path.first);
+                let place = if self.in_body { Place::Body } else { Place::Routine };
+                self.statement.maybe_packages.push(Qualifier {
+                    name: self.name_of(path.first),
+                    span: Self::span(path.first),
+                    place,
+                });
                 Some(path.first)
             }
             _ => {
