@@ -12,10 +12,10 @@ use tributary_binlog::{
 use crate::seeds;
 
 /// Expanded events may be this large: enough to overrun any fixed buffer, too little to look like a leak.
-const EVENT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// A decoder that knows the format of 10.11 and expects no checksums, so that bodies are reached without guessing one.
-fn decoder() -> Decoder {
+pub(crate) fn decoder() -> Decoder {
     static FORMAT: OnceLock<Bytes> = OnceLock::new();
     let format = FORMAT.get_or_init(seeds::format_description);
     let mut decoder = Decoder::new(ChecksumAlgorithm::Off);
@@ -27,7 +27,7 @@ fn decoder() -> Decoder {
 }
 
 /// The input as an event: the length in its header is made right, which no mutation would find.
-fn as_event(data: &[u8]) -> Bytes {
+pub(crate) fn as_event(data: &[u8]) -> Bytes {
     let mut raw = data.to_vec();
     let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
     if let Some(field) = raw.get_mut(9..13) {
@@ -37,7 +37,7 @@ fn as_event(data: &[u8]) -> Bytes {
 }
 
 /// The input as events one after the other; each takes as much as its header says, and at least a header.
-fn split_events(mut data: &[u8]) -> impl Iterator<Item = Bytes> {
+pub(crate) fn split_events(mut data: &[u8]) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let stated = data.get(9..13)?;
         let stated = u32::from_le_bytes([stated[0], stated[1], stated[2], stated[3]]) as usize;

@@ -4,6 +4,7 @@
 //! mutations.
 
 pub mod binlog;
+pub mod mysql;
 pub mod optfile;
 pub mod seeds;
 pub mod sql;
@@ -35,6 +36,16 @@ pub const TARGETS: &[Target] = &[
         name: "binlog_group",
         run: binlog::group,
         seeds: seeds::groups,
+    },
+    Target {
+        name: "binlog_mysql",
+        run: mysql::stream,
+        seeds: seeds::mysql_groups,
+    },
+    Target {
+        name: "binlog_mysql_json",
+        run: mysql::json,
+        seeds: seeds::mysql_documents,
     },
     Target {
         name: "binlog_optional_metadata",

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use tributary_binlog::EventType;
 use tributary_binlog::file::BinlogFile;
+use tributary_binlog::{ChecksumAlgorithm, ColumnType, Decoder, EventBody, EventType};
 use tributary_wire::compress::FrameWriter;
 use tributary_wire::packet;
 
@@ -51,11 +51,15 @@ pub fn captures() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The events of every captured binlog, without checksums, of a size that is worth mutating.
+/// The events of every captured binlog of MariaDB, without checksums, of a size that is worth mutating.
 fn captured_events() -> Vec<Vec<Vec<u8>>> {
+    events_of("binlog")
+}
+
+fn events_of(folder: &str) -> Vec<Vec<Vec<u8>>> {
     const EVENT_BYTES_MAX: usize = 2048;
     let mut all = Vec::new();
-    for (name, bytes) in files("binlog", &["bin"]) {
+    for (name, bytes) in files(folder, &["bin"]) {
         if name == "encrypted" {
             continue;
         }
@@ -91,6 +95,129 @@ pub fn format_description() -> Bytes {
         .expect("a capture is whole")
         .expect("a capture has events");
     raw
+}
+
+/// A whole Format_description of MySQL 9.7, made to announce events without checksums.
+pub fn mysql_format_description() -> Bytes {
+    let (name, bytes) = files("mysql", &["bin"]).swap_remove(0);
+    let mut file = BinlogFile::open(&name, bytes.as_slice()).expect("a capture begins as a binlog");
+    let (_, raw) = file
+        .next_raw()
+        .expect("a capture is whole")
+        .expect("a capture has events");
+    let mut raw = raw.to_vec();
+    // The algorithm stands before the checksum, which an event of this type always has.
+    let at = raw.len() - 5;
+    raw[at] = 0;
+    let checksum = crc32(&raw[..=at]);
+    raw[at + 1..].copy_from_slice(&checksum.to_le_bytes());
+    raw.into()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |mut sum, byte| {
+        sum ^= u32::from(*byte);
+        for _ in 0..8 {
+            sum = sum >> 1 ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
+        }
+        sum
+    })
+}
+
+/// Groups of MySQL: a GTID and all up to the next one; and transactions as payloads that are not compressed, which mutate better.
+pub fn mysql_groups() -> Vec<Vec<u8>> {
+    let mut groups: Vec<Vec<Vec<u8>>> = Vec::new();
+    for event in events_of("mysql").into_iter().flatten() {
+        let begins = matches!(
+            kind(&event),
+            EventType::MYSQL_GTID | EventType::MYSQL_ANONYMOUS_GTID | EventType::MYSQL_GTID_TAGGED
+        );
+        if begins || groups.is_empty() {
+            groups.push(Vec::new());
+        }
+        if let Some(group) = groups.last_mut() {
+            group.push(event);
+        }
+    }
+    let payloads: Vec<Vec<u8>> = groups
+        .iter()
+        .filter(|group| group.iter().any(|event| kind(event) == EventType::TABLE_MAP))
+        .map(|group| payload(&group[1..].concat()))
+        .collect();
+    let mut all: Vec<Vec<u8>> = groups.iter().map(|group| group.concat()).collect();
+    all.extend(payloads);
+    all.retain(|group| group.len() <= 4096);
+    all
+}
+
+/// A transaction payload of `events`, not compressed.
+fn payload(events: &[u8]) -> Vec<u8> {
+    let size = (events.len() as u16).to_le_bytes();
+    let fields = [
+        b"\x01\x03\xfc".as_slice(),
+        &size,
+        b"\x02\x03\xfc\xff\0\x03\x03\xfc",
+        &size,
+        b"\0",
+    ]
+    .concat();
+    let mut event = [
+        &[0, 0, 0, 0, EventType::MYSQL_TRANSACTION_PAYLOAD.0][..],
+        &[0; 14],
+        &fields,
+        events,
+    ]
+    .concat();
+    let length = event.len() as u32;
+    event[9..13].copy_from_slice(&length.to_le_bytes());
+    event
+}
+
+/// Documents of the capture behind their length, without changes and with changes of every kind.
+pub fn mysql_documents() -> Vec<Vec<u8>> {
+    let changes: &[&[u8]] = &[
+        b"",
+        b"\0\x03$.a\x03\x05\x02\0",
+        b"\x01\x03$.b\x03\x05\x07\0\x02\x03$.b",
+        b"\x02\x0a$.\"bb\"[10]\x01\x04$[1]\x02\x04\0",
+        b"\x01\x05$.new\x04\x0c\x02vv\0\x07$.bb[0]\x02\x04\x01",
+    ];
+    let mut documents = Vec::new();
+    let mut decoder = Decoder::new(ChecksumAlgorithm::Off);
+    let mut last_map = None;
+    decoder
+        .decode(mysql_format_description())
+        .expect("the captured format description is whole");
+    for raw in events_of("mysql").into_iter().flatten() {
+        match decoder.decode(raw.into()).map(|event| event.body) {
+            Ok(EventBody::TableMap(map)) => last_map = Some(map),
+            Ok(EventBody::Rows(rows)) => {
+                let Some(map) = &last_map else { continue };
+                for image in rows
+                    .row_images(map)
+                    .filter_map(|row| row.ok().and_then(|row| row.after))
+                {
+                    let cells = image.cells().enumerate();
+                    let json =
+                        cells.filter(|(column, _)| map.columns[*column].code == ColumnType::MYSQL_JSON);
+                    documents.extend(json.filter_map(|(_, cell)| cell.value().map(<[u8]>::to_vec)));
+                }
+            }
+            _ => {}
+        }
+    }
+    documents.sort();
+    documents.dedup();
+    assert!(documents.len() > 5, "{} documents", documents.len());
+    documents
+        .iter()
+        .flat_map(|document| {
+            let length = (document.len() as u16).to_le_bytes();
+            changes
+                .iter()
+                .map(move |changes| [&length, document.as_slice(), changes].concat())
+        })
+        .collect()
 }
 
 /// One event each; per type and rough size one of each capture.

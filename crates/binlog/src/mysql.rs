@@ -59,6 +59,11 @@ impl ReplicaDecoder {
         }
     }
 
+    /// See [`Decoder::set_event_bytes_max`]; events inside of others have the same limit.
+    pub fn set_event_bytes_max(&mut self, bytes: usize) {
+        self.decoder.set_event_bytes_max(bytes);
+    }
+
     /// Takes the next event of the stream. Everything of the one before must have been fetched.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::events::ColumnType;
 use crate::value::{Problem, decimal_text};
 
 /// The server's own limit.
-const DEPTH_MAX: usize = 100;
+pub(super) const DEPTH_MAX: usize = 100;
 /// A byte of a document makes at most this many bytes of text. More means that parts of it overlap.
 const EXPANSION_MAX: usize = 8;
 
@@ -107,7 +107,7 @@ impl Parser<'_> {
             kind::UINT32 => u32::from_le_bytes(fixed(data)?).to_string().into_bytes(),
             kind::INT64 => i64::from_le_bytes(fixed(data)?).to_string().into_bytes(),
             kind::UINT64 => u64::from_le_bytes(fixed(data)?).to_string().into_bytes(),
-            kind::DOUBLE => double_text(f64::from_le_bytes(fixed(data)?)).into_bytes(),
+            kind::DOUBLE => double(f64::from_le_bytes(fixed(data)?))?,
             kind::STRING => {
                 let mut text = Vec::new();
                 quote(sized(data)?, &mut text);
@@ -191,6 +191,14 @@ fn member_name(data: &[u8], at: usize, width: usize) -> Result<&[u8], Problem> {
         .checked_add(length)
         .and_then(|end| data.get(start..end))
         .ok_or_else(|| "JSON runs past its end".into())
+}
+
+fn double(value: f64) -> Result<Vec<u8>, Problem> {
+    if value.is_finite() {
+        Ok(double_text(value).into_bytes())
+    } else {
+        Err("JSON number that is not finite".into())
+    }
 }
 
 fn literal(code: Option<u8>) -> Result<&'static [u8], Problem> {
@@ -353,6 +361,13 @@ mod tests {
                 damaged[at] = byte;
                 let _ = parse(&damaged);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for value in [f64::NAN, f64::INFINITY] {
+            assert!(parse(&[&[11], &value.to_le_bytes()[..]].concat()).is_err());
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! MySQL server, `sql-common/json_diff.cc`.
 
-use super::json::{Json, parse};
+use super::json::{DEPTH_MAX, Json, parse};
 use crate::value::Problem;
 
 /// One step of a path.
@@ -100,6 +100,10 @@ fn parse_path(path: &[u8]) -> Result<Vec<Step>, Problem> {
     let mut rest = path.strip_prefix(b"$").ok_or_else(unreadable)?;
     let mut steps = Vec::new();
     while let Some((&first, behind)) = rest.split_first() {
+        // Changes put documents into documents: without a bound they grow deeper than a stack is.
+        if steps.len() >= DEPTH_MAX {
+            return Err("partial JSON update more than 100 deep".into());
+        }
         match first {
             b'.' if behind.first() == Some(&b'"') => {
                 let length = quoted_length(behind).ok_or_else(unreadable)?;
@@ -190,6 +194,26 @@ mod tests {
             (b"a".to_vec(), scalar("1")),
             (b"k k".to_vec(), Json::Array(vec![scalar("1"), scalar("2")])),
         ])
+    }
+
+    #[test]
+    fn changes_do_not_nest_documents_without_end() {
+        let mut json = Json::Array(vec![scalar("1")]);
+        let mut depth = 1;
+        let refused = (0..300).find_map(|_| {
+            // Puts [null] in the place of the innermost value.
+            let path = format!("${}", "[0]".repeat(depth));
+            let mut diff = vec![REPLACE, 0xfc];
+            diff.extend_from_slice(&(path.len() as u16).to_le_bytes());
+            diff.extend_from_slice(path.as_bytes());
+            diff.extend_from_slice(&[8, 2, 1, 0, 7, 0, 4, 0, 0]);
+            depth += 1;
+            apply(&mut json, &diff).err()
+        });
+        assert_eq!(
+            (depth, refused.as_deref()),
+            (102, Some("partial JSON update more than 100 deep"))
+        );
     }
 
     #[test]
