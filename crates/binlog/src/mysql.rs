@@ -26,7 +26,7 @@ mod session;
 pub use payload::TransactionPayload;
 pub use rows::PartialRows;
 
-/// Table maps with JSON columns that are remembered until the rows come; a statement names no more tables than this.
+/// Table maps that are remembered until the rows come; a statement names no more tables than this.
 const TABLES_MAX: usize = 4096;
 
 /// Decodes the events of one stream, from MariaDB or MySQL, as a MariaDB replica needs them.
@@ -36,13 +36,20 @@ const TABLES_MAX: usize = 4096;
 pub struct ReplicaDecoder {
     decoder: Decoder,
     is_mysql: bool,
-    /// Maps of the running statement that have MySQL's JSON columns, by table id.
-    json_tables: HashMap<u64, Arc<TableMap>>,
+    /// Maps of the running statement as they came, by table id.
+    tables: HashMap<u64, Table>,
     /// Decoded, and not fetched yet.
     next: Option<Event>,
     /// Behind `next`.
     after: Option<Event>,
     payload: Option<payload::Reader>,
+}
+
+#[derive(Debug)]
+struct Table {
+    map: Arc<TableMap>,
+    /// Whether it has columns that MariaDB does not know, which are rewritten.
+    has_json: bool,
 }
 
 impl ReplicaDecoder {
@@ -52,7 +59,7 @@ impl ReplicaDecoder {
         ReplicaDecoder {
             decoder: Decoder::new(first),
             is_mysql: false,
-            json_tables: HashMap::new(),
+            tables: HashMap::new(),
             next: None,
             after: None,
             payload: None,
@@ -72,7 +79,7 @@ impl ReplicaDecoder {
         let event = self.decoder.decode(raw)?;
         if let EventBody::FormatDescription(format) = &event.body {
             self.is_mysql = !format.is_mariadb();
-            self.json_tables.clear();
+            self.tables.clear();
         }
         if !self.is_mysql {
             self.next = Some(event);
@@ -117,24 +124,25 @@ impl ReplicaDecoder {
             EventBody::TableMap(map) => EventBody::TableMap(self.translate_map(map)?),
             EventBody::Rows(rows) => {
                 let is_end = rows.is_statement_end();
-                let rows = match self.json_tables.get(&rows.table_id) {
-                    Some(map) => rows::with_json_text(rows, map)?,
-                    None => rows,
+                let rows = match self.tables.get(&rows.table_id) {
+                    Some(table) if table.has_json => rows::with_json_text(rows, &table.map)?,
+                    _ => rows,
                 };
                 self.end_statement(is_end);
                 EventBody::Rows(with_known_flags(rows))
             }
             EventBody::PartialRows(partial) => {
                 let is_end = partial.rows.is_statement_end();
-                let Some(map) = self.json_tables.get(&partial.rows.table_id) else {
+                // With the setting on, all updates come like this, those of tables without JSON columns too.
+                let Some(table) = self.tables.get(&partial.rows.table_id) else {
                     return Err(DecodeError::invalid(
                         event.header.kind,
                         "table id",
                         crate::header::HEADER_BYTES,
-                        "no table map with JSON columns came before",
+                        "no table map came before",
                     ));
                 };
-                let rows = partial.into_rows(map)?;
+                let rows = partial.into_rows(&table.map)?;
                 self.end_statement(is_end);
                 EventBody::Rows(with_known_flags(rows))
             }
@@ -185,20 +193,21 @@ impl ReplicaDecoder {
     }
 
     fn translate_map(&mut self, map: Arc<TableMap>) -> Result<Arc<TableMap>, DecodeError> {
-        let Some(plain) = rows::without_json(&map)? else {
-            self.json_tables.remove(&map.table_id);
-            return Ok(map);
-        };
-        if self.json_tables.len() >= TABLES_MAX {
-            self.json_tables.clear();
+        let plain = rows::without_json(&map)?.map(Arc::new);
+        if self.tables.len() >= TABLES_MAX {
+            self.tables.clear();
         }
-        self.json_tables.insert(map.table_id, map);
-        Ok(Arc::new(plain))
+        let table = Table {
+            map: Arc::clone(&map),
+            has_json: plain.is_some(),
+        };
+        self.tables.insert(map.table_id, table);
+        Ok(plain.unwrap_or(map))
     }
 
     fn end_statement(&mut self, is_end: bool) {
         if is_end {
-            self.json_tables.clear();
+            self.tables.clear();
         }
     }
 }

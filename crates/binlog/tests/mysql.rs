@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tributary_binlog::file::BinlogFile;
 use tributary_binlog::{
     Assembled, ChecksumAlgorithm, ColumnType, Coordinates, DecodeError, EventBody, GroupAssembler, GroupEnd,
-    Header, Renderer, ReplicaDecoder,
+    Header, Renderer, ReplicaDecoder, RowsOp,
 };
 
 fn testdata(file: &str) -> PathBuf {
@@ -107,6 +107,23 @@ fn read_all(decoder: &mut ReplicaDecoder, raw: Bytes) -> Result<usize, DecodeErr
         count += 1;
     }
     Ok(count)
+}
+
+/// MySQL writes every update like this while the setting is on.
+#[test]
+fn partial_updates_of_tables_without_documents_are_updates() {
+    let event = |kind: u8, body: &[u8]| with_length(&[&[0, 0, 0, 0, kind], &[0; 14][..], body].concat());
+    let map = event(19, b"\x07\0\0\0\0\0\x01\0\x02db\0\x01t\0\x01\x01\0\x01");
+    // Column a is 1 before; the row's options say that there may be changes of documents; it is 2 after.
+    let rows = event(39, b"\x07\0\0\0\0\0\x01\0\x02\0\x01\x01\x01\x00\x01\x01\x00\x02");
+    let mut decoder = ReplicaDecoder::new(ChecksumAlgorithm::Off);
+    read_all(&mut decoder, bodies()[0].clone()).unwrap();
+    read_all(&mut decoder, map).unwrap();
+    decoder.push(rows).unwrap();
+    let Some(EventBody::Rows(rows)) = decoder.fetch().unwrap().map(|event| event.body) else {
+        panic!("a partial update becomes rows")
+    };
+    assert_eq!((rows.op, &rows.rows[..]), (RowsOp::Update, &[0, 1, 0, 2][..]));
 }
 
 #[test]
