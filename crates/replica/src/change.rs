@@ -280,6 +280,21 @@ pub(crate) struct LoadChange {
     pub(crate) file: LoadFile,
     /// Whether a duplicate key, or anything else that `IGNORE` passes over, is an error of the statement.
     pub(crate) has_errors: bool,
+    /// How to have what the source's table has kept, where the statement failed there half way.
+    pub(crate) in_steps: Option<LoadInSteps>,
+}
+
+/// `LOAD DATA` by way of a table of its own, for a partial effect; see `worker/half_load.rs`.
+#[derive(Debug)]
+pub(crate) struct LoadInSteps {
+    /// Makes the table.
+    pub(crate) create: Vec<u8>,
+    /// Fills it up to the first row that is no row of the table.
+    pub(crate) load: Vec<u8>,
+    /// Takes its rows over, up to the first one that the table refuses.
+    pub(crate) insert: Vec<u8>,
+    /// Takes it away.
+    pub(crate) drop: Vec<u8>,
 }
 
 impl RowsChange {

@@ -135,6 +135,13 @@ impl Context {
         self.sql_mode.is_some_and(|mode| mode & strict != 0)
     }
 
+    /// Whether 0 in a column of automatic ids stays 0.
+    pub(crate) fn keeps_zero_ids(&self) -> bool {
+        const NO_AUTO_VALUE_ON_ZERO: u64 = 1 << 19;
+        self.sql_mode
+            .is_some_and(|mode| mode & NO_AUTO_VALUE_ON_ZERO != 0)
+    }
+
     /// The distance between automatic ids, for statements that generate several.
     pub(crate) fn auto_increment_step(&self) -> u64 {
         u64::from(self.auto_increment.0.max(1))

@@ -24,6 +24,7 @@ use crate::temporary::{ServerIds, TemporaryNote};
 use crate::xa::XaStep;
 
 mod effects;
+mod load;
 mod packages;
 mod policy;
 mod rows;

@@ -22,6 +22,7 @@ mod burst;
 mod careful;
 mod columns;
 mod engines;
+mod half_load;
 mod idempotent;
 mod ledger;
 mod load;

@@ -38,7 +38,8 @@ pub use invoker::name_invoker;
 pub use keep::keep_tables;
 pub use name::Name;
 pub use parse::{
-    LoggedCall, column_changes, created_columns, logged_call, parse, recognise, renames_table, with_columns,
+    LoadParts, LoggedCall, column_changes, created_columns, load_parts, logged_call, parse, recognise,
+    renames_table, with_columns,
 };
 pub use recognise::{RowStatement, Value};
 pub use rename::rename;

@@ -4,16 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_binlog::{
-    DuplicateHandling, Header, LoadDataItem, QueryEvent, StatementItem, UserVar, UserVarValue,
-};
+use tributary_binlog::{Header, QueryEvent, StatementItem, UserVar, UserVarValue};
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
 use super::policy::start_of;
 use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
-use crate::change::{Change, Inputs, LoadChange, StatementChange, ThreadIdentity};
+use crate::change::{Change, Inputs, StatementChange, ThreadIdentity};
 use crate::context::{Context, target_sql_mode};
 use crate::error::{StopReason, excerpt_of, number};
 use crate::keys::{self, GeneratedIds};
@@ -23,11 +21,11 @@ use crate::temporary::SourceThread;
 const CONTEXTS_MAX: usize = 8;
 
 /// What the events before a statement give it.
-struct Given {
-    insert_id: Option<u64>,
-    last_insert_id: Option<u64>,
-    rand: Option<(u64, u64)>,
-    user_vars: Vec<UserVar>,
+pub(super) struct Given {
+    pub(super) insert_id: Option<u64>,
+    pub(super) last_insert_id: Option<u64>,
+    pub(super) rand: Option<(u64, u64)>,
+    pub(super) user_vars: Vec<UserVar>,
 }
 
 /// What is left of a statement after filter and rename.
@@ -68,64 +66,8 @@ impl Preparer {
         Ok(())
     }
 
-    pub(super) fn prepare_load(
-        &mut self,
-        item: LoadDataItem,
-        server_id: u32,
-        draft: &mut Draft,
-        place: &Place<'_>,
-    ) -> Result<(), StopReason> {
-        let LoadDataItem {
-            header,
-            file_id,
-            blocks,
-            query,
-            fn_start,
-            fn_end,
-            duplicates,
-            insert_id,
-            last_insert_id,
-            rand,
-            user_vars,
-        } = item;
-        let given = Given {
-            insert_id,
-            last_insert_id,
-            rand,
-            user_vars,
-        };
-        // The file is done with even if its statement is filtered.
-        let file = self.spool.take(header.server_id, file_id, blocks);
-        let Some(mut statement) = self.change(&header, &query, given, server_id, draft, place)? else {
-            return Ok(());
-        };
-        // The clause stands before every name that can be renamed, so its place in the text is unchanged.
-        let (Some(before), Some(after)) = (statement.text.get(..fn_start), statement.text.get(fn_end..))
-        else {
-            return Err(place.stop(
-                number::RELAY_READ_FAILURE,
-                "LOAD DATA names its file outside its own text",
-            ));
-        };
-        let keyword: &[u8] = match duplicates {
-            DuplicateHandling::Replace => b" REPLACE",
-            DuplicateHandling::Ignore => b" IGNORE",
-            DuplicateHandling::Error => b"",
-        };
-        let text = [before, b" LOCAL INFILE 'from-source'", keyword, b" INTO", after].concat();
-        statement.text = text.into();
-        draft.is_alone = true;
-        draft.spooled_bytes = draft.spooled_bytes.saturating_add(file.spooled_bytes());
-        draft.changes.push(Change::Load(Box::new(LoadChange {
-            statement,
-            file,
-            has_errors: duplicates == DuplicateHandling::Error,
-        })));
-        Ok(())
-    }
-
     /// The change that a Query event makes; `None` when it is filtered or left out.
-    fn change(
+    pub(super) fn change(
         &mut self,
         header: &Header,
         query: &QueryEvent,

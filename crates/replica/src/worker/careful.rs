@@ -411,7 +411,12 @@ impl Worker {
     }
 }
 
-fn differs(group: &PreparedGroup, statement: &StatementChange, expected: u16, actual: &str) -> StopReason {
+pub(super) fn differs(
+    group: &PreparedGroup,
+    statement: &StatementChange,
+    expected: u16,
+    actual: &str,
+) -> StopReason {
     let message = format!(
         "the statement ended with error {expected} on the source and with {actual} on the target: {} ({})",
         excerpt_of(statement.kind, &statement.text),

@@ -12,8 +12,8 @@ use super::careful::Outcome;
 use super::reaction;
 use super::rows::RowPlace;
 use super::{RunWork, Worker};
-use crate::change::{Change, LoadChange, PreparedGroup};
-use crate::error::{StopReason, excerpt, number};
+use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
+use crate::error::number;
 
 /// Warnings that the server keeps, and the largest count it reports.
 const WARNINGS_MAX: u16 = u16::MAX;
@@ -41,16 +41,8 @@ impl Worker {
         change: &Change,
         load: &LoadChange,
     ) -> Result<Outcome, ClientError> {
-        let code = load.statement.expected_error;
-        if code != 0 {
-            let message = format!(
-                "LOAD DATA ended half way on the source, with error {code}; where cannot be repeated exactly: {} ({}). Bring the rows \
-                 it changed to what they are on the source{}",
-                excerpt(&load.statement.text),
-                group.label,
-                self.how_to_leave_out(work, group)
-            );
-            return Ok(Outcome::Stop(StopReason::new(code, message)));
+        if load.statement.expected_error != 0 {
+            return self.half_load(work, group, change, load).await;
         }
         // A list of columns cannot be put into LOAD DATA among its other clauses.
         let positional = load.statement.positional.as_ref();
@@ -62,12 +54,7 @@ impl Worker {
             let guard = format!("SAVEPOINT tributary_load;\nSET max_error_count={WARNINGS_MAX}");
             self.login.own_statement(guard.as_bytes()).await?;
         }
-        let mut setup = Vec::new();
-        self.login.session.switch(&load.statement, &mut setup);
-        if !setup.is_empty()
-            && let Err(error) = burst::single(&mut self.login.client, &setup).await?
-        {
-            self.login.session.forget();
+        if let Err(error) = self.switch_to(&load.statement).await? {
             return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
         }
         let file = load.file.reader();
@@ -90,6 +77,23 @@ impl Worker {
             return Ok(Outcome::Done);
         };
         self.failed(work, group, change, load_failure(error)).await
+    }
+
+    /// Brings the session to the statement's.
+    pub(super) async fn switch_to(
+        &mut self,
+        statement: &StatementChange,
+    ) -> Result<Result<(), ServerError>, ClientError> {
+        let mut setup = Vec::new();
+        self.login.session.switch(statement, &mut setup);
+        if setup.is_empty() {
+            return Ok(Ok(()));
+        }
+        let result = burst::single(&mut self.login.client, &setup).await?.map(|_| ());
+        if result.is_err() {
+            self.login.session.forget();
+        }
+        Ok(result)
     }
 
     /// The first warning that is an error where the file is not `LOCAL`. What can be undone of the statement is undone then.

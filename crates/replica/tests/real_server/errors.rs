@@ -132,16 +132,17 @@ async fn load(source: &Server, table: &str, lines: &str) -> anyhow::Result<Optio
 }
 
 async fn load_with(source: &Server, table: &str, lines: &str, clause: &str) -> anyhow::Result<Option<u16>> {
+    load_into(source, &format!("INTO TABLE {SOURCE_DB}.{table} {clause}"), lines).await
+}
+
+async fn load_into(source: &Server, into: &str, lines: &str) -> anyhow::Result<Option<u16>> {
     let file = source.data_dir().join("load.txt");
     std::fs::write(&file, lines)?;
     let mut session = Client::connect(&root(source)).await?;
     session
         .query(b"SET NAMES utf8mb4, binlog_format=STATEMENT")
         .await?;
-    let text = format!(
-        "LOAD DATA INFILE '{}' INTO TABLE {SOURCE_DB}.{table} {clause}",
-        file.display()
-    );
+    let text = format!("LOAD DATA INFILE '{}' {into}", file.display());
     Ok(session
         .query(text.as_bytes())
         .await
@@ -153,7 +154,7 @@ async fn load_with(source: &Server, table: &str, lines: &str, clause: &str) -> a
 async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() -> anyhow::Result<()> {
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
-    source.run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE i (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=InnoDB; CREATE TABLE m (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=MyISAM").await?;
+    source.run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE i (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=InnoDB; CREATE TABLE m (a INT PRIMARY KEY, b VARCHAR(10)) ENGINE=MyISAM; CREATE TRIGGER tr BEFORE INSERT ON m FOR EACH ROW SET @x=1").await?;
     let start = || Replicator::start(options(&source, &target));
     let engine = start().await?;
     assert_eq!(load(&source, "i", "1,a\n2,b\n").await?, None);
@@ -215,7 +216,7 @@ async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() 
         .run(&format!("ALTER TABLE {TARGET_DB}.i MODIFY b VARCHAR(10)"))
         .await?;
 
-    // Half of a file in a table that keeps what it got.
+    // Half of a file in a table that keeps what it got, with a trigger that nobody follows.
     assert_eq!(load(&source, "m", "1,a\n2,b\n1,c\n3,d\n").await?, Some(1062));
     source.run("INSERT INTO asterisk.i VALUES (7,'more')").await?;
     let engine = start().await?;
@@ -231,6 +232,61 @@ async fn rows_of_a_file_that_do_not_fit_are_errors_unless_they_may_be_ignored() 
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
     assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_ended_half_way_ends_at_the_same_row() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE m (a INT PRIMARY KEY, b VARCHAR(3)) ENGINE=MyISAM;\
+             CREATE TABLE n (id INT AUTO_INCREMENT PRIMARY KEY, a INT, b INT DEFAULT (a + 1), UNIQUE (a), CHECK (a < 100)) ENGINE=Aria \
+             TRANSACTIONAL=0; SET GLOBAL sql_mode='STRICT_ALL_TABLES'",
+        )
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    let comma = "FIELDS TERMINATED BY ','";
+    for (into, lines, error) in [
+        (
+            "INTO TABLE asterisk.m FIELDS TERMINATED BY ','",
+            "1,a\n2,b\n1,c\n3,d\n",
+            1062,
+        ),
+        (
+            "INTO TABLE asterisk.m FIELDS TERMINATED BY ','",
+            "4,d\n5,long\n6,f\n",
+            1406,
+        ),
+        (
+            "REPLACE INTO TABLE asterisk.m FIELDS TERMINATED BY ','",
+            "4,D\n7,g\n8,long\n9,i\n",
+            1406,
+        ),
+        ("INTO TABLE asterisk.n (a)", "1\n2\n3\n2\n4\n", 1062),
+        ("INTO TABLE asterisk.n (a)", "5\n6\n100\n7\n", 4025),
+        (
+            "INTO TABLE asterisk.n FIELDS TERMINATED BY ',' (id, @a) SET a=@a*2, b=LENGTH(@a)",
+            "0,20\n77,21\n0,22\n78,21\n79,30\n",
+            1062,
+        ),
+        ("REPLACE INTO TABLE asterisk.n (a)", "7\n42\n101\n8\n", 4025),
+    ] {
+        assert_eq!(load_into(&source, into, lines).await?, Some(error), "{into}");
+        caught_up(&engine, "m1", &source).await?;
+        assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    }
+    // The target has more: the error is another one, or comes at another row.
+    target.run("INSERT INTO m1_asterisk.m VALUES (51,'x')").await?;
+    assert_eq!(
+        load_with(&source, "m", "50,a\n51,b\n52,long\n", comma).await?,
+        Some(1406)
+    );
+    let error = stopped(&engine, "m1").await?;
+    assert!(error.message.contains("1406 on the source and with"), "{error:?}");
+    assert!(error.message.contains("'51' for key"), "{error:?}");
+    engine.stop().await;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod cursor;
 mod define;
 mod engine;
 mod expression;
+mod load;
 mod logged_call;
 mod query;
 mod routine;
@@ -24,6 +25,7 @@ mod values;
 
 pub use columns::{column_changes, renames_table, with_columns};
 pub use created::created_columns;
+pub use load::{LoadParts, load_parts};
 pub use logged_call::{LoggedCall, logged_call};
 pub use simple::recognise;
 
