@@ -11,12 +11,14 @@ use crate::collations::{Collations, StatementCollations};
 
 /// Option bits of a Query event that a session variable stands for, with the value the variable has when the bit is set.
 /// Determined bit by bit on MariaDB 10.11.19.
-const FLAGS2: [(u32, &str, bool); 7] = [
+///
+/// `unique_checks` (0x0800_0000) is left out: it changes no result, and without it InnoDB gathers the rows for an empty table
+/// up to the end of the statement, where a duplicate is error 1180 for all of them and undoes the whole transaction.
+const FLAGS2: [(u32, &str, bool); 6] = [
     (0x0000_4000, "sql_auto_is_null", true),
     (0x0000_8000, "check_constraint_checks", false),
     (0x0100_0000, "explicit_defaults_for_timestamp", true),
     (0x0400_0000, "foreign_key_checks", false),
-    (0x0800_0000, "unique_checks", false),
     (0x1000_0000, "sql_if_exists", true),
     (0x4000_0000, "system_versioning_insert_history", true),
 ];
@@ -152,7 +154,7 @@ impl Context {
 ///
 /// `sql_if_exists` (10.8), `explicit_defaults_for_timestamp` and `system_versioning_insert_history` (10.11) came late.
 pub(crate) fn known_flags(version: (u16, u16, u16)) -> u32 {
-    let old = 0x0000_4000 | 0x0000_8000 | 0x0400_0000 | 0x0800_0000;
+    let old = 0x0000_4000 | 0x0000_8000 | 0x0400_0000;
     match version {
         // MySQL. `explicit_defaults_for_timestamp` is a status variable there, and among the bits when it comes here.
         (major, ..) if major < 10 => old | 0x0100_0000,

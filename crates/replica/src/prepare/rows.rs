@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::{FormatDescription, RowsItem};
+use tributary_binlog::{FormatDescription, RowsEvent, RowsItem};
 use tributary_schedule::Access;
 
 use super::{Draft, Preparer, add_related};
@@ -32,6 +32,10 @@ impl Preparer {
         }
         if item.events.is_empty() {
             return;
+        }
+        // As for statements, see `context`.
+        for (_, event) in &mut item.events {
+            event.flags &= !RowsEvent::FLAG_RELAXED_UNIQUE_CHECKS;
         }
         let databases: SmallVec<[Bytes; 1]> = item
             .maps

@@ -90,6 +90,30 @@ async fn a_duplicate_row_does_not_take_the_others_along_in_myisam() -> anyhow::R
     duplicate_row_in_the_middle("MyISAM").await
 }
 
+/// Where the source did not look for duplicates, InnoDB would look for them only when a statement has filled an empty table, and
+/// then undo the whole transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_duplicate_row_is_found_where_the_source_did_not_check() -> anyhow::Result<()> {
+    for (format, expected) in [("ROW", "1,2,4"), ("STATEMENT", "none")] {
+        let (source, target, running) = start(format, "InnoDB", list()).await?;
+        source
+            .run("CREATE TABLE asterisk.filled (a INT PRIMARY KEY, b INT) ENGINE=InnoDB")
+            .await?;
+        caught_up(&running, "m1", &source).await?;
+        target
+            .run("ALTER TABLE m1_asterisk.filled ADD UNIQUE KEY only_here (b)")
+            .await?;
+        source
+            .run("SET unique_checks=0, foreign_key_checks=0; INSERT INTO asterisk.filled VALUES (1,7),(2,8),(3,7),(4,9)")
+            .await?;
+        caught_up(&running, "m1", &source).await.context(format)?;
+        let left = "SELECT IFNULL(GROUP_CONCAT(a ORDER BY a),'none') FROM m1_asterisk.filled";
+        assert_eq!(target.value(left).await?, expected, "{format}");
+        assert_eq!(ledger(&target).await?.len(), 1, "{format}");
+    }
+    Ok(())
+}
+
 /// Rows to update and to delete are missing: the others are changed.
 async fn missing_rows_in_the_middle(engine: &str) -> anyhow::Result<()> {
     let (source, target, running) = start("ROW", engine, list()).await?;

@@ -91,11 +91,12 @@ impl Client {
 
     /// Sends a step; `false` when the connection is lost.
     async fn play(&mut self, conn: &mut Conn, step: Step) -> anyhow::Result<bool> {
-        if step.killable {
+        let killable = step.is_killable();
+        if killable {
             *self.shared.killable[self.number].0.lock().await = Some(conn.id());
         }
         let result = self.send_all(conn, &step).await;
-        if step.killable {
+        if killable {
             *self.shared.killable[self.number].0.lock().await = None;
         }
         result
