@@ -18,6 +18,8 @@ pub struct ColumnType {
 }
 
 impl ColumnType {
+    /// DECIMAL as text, in tables made before MySQL 5.0.
+    const OLD_DECIMAL: u8 = 0;
     /// TINYINT.
     pub const TINY: u8 = 1;
     /// SMALLINT.
@@ -173,7 +175,7 @@ impl TableMap {
         reader.nul("table")?;
         let count = decode_column_count(&mut reader)?;
         let codes = reader.slice(count, "column types")?;
-        let columns = decode_columns(&mut reader, codes)?;
+        let columns = decode_columns(&mut reader, codes, &|| full_name(&db, &table))?;
         let nullable = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "nullable columns")?, count);
         let optional = reader.rest();
         Ok(TableMap {
@@ -270,12 +272,16 @@ impl TableMap {
     /// `database.table`, for messages.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!(
-            "{}.{}",
-            String::from_utf8_lossy(&self.db),
-            String::from_utf8_lossy(&self.table)
-        )
+        full_name(&self.db, &self.table)
     }
+}
+
+fn full_name(db: &[u8], table: &[u8]) -> String {
+    format!(
+        "{}.{}",
+        String::from_utf8_lossy(db),
+        String::from_utf8_lossy(table)
+    )
 }
 
 /// Reads a table id: six bytes, or four from servers with a post-header of six.
@@ -303,15 +309,27 @@ pub(crate) fn decode_column_count(reader: &mut Reader<'_>) -> Result<usize, Deco
     }
 }
 
-fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnType]>, DecodeError> {
+fn decode_columns(
+    reader: &mut Reader<'_>,
+    codes: &[u8],
+    table: &dyn Fn() -> String,
+) -> Result<Box<[ColumnType]>, DecodeError> {
     let length = reader.lenenc_size("metadata length")?;
     let offset = reader.offset();
     let mut meta = reader.slice(length, "metadata")?;
     let mut columns = Vec::with_capacity(codes.len());
     for (index, &code) in codes.iter().enumerate() {
         let Some(size) = ColumnType::metadata_bytes(code) else {
-            let why =
-                format!("column {index} has the unknown type {code}; the source is newer than this engine");
+            let (table, number) = (table(), index + 1);
+            let why = match code {
+                ColumnType::OLD_DECIMAL => format!(
+                    "column {number} of {table} is a DECIMAL in the format before MySQL 5.0, whose row events cannot be read; on the \
+                     source, ALTER TABLE {table} FORCE, or MODIFY the column as DECIMAL, makes later ones readable"
+                ),
+                _ => format!(
+                    "column {number} of {table} has the unknown type {code}; the source is newer than this engine"
+                ),
+            };
             return Err(reader.invalid("column types", offset, why));
         };
         let Some((own, rest)) = meta.split_at_checked(size) else {
@@ -339,6 +357,30 @@ fn decode_columns(reader: &mut Reader<'_>, codes: &[u8]) -> Result<Box<[ColumnTy
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_that_cannot_be_read_is_told_with_its_column() {
+        let decoded = |code: u8| {
+            let body =
+                Bytes::from([b"\x07\0\0\0\0\0\x01\0\x03old\0\x01t\0\x02\x03", &[code, 0, 0][..]].concat());
+            let header = Header {
+                timestamp: 0,
+                kind: EventType::TABLE_MAP,
+                server_id: 1,
+                length: 0,
+                end_offset: 0,
+                flags: 0,
+            };
+            TableMap::decode(&header, &body, 8).unwrap_err().to_string()
+        };
+        let old = decoded(ColumnType::OLD_DECIMAL);
+        assert!(
+            old.contains("column 2 of old.t is a DECIMAL") && old.contains("ALTER TABLE old.t FORCE"),
+            "{old}"
+        );
+        assert!(!old.contains("newer"), "{old}");
+        assert!(decoded(99).contains("column 2 of old.t has the unknown type 99; the source is newer"));
+    }
 
     #[test]
     fn string_metadata_unmixes() {
