@@ -5,6 +5,7 @@
 //! does not round floating-point numbers, in UTC and without character set conversion. A fingerprint has 128 bits
 //! under keys drawn for this run: two different rows share one with a chance of 2^-128.
 
+mod code;
 mod definition;
 mod fingerprint;
 mod rows;
@@ -17,6 +18,8 @@ use mysql_async::prelude::Queryable;
 
 use crate::Site;
 use rows::Side;
+
+pub use code::{CodeComparison, compare_code};
 
 /// What [`compare`] found, one report per table of either side.
 #[derive(Clone, Debug)]

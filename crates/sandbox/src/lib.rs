@@ -32,7 +32,7 @@ mod watchdog;
 pub mod workload;
 
 pub use account::{Account, create_applier_user, create_replication_user};
-pub use compare::{Comparison, TableReport, compare, open_all_tables};
+pub use compare::{CodeComparison, Comparison, TableReport, compare, compare_code, open_all_tables};
 pub use engine::Engine;
 pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};

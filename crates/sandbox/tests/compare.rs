@@ -3,7 +3,7 @@
 //! One pair of servers; each case makes the same tables on both, then changes one side and reads what is reported.
 #![allow(clippy::unwrap_used, missing_docs)] // a test fails by panicking
 
-use tributary_sandbox::{Comparison, Server, ServerOptions, compare, open_all_tables};
+use tributary_sandbox::{Comparison, Server, ServerOptions, compare, compare_code, open_all_tables};
 
 /// Every value here is one that a careless comparison takes for another.
 const TABLES: &str = "
@@ -225,4 +225,77 @@ async fn a_large_table_is_compared_as_a_stream() {
         .await
         .unwrap();
     assert!(!compare(&server, "a", &server, "b", &[]).await.unwrap().is_equal());
+}
+
+#[tokio::test]
+async fn stored_code_is_compared_property_by_property() {
+    let server = Server::start(ServerOptions::plain(1)).await.unwrap();
+    for (database, other, quote) in [("asterisk", "crm", ""), ("m1_asterisk", "m1_crm", "`")] {
+        server
+            .run(&format!(
+                "CREATE DATABASE {database}; CREATE DATABASE {other}; USE {database}; \
+                 CREATE TABLE t (a INT); CREATE TABLE volatile (a INT); CREATE VIEW v AS SELECT a FROM t; \
+                 CREATE PROCEDURE p (IN x INT) COMMENT 'asterisk.t' INSERT INTO {quote}{other}{quote}.t VALUES (x); \
+                 CREATE FUNCTION f () RETURNS INT DETERMINISTIC RETURN 1; \
+                 CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = {quote}{database}{quote}.f(); \
+                 CREATE EVENT e ON SCHEDULE AT '2035-01-01 00:00:00' DO DELETE FROM t"
+            ))
+            .await
+            .unwrap();
+    }
+    server
+        .run("CREATE TRIGGER asterisk.other BEFORE INSERT ON asterisk.volatile FOR EACH ROW SET NEW.a = 1")
+        .await
+        .unwrap();
+    let databases = [("asterisk", "m1_asterisk"), ("crm", "m1_crm")];
+    let find = || compare_code(&server, &server, &databases, &["volatile"]);
+    let equal = find().await.unwrap();
+    assert_eq!(
+        (equal.objects, equal.to_string()),
+        (5, "all 5 stored objects are equal".to_owned())
+    );
+
+    for (change, difference) in [
+        ("ALTER EVENT e DISABLE ON SLAVE", ""),
+        (
+            "ALTER EVENT e DISABLE",
+            "asterisk: event e: its status is `ENABLED` on the source, `DISABLED` on the target",
+        ),
+        ("ALTER EVENT e ENABLE", ""),
+        (
+            "ALTER PROCEDURE p SQL SECURITY INVOKER",
+            "asterisk: procedure p: its security is `DEFINER` on the source, `INVOKER` on the target",
+        ),
+        ("ALTER PROCEDURE p SQL SECURITY DEFINER", ""),
+        (
+            "CREATE OR REPLACE FUNCTION f () RETURNS INT DETERMINISTIC RETURN 2",
+            "asterisk: function f: its body is `RETURN 1` on the source, `RETURN 2` on the target",
+        ),
+        (
+            "SET sql_mode = ''; CREATE OR REPLACE FUNCTION f () RETURNS INT DETERMINISTIC RETURN 1",
+            "asterisk: function f: its sql_mode is",
+        ),
+        ("DROP FUNCTION f", "asterisk: function f: not on the target"),
+        (
+            "CREATE FUNCTION f () RETURNS INT DETERMINISTIC RETURN 1; \
+             CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = asterisk.g()",
+            "asterisk: trigger tr: its body is `SET NEW.a = asterisk.f()` on the source, `SET NEW.a = asterisk.g()` on the target",
+        ),
+        (
+            "DROP TRIGGER tr; CREATE TRIGGER more BEFORE DELETE ON t FOR EACH ROW SET @a = 1",
+            "trigger more: not on the source",
+        ),
+        (
+            "DROP TRIGGER more; CREATE OR REPLACE SQL SECURITY INVOKER VIEW v AS SELECT a FROM t",
+            "asterisk: view v: its security",
+        ),
+    ] {
+        server.run(&format!("USE m1_asterisk; {change}")).await.unwrap();
+        let found = find().await.unwrap();
+        assert_eq!(found.is_equal(), difference.is_empty(), "{change}: {found}");
+        assert!(
+            found.is_equal() || found.to_string().contains(difference),
+            "{change}: {found}"
+        );
+    }
 }

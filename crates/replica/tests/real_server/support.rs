@@ -7,7 +7,7 @@ use tributary::{ApplyOptions, ConnectionOptions, Options, Replicator, StartPosit
 use tributary_binlog::Coordinates;
 use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_rules::{Filter, Rewrite};
-use tributary_sandbox::{Server, ServerOptions, compare};
+use tributary_sandbox::{Server, ServerOptions, compare, compare_code};
 
 /// Longest wait for the engine to catch up in a test.
 pub const CATCH_UP: Duration = Duration::from_secs(180);
@@ -108,6 +108,8 @@ pub async fn assert_equal(
 ) -> anyhow::Result<()> {
     let comparison = compare(source, SOURCE_DB, target, target_db, ignored).await?;
     ensure!(comparison.is_equal(), "{comparison}");
+    let code = compare_code(source, target, &[(SOURCE_DB, target_db)], ignored).await?;
+    ensure!(code.is_equal(), "{code}");
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use anyhow::{Context, ensure};
 use tributary_sandbox::engine::{Coordinates, EngineStatus};
 use tributary_sandbox::{
-    Account, Comparison, ServerOptions, Site, Traffic, TrafficPlan, TrafficReport, compare,
-    create_replication_user, open_all_tables, schema,
+    Account, CodeComparison, Comparison, ServerOptions, Site, Traffic, TrafficPlan, TrafficReport, compare,
+    compare_code, create_replication_user, open_all_tables, schema,
 };
 
 use crate::host::Host;
@@ -27,6 +27,7 @@ pub(crate) struct Center {
 pub(crate) struct Compared {
     pub(crate) connection: String,
     pub(crate) databases: Vec<(&'static str, Comparison)>,
+    pub(crate) code: CodeComparison,
 }
 
 impl Center {
@@ -120,9 +121,12 @@ impl Center {
             .await?;
             databases.push((database, found));
         }
+        let [main, tools] = [schema::DATABASE, schema::TOOLS_DATABASE].map(|name| (name, self.renamed(name)));
+        let names = [(main.0, &main.1[..]), (tools.0, &tools.1[..])];
         Ok(Compared {
             connection: self.name.clone(),
             databases,
+            code: compare_code(self.source.site(), target, &names, &schema::IGNORED_TABLES).await?,
         })
     }
 }

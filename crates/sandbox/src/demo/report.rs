@@ -73,6 +73,9 @@ pub(crate) fn print(comparisons: &[Compared], figures: &Figures) -> bool {
             }
         }
     }
+    for compared in comparisons.iter().filter(|compared| !compared.code.is_equal()) {
+        println!("{:<10} DIFFERENT: {}", compared.connection, compared.code);
+    }
     println!();
     let all = || {
         comparisons
@@ -80,7 +83,9 @@ pub(crate) fn print(comparisons: &[Compared], figures: &Figures) -> bool {
             .flat_map(|compared| &compared.databases)
             .map(|(_, comparison)| comparison)
     };
-    let is_equal = !comparisons.is_empty() && all().all(|comparison| comparison.is_equal());
+    let is_equal = !comparisons.is_empty()
+        && all().all(|comparison| comparison.is_equal())
+        && comparisons.iter().all(|compared| compared.code.is_equal());
     let tables: usize = all().map(|comparison| comparison.tables.len()).sum();
     let different = all()
         .flat_map(|comparison| &comparison.tables)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tributary_sandbox::workload::{DATABASES, IGNORED_TABLES};
-use tributary_sandbox::{Workload, WorkloadPlan, WorkloadReport, compare};
+use tributary_sandbox::{Workload, WorkloadPlan, WorkloadReport, compare, compare_code};
 
 use settings::Settings;
 use site::{Bench, SOURCE_COUNT, STATUS_INTERVAL};
@@ -96,6 +96,8 @@ struct Totals {
     kills: u64,
     reconnects: u64,
     tables: usize,
+    /// Routines, triggers, events and views.
+    objects: usize,
     rows: u64,
     different: usize,
 }
@@ -184,16 +186,13 @@ impl Soak {
     async fn compare(&mut self) -> anyhow::Result<()> {
         let mut differences = Vec::new();
         for source in &self.bench.sources {
-            for database in DATABASES {
-                let renamed = format!("{}_{database}", source.name);
-                let found = compare(
-                    &source.server,
-                    database,
-                    &self.bench.target,
-                    &renamed,
-                    &IGNORED_TABLES,
-                )
-                .await?;
+            let names = DATABASES.map(|database| (database, format!("{}_{database}", source.name)));
+            let names = names
+                .each_ref()
+                .map(|(database, renamed)| (*database, &renamed[..]));
+            let target = &self.bench.target;
+            for (database, renamed) in names {
+                let found = compare(&source.server, database, target, renamed, &IGNORED_TABLES).await?;
                 self.totals.tables += found.tables.len();
                 self.totals.rows += found.replicated_rows();
                 for table in found.tables.iter().filter(|table| !table.equal) {
@@ -201,11 +200,15 @@ impl Soak {
                     differences.push(format!("{renamed}.{}: {difference}", table.table));
                 }
             }
+            let code = compare_code(&source.server, target, &names, &IGNORED_TABLES).await?;
+            self.totals.objects += code.objects;
+            let of_source = |difference| format!("{}, {difference}", source.name);
+            differences.extend(code.differences.into_iter().map(of_source));
         }
         self.totals.different += differences.len();
         ensure!(
             differences.is_empty(),
-            "{} tables differ:\n{}",
+            "{} tables or stored objects differ:\n{}",
             differences.len(),
             differences.join("\n")
         );
@@ -237,8 +240,8 @@ impl Soak {
             totals.reconnects, totals.kills
         );
         println!(
-            "compared:    {statements} statements and {rows} rows of row events applied; {} tables with {} rows",
-            totals.tables, totals.rows
+            "compared:    {statements} statements and {rows} rows of row events applied; {} tables with {} rows, {} stored objects",
+            totals.tables, totals.rows, totals.objects
         );
         println!("differences: {}", totals.different);
         println!("minutes:     {:.1}", self.began.elapsed().as_secs_f64() / 60.0);

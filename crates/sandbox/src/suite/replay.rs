@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use tributary_sandbox::engine::Coordinates;
 use tributary_sandbox::{
-    Account, Engine, ScratchDirectory, Server, ServerOptions, compare, create_applier_user,
+    Account, Engine, ScratchDirectory, Server, ServerOptions, compare, compare_code, create_applier_user,
     create_replication_user,
 };
 
@@ -194,22 +194,18 @@ impl Replay {
 
     async fn compare(&self, outcome: &mut Outcome, at: &Coordinates) -> anyhow::Result<Verdict> {
         let on_native = databases(&self.native).await?;
-        let on_target: Vec<String> = databases(&self.target)
-            .await?
-            .iter()
-            .map(|name| original(name))
-            .collect();
-        if on_native.iter().any(|name| !on_target.contains(name)) || on_target.len() != on_native.len() {
+        let on_target = databases(&self.target).await?;
+        let names: Vec<(&str, &str)> = on_target.iter().map(|name| (original(name), &name[..])).collect();
+        if names.len() != on_native.len()
+            || names
+                .iter()
+                .any(|(name, _)| !on_native.iter().any(|known| known == name))
+        {
             return Ok(Verdict::Differs(format!(
                 "at {at:?}: databases {on_native:?} natively, {on_target:?} by tributary"
             )));
         }
-        for database in &on_native {
-            let renamed = if database == RENAMED.0 {
-                RENAMED.1
-            } else {
-                database
-            };
+        for (database, renamed) in &names {
             let comparison = compare(&self.native, database, &self.target, renamed, &[]).await?;
             outcome.tables += comparison.tables.len() as u64;
             outcome.rows += comparison.replicated_rows();
@@ -219,9 +215,11 @@ impl Replay {
                 )));
             }
         }
-        let (native, ours) = (objects(&self.native).await?, objects(&self.target).await?);
-        if let Some(difference) = first_difference(&native, &ours) {
-            return Ok(Verdict::Differs(format!("at {at:?}: {difference}")));
+        let code = compare_code(&self.native, &self.target, &names, &[]).await?;
+        if !code.is_equal() {
+            return Ok(Verdict::Differs(format!(
+                "at {at:?}, natively as on the source, by tributary as on the target: {code}"
+            )));
         }
         outcome.comparisons += 1;
         Ok(Verdict::Equal)
@@ -297,51 +295,7 @@ async fn databases(server: &Server) -> anyhow::Result<Vec<String>> {
     Ok(rows.into_iter().filter_map(|mut row| row.remove(0)).collect())
 }
 
-/// The name, or the text with names, as it was before renaming, which quotes what it writes.
-fn original(text: &str) -> String {
-    text.replace(RENAMED.1, RENAMED.0).replace('`', "")
-}
-
-/// Routines, triggers and events, one text each, in the source's names.
-async fn objects(server: &Server) -> anyhow::Result<Vec<String>> {
-    let rows = server
-        .rows(
-            "SELECT CONCAT_WS(' | ', LOWER(ROUTINE_TYPE), ROUTINE_SCHEMA, ROUTINE_NAME, SQL_MODE, ROUTINE_DEFINITION) \
-             FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN ('mysql','sys','mtr','tributary') UNION ALL \
-             SELECT CONCAT_WS(' | ', 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, \
-             ACTION_ORDER, ACTION_STATEMENT) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA NOT IN ('mysql','sys','mtr') UNION ALL \
-             SELECT CONCAT_WS(' | ', 'event', EVENT_SCHEMA, EVENT_NAME, STATUS, INTERVAL_VALUE, INTERVAL_FIELD, EVENT_DEFINITION) \
-             FROM information_schema.EVENTS WHERE EVENT_SCHEMA NOT IN ('mysql','sys','mtr')",
-        )
-        .await?;
-    let mut texts: Vec<String> = rows
-        .into_iter()
-        .filter_map(|mut row| row.remove(0))
-        .map(|text| original(&text))
-        .collect();
-    texts.sort();
-    Ok(texts)
-}
-
-fn first_difference(native: &[String], ours: &[String]) -> Option<String> {
-    let missing = native.iter().find(|text| !ours.contains(text));
-    let extra = ours.iter().find(|text| !native.contains(text));
-    match (missing, extra) {
-        (None, None) => None,
-        (Some(native), Some(ours)) => {
-            let equal = native
-                .chars()
-                .zip(ours.chars())
-                .take_while(|(a, b)| a == b)
-                .count();
-            let from = |text: &str| text.chars().skip(equal).collect::<String>();
-            let name: String = native.chars().take(equal.min(60)).collect();
-            Some(format!(
-                "{name}: natively `{}`, by tributary `{}`",
-                from(native),
-                from(ours)
-            ))
-        }
-        (native, ours) => Some(format!("natively `{native:?}`, by tributary `{ours:?}`")),
-    }
+/// A database's name before renaming.
+fn original(name: &str) -> &str {
+    if name == RENAMED.1 { RENAMED.0 } else { name }
 }
