@@ -1,4 +1,4 @@
-//! Other storage engines, spliced into CREATE and ALTER TABLE.
+//! Other storage engines, spliced into CREATE and ALTER TABLE and CREATE SEQUENCE.
 
 use std::borrow::Cow;
 
@@ -66,6 +66,8 @@ mod tests {
             "CREATE TABLE t (a INT) ENGINE=[MyISAM] PARTITION BY RANGE (a) (PARTITION engine VALUES LESS THAN (5) ENGINE = [MyISAM], PARTITION p1 VALUES LESS THAN MAXVALUE STORAGE ENGINE [MyISAM] (SUBPARTITION engine ENGINE=[MyISAM]))",
             "CREATE TABLE t (a INT) /*!50100 ENGINE=[MyISAM] */",
             "CREATE TABLE t (a INT) ENGINE=InnoDB",
+            "CREATE OR REPLACE SEQUENCE IF NOT EXISTS engine START WITH 5 INCREMENT = 2 ENGINE=[MyISAM] COMMENT 'ENGINE=MyISAM'",
+            "CREATE TEMPORARY SEQUENCE s ENGINE=MyISAM",
             "CREATE TABLE t LIKE MyISAM",
             "ALTER TABLE t ENGINE [MyISAM]",
             "ALTER TABLE t ADD engine INT, DROP COLUMN engine, ENGINE [MyISAM], FORCE",

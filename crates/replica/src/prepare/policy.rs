@@ -153,7 +153,9 @@ impl Preparer {
                 },
                 maps_engine: false,
             }),
-            StatementKind::CreateTable { .. } | StatementKind::AlterTable if !is_temporary => {
+            StatementKind::CreateTable { .. } | StatementKind::AlterTable | StatementKind::CreateSequence
+                if !is_temporary =>
+            {
                 Ok(self.with_other_engine(statement, query))
             }
             _ => Ok(Redefined::default()),

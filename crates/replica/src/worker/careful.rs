@@ -317,19 +317,26 @@ impl Worker {
             return Ok(Outcome::Done);
         }
         if failure.error.code == 1050
-            && let Some(text) = reaction::or_replace(statement)
+            && let Some(text) = reaction::or_replace(statement, &statement.text)
         {
             count_definition(work, statement.kind);
-            return Ok(match self.try_text(&text).await? {
-                Ok(()) => Outcome::Done,
-                Err(error) if reaction::is_transient(&error) => Outcome::Retry(error),
-                Err(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+            let kept = statement.kept_engine.as_ref();
+            let kept = kept.and_then(|kept| reaction::or_replace(statement, kept));
+            return Ok(match (self.try_text(&text).await?, kept) {
+                (Ok(()), _) => Outcome::Done,
+                (Err(error), Some(kept)) if engines::is_refusal(error.code) => {
+                    self.keep_engine(work, group, change, (&text, &kept), &error)
+                        .await?
+                }
+                (Err(error), _) if reaction::is_transient(&error) => Outcome::Retry(error),
+                (Err(error), _) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
             });
         }
-        if let Some(text) = &statement.kept_engine
+        if let Some(kept) = &statement.kept_engine
             && engines::is_refusal(failure.error.code)
         {
-            return self.keep_engine(work, group, change, text, &failure.error).await;
+            let texts = (&statement.text, kept);
+            return self.keep_engine(work, group, change, texts, &failure.error).await;
         }
         let code = failure.error.code;
         let mut outcome = self.failed(work, group, change, failure).await?;

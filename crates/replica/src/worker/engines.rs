@@ -48,13 +48,13 @@ enum Written {
 
 impl Worker {
     /// Makes a table that cannot have the engine of the rules: without options that are foreign to it, or in the engine
-    /// of the source. Either is recorded.
+    /// of the source. Either is recorded. The texts are for the one and the other.
     pub(super) async fn keep_engine(
         &mut self,
         work: &RunWork,
         group: &PreparedGroup,
         change: &Change,
-        kept: &Bytes,
+        (text, kept): (&Bytes, &Bytes),
         refusal: &ServerError,
     ) -> Result<Outcome, ClientError> {
         let Change::Statement(statement) = change else {
@@ -66,7 +66,7 @@ impl Worker {
                 .own_statement(b"SET SESSION innodb_strict_mode=0")
                 .await?;
             count_definition(work, statement.kind);
-            let outcome = self.try_text(&statement.text).await?;
+            let outcome = self.try_text(text).await?;
             self.login
                 .own_statement(b"SET SESSION innodb_strict_mode=DEFAULT")
                 .await?;

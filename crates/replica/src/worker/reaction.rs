@@ -1,5 +1,6 @@
 //! What is done about an error of the target: one table, from error to reaction.
 
+use bytes::Bytes;
 use tributary_client::ServerError;
 use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
@@ -89,8 +90,9 @@ pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
     }
 }
 
-/// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it.
-pub(super) fn or_replace(statement: &StatementChange) -> Option<Vec<u8>> {
+/// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it. `text` is a form
+/// of the statement.
+pub(super) fn or_replace(statement: &StatementChange, text: &[u8]) -> Option<Bytes> {
     let StatementKind::CreateTable {
         or_replace: false,
         if_not_exists: false,
@@ -99,10 +101,10 @@ pub(super) fn or_replace(statement: &StatementChange) -> Option<Vec<u8>> {
     else {
         return None;
     };
-    let (first, rest) = statement.text.split_at_checked(b"CREATE".len())?;
+    let (first, rest) = text.split_at_checked(b"CREATE".len())?;
     first
         .eq_ignore_ascii_case(b"CREATE")
-        .then(|| [first, b" OR REPLACE", rest].concat())
+        .then(|| [first, b" OR REPLACE", rest].concat().into())
 }
 
 /// Takes the statement's own words out of a syntax error: those of account statements hold password hashes.

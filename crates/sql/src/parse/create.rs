@@ -34,7 +34,14 @@ impl Parser<'_> {
                 self.advance();
                 self.eat_if_exists()?;
                 self.table(Access::Define)?;
-                self.expression(Until::CLOSE)?;
+                while !self.ends_part() {
+                    // A temporary sequence keeps its engine, as temporary tables do.
+                    if self.at_engine() && !temporary {
+                        self.engine();
+                    } else {
+                        self.element()?;
+                    }
+                }
                 Ok(StatementKind::CreateSequence)
             }
             Keyword::User | Keyword::Role => self.rest_is_words(StatementKind::Account),
