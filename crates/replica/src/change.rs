@@ -298,28 +298,19 @@ pub(crate) struct LoadInSteps {
 }
 
 impl RowsChange {
-    /// Which of `item.maps` the row at `place` belongs to, counted over all events.
-    pub(crate) fn map_of_row(&self, place: usize) -> Option<usize> {
-        let mut rest = place;
-        for (_, event) in &self.item.events {
-            let index = self
-                .item
-                .maps
-                .iter()
-                .position(|(_, map)| map.table_id == event.table_id)?;
-            let count = event.row_images(&self.item.maps[index].1).count();
-            match rest.checked_sub(count) {
-                Some(behind) => rest = behind,
-                None => return Some(index),
-            }
-        }
-        None
+    /// Which of `item.maps` an event is about.
+    pub(crate) fn map_of_event(&self, event: usize) -> Option<usize> {
+        let (_, event) = self.item.events.get(event)?;
+        self.item
+            .maps
+            .iter()
+            .position(|(_, map)| map.table_id == event.table_id)
     }
 
-    /// What may be passed over at this row; without a row, in all of the change.
-    fn tolerance(&self, row: Option<usize>) -> Arc<Tolerance> {
-        let own = row
-            .and_then(|place| self.map_of_row(place))
+    /// What may be passed over in this event; without one, in all of the change.
+    fn tolerance(&self, event: Option<usize>) -> Arc<Tolerance> {
+        let own = event
+            .and_then(|event| self.map_of_event(event))
             .and_then(|index| self.tolerances.get(index));
         if let Some(own) = own {
             return own.clone();
@@ -339,12 +330,12 @@ impl RowsChange {
 }
 
 impl Change {
-    /// What may be passed over when the change fails; `row` is the row that failed, if it is known.
-    pub(crate) fn tolerance(&self, row: Option<usize>) -> Arc<Tolerance> {
+    /// What may be passed over when the change fails; `event` is the one whose row failed, if it is known.
+    pub(crate) fn tolerance(&self, event: Option<usize>) -> Arc<Tolerance> {
         match self {
             Self::Statement(statement) => statement.tolerance.clone(),
             Self::Load(load) => load.statement.tolerance.clone(),
-            Self::Rows(rows) => rows.tolerance(row),
+            Self::Rows(rows) => rows.tolerance(event),
         }
     }
 

@@ -11,7 +11,7 @@ use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
 
 use super::Login;
-use super::rows::{self, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
+use super::rows::{self, Lengths, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
 use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
 use crate::error::number;
@@ -126,8 +126,11 @@ impl Login {
     }
 
     async fn add_rows(&mut self, rows: &RowsChange, index: usize) -> Result<(), ClientError> {
-        let isolates = self.burst.isolates_rows && rows::is_splittable(rows);
-        let mut next = Some(std::mem::take(&mut self.burst.begin_at));
+        let begin_at = std::mem::take(&mut self.burst.begin_at);
+        // Rows were told apart already where one of them has failed.
+        let isolates = self.burst.isolates_rows && (begin_at.row > 0 || rows::is_splittable(rows));
+        let mut lengths = Lengths::from(begin_at);
+        let mut next = Some(begin_at);
         while let Some(from) = next
             && self.burst.failure.is_none()
             && self.burst.refused.is_none()
@@ -135,7 +138,7 @@ impl Login {
             next = rows::add(
                 rows,
                 index,
-                isolates,
+                isolates.then_some(&mut lengths),
                 from,
                 &mut self.format,
                 &mut self.burst.rows,

@@ -18,6 +18,7 @@ use tributary_client::{Error as ClientError, ServerError};
 use super::burst::{self, Failure};
 use super::ledger::Record;
 use super::passing::Passing;
+use super::rows::RowPlace;
 use super::unique_keys::{UniqueKey, UniqueKeys};
 use super::{Login, RunWork, Worker};
 use crate::change::{Change, PreparedGroup, RowsChange};
@@ -50,32 +51,20 @@ struct FailedRow<'c> {
 }
 
 impl<'c> FailedRow<'c> {
-    /// The row at `place`, counted over all events of the change.
-    fn find(rows: &'c RowsChange, place: usize) -> Option<Self> {
-        let mut rest = place;
-        for (header, event) in &rows.item.events {
-            let index = rows
-                .item
-                .maps
-                .iter()
-                .position(|(_, map)| map.table_id == event.table_id)?;
-            let map = &rows.item.maps.get(index)?.1;
-            for row in event.row_images(map) {
-                let row = row.ok()?;
-                if rest == 0 {
-                    return Some(Self {
-                        rows,
-                        index,
-                        map,
-                        header: *header,
-                        event,
-                        row,
-                    });
-                }
-                rest -= 1;
-            }
-        }
-        None
+    /// The row at this place.
+    fn find(rows: &'c RowsChange, at: RowPlace) -> Option<Self> {
+        let (header, event) = rows.item.events.get(at.event)?;
+        let index = rows.map_of_event(at.event)?;
+        let (_, map) = rows.item.maps.get(index)?;
+        let row = event.row_images(map).nth(at.row_of_event)?.ok()?;
+        Some(Self {
+            rows,
+            index,
+            map,
+            header: *header,
+            event,
+            row,
+        })
     }
 
     fn database(&self) -> Option<&Bytes> {
@@ -167,8 +156,12 @@ impl Worker {
             return Ok(Passing::Stop(failure.error.clone()));
         };
         let is_known = failure.is_row || rows.row_count == 1;
-        let place = if failure.is_row { failure.at.row } else { 0 };
-        let Some(row) = FailedRow::find(rows, place).filter(|_| is_known) else {
+        let at = if failure.is_row {
+            failure.at
+        } else {
+            RowPlace::default()
+        };
+        let Some(row) = FailedRow::find(rows, at).filter(|_| is_known) else {
             return Ok(Passing::Stop(failure.error.clone()));
         };
         let mut kind = RecordKind::Ignored;

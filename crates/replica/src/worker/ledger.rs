@@ -8,8 +8,9 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_sql::StatementKind;
 
 use super::burst::Failure;
+use super::rows::RowPlace;
 use super::{Login, RunWork, burst};
-use crate::change::{Change, PreparedGroup};
+use crate::change::{Change, PreparedGroup, RowsChange};
 use crate::context::quote_text;
 use crate::error::excerpt_of;
 use crate::records::{RecordKind, full_name};
@@ -27,16 +28,16 @@ pub(super) struct Record<'r> {
     /// The server's error number, 0 for none, and its message or ours.
     pub(super) error: u16,
     pub(super) message: String,
-    /// Which row of the change, counted from 0.
-    pub(super) row: Option<usize>,
+    /// Which row of the change.
+    pub(super) row: Option<RowPlace>,
 }
 
 impl<'r> Record<'r> {
     /// The entry for a change, or a row of it, that failed.
     pub(super) fn of_failure(kind: RecordKind, change: &'r Change, failure: &Failure) -> Self {
-        let row = failure.is_row.then_some(failure.at.row);
+        let row = failure.is_row.then_some(failure.at);
         let of_row = match (change, row) {
-            (Change::Rows(rows), Some(place)) => rows.map_of_row(place).and_then(|index| {
+            (Change::Rows(rows), Some(at)) => rows.map_of_event(at.event).and_then(|index| {
                 let (_, map) = rows.item.maps.get(index)?;
                 Some((rows.databases.get(index)?.clone(), map.table.clone()))
             }),
@@ -71,7 +72,7 @@ impl Login {
             error = record.error,
             message = %record.message,
             group = %group.label,
-            row = record.row.map(|row| row + 1),
+            row = record.row.map(|at| at.row + 1),
             "not as on the source"
         );
         if record.kind == RecordKind::Skipped {
@@ -123,17 +124,17 @@ impl Login {
         let _ = write!(text, "{},", record.error);
         quote_text(record.message.as_bytes(), &mut text);
         let _ = match record.row {
-            Some(row) => write!(text, ",{},", row + 1),
+            Some(at) => write!(text, ",{},", at.row + 1),
             None => write!(text, ",NULL,"),
         };
-        quote_text(&describe(record.change, record.row.map(|row| row + 1)), &mut text);
+        quote_text(&describe(record.change, record.row), &mut text);
         text.push(b')');
         text
     }
 }
 
 /// What was skipped: the statement, or the values of the row.
-fn describe(change: &Change, row: Option<usize>) -> Vec<u8> {
+fn describe(change: &Change, row: Option<RowPlace>) -> Vec<u8> {
     let text = match change {
         // It may hold the hash of a password.
         Change::Statement(statement) if statement.kind == StatementKind::Account => {
@@ -146,10 +147,13 @@ fn describe(change: &Change, row: Option<usize>) -> Vec<u8> {
     text[..text.len().min(STATEMENT_BYTES_MAX)].to_vec()
 }
 
-fn describe_rows(change: &crate::change::RowsChange, row: Option<usize>) -> Vec<u8> {
-    let mut place = 0;
+fn describe_rows(change: &RowsChange, row: Option<RowPlace>) -> Vec<u8> {
+    let (events, rows) = match row {
+        Some(at) => (at.event..at.event + 1, at.row_of_event..at.row_of_event + 1),
+        None => (0..change.item.events.len(), 0..usize::MAX),
+    };
     let mut out = Vec::new();
-    for (_, event) in &change.item.events {
+    for (_, event) in change.item.events.get(events).unwrap_or_default() {
         let mut maps = change.item.maps.iter().zip(&change.columns);
         let Some(((_, map), columns)) = maps.find(|((_, map), _)| map.table_id == event.table_id) else {
             continue;
@@ -160,19 +164,16 @@ fn describe_rows(change: &crate::change::RowsChange, row: Option<usize>) -> Vec<
         } else {
             event.row_images_with(map, &digits)
         };
-        for found in images.flatten() {
-            place += 1;
-            if row.is_none_or(|wanted| wanted == place) && out.len() < STATEMENT_BYTES_MAX {
-                let _ = write!(out, "{:?}", event.op);
-                for (name, image) in [(" before ", &found.before), (" after ", &found.after)] {
-                    if let Some(image) = image {
-                        out.extend_from_slice(name.as_bytes());
-                        describe_image(map, image, &mut out);
-                    }
+        for found in images.skip(rows.start).take(rows.len()).flatten() {
+            let _ = write!(out, "{:?}", event.op);
+            for (name, image) in [(" before ", &found.before), (" after ", &found.after)] {
+                if let Some(image) = image {
+                    out.extend_from_slice(name.as_bytes());
+                    describe_image(map, image, &mut out);
                 }
-                out.push(b'\n');
             }
-            if row.is_some_and(|wanted| wanted <= place) || out.len() >= STATEMENT_BYTES_MAX {
+            out.push(b'\n');
+            if out.len() >= STATEMENT_BYTES_MAX {
                 return out;
             }
         }

@@ -29,8 +29,8 @@ impl Worker {
         change: &Change,
         failure: &Failure,
     ) -> Result<Passing, ClientError> {
-        let row = failure.is_row.then_some(failure.at.row);
-        let tolerance = change.tolerance(row);
+        let event = failure.is_row.then_some(failure.at.event);
+        let tolerance = change.tolerance(event);
         let is_change = matches!(failure.step, Step::Change(_));
         if tolerance.is_idempotent
             && is_change

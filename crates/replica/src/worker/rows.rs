@@ -15,6 +15,46 @@ use crate::change::RowsChange;
 /// Row events of one statement are cut into several `BINLOG` statements of about this many bytes, before base64.
 pub(super) const STATEMENT_EVENTS_BYTES: usize = 256 * 1024;
 
+/// The same behind a row that failed: the next one may fail, too, and what was sent behind it was for nothing.
+const AFTER_FAILURE_BYTES: usize = 2 * 1024;
+
+/// As many such statements are sent before the first is known to have succeeded (one more than may be in flight); then they grow.
+const AFTER_FAILURE_COUNT: u32 = 9;
+
+/// How long the statements of a change become, one behind the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    bytes: usize,
+    small: u32,
+}
+
+impl Lengths {
+    /// Those of a change that begins at `from`.
+    pub(super) fn from(from: RowPlace) -> Self {
+        if from == RowPlace::default() {
+            Self {
+                bytes: STATEMENT_EVENTS_BYTES,
+                small: 0,
+            }
+        } else {
+            Self {
+                bytes: AFTER_FAILURE_BYTES,
+                small: AFTER_FAILURE_COUNT,
+            }
+        }
+    }
+
+    /// The length of the next one.
+    fn next(&mut self) -> usize {
+        let bytes = self.bytes;
+        self.small = self.small.saturating_sub(1);
+        if self.small == 0 {
+            self.bytes = (2 * bytes).min(STATEMENT_EVENTS_BYTES);
+        }
+        bytes
+    }
+}
+
 /// A row of a change, by what lies before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RowPlace {
@@ -73,11 +113,11 @@ impl RowBatch {
 }
 
 /// Adds a change to the batch from `from` on, the session's format first if it is another one, until the batch is long enough
-/// for one `BINLOG` statement. Returns where the change goes on, if it does.
+/// for one `BINLOG` statement. With `isolates` each row is an event of its own. Returns where the change goes on, if it does.
 pub(super) fn add(
     change: &RowsChange,
     index: usize,
-    isolates: bool,
+    isolates: Option<&mut Lengths>,
     from: RowPlace,
     format: &mut Option<Arc<FormatDescription>>,
     batch: &mut RowBatch,
@@ -89,8 +129,8 @@ pub(super) fn add(
         change.format.encode_without_checksum(&mut batch.events);
         *format = Some(change.format.clone());
     }
-    if isolates {
-        return add_row_by_row(change, index, from, batch);
+    if let Some(lengths) = isolates {
+        return add_row_by_row(change, index, from, lengths.next(), batch);
     }
     add_events(change, index, from.event, batch)
 }
@@ -153,6 +193,7 @@ fn add_row_by_row(
     change: &RowsChange,
     index: usize,
     from: RowPlace,
+    bytes_max: usize,
     batch: &mut RowBatch,
 ) -> Option<RowPlace> {
     let mut at = from;
@@ -170,7 +211,7 @@ fn add_row_by_row(
             continue;
         };
         for row in event.row_images(map).skip(at.row_of_event).flatten() {
-            if batch.events.len() >= STATEMENT_EVENTS_BYTES {
+            if batch.events.len() >= bytes_max && !batch.units.is_empty() {
                 return Some(at);
             }
             batch.push(Unit {
@@ -229,4 +270,25 @@ fn encode_query(text: &[u8], out: &mut Vec<u8>) {
     out.push(0);
     // Writing to a Vec cannot fail.
     let _ = out.write_all(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_sent_behind_a_row_that_failed_until_the_next_ones_succeed() {
+        let bytes = |from: RowPlace| {
+            let mut lengths = Lengths::from(from);
+            std::iter::repeat_with(move || lengths.next())
+        };
+        assert_eq!(bytes(RowPlace::default()).next(), Some(STATEMENT_EVENTS_BYTES));
+        let behind: Vec<usize> = bytes(RowPlace::default().next()).take(20).collect();
+        assert!(
+            behind[..9].iter().all(|bytes| *bytes == AFTER_FAILURE_BYTES),
+            "{behind:?}"
+        );
+        assert_eq!(behind[9..11], [2 * AFTER_FAILURE_BYTES, 4 * AFTER_FAILURE_BYTES]);
+        assert_eq!(behind.last(), Some(&STATEMENT_EVENTS_BYTES));
+    }
 }
