@@ -43,6 +43,14 @@ pub struct EngineStatus {
     pub connections: Vec<ConnectionStatus>,
 }
 
+impl EngineStatus {
+    /// How far a connection has come; nowhere while it is not known.
+    pub fn executed(&self, connection: &str) -> Coordinates {
+        let own = self.connections.iter().find(|known| known.name == connection);
+        own.map(|own| own.executed.clone()).unwrap_or_default()
+    }
+}
+
 /// One connection in the status document; a missing key reads as nothing done yet.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -16,7 +16,9 @@
 
 mod account;
 mod child;
+mod clients;
 mod compare;
+mod drain;
 pub mod engine;
 pub mod environment;
 pub mod process;
@@ -33,6 +35,7 @@ pub mod workload;
 
 pub use account::{Account, create_applier_user, create_replication_user};
 pub use compare::{CodeComparison, Comparison, TableReport, compare, compare_code, open_all_tables};
+pub use drain::Drain;
 pub use engine::Engine;
 pub use relay::TcpRelay;
 pub use server::{Server, ServerOptions};

@@ -13,14 +13,15 @@ mod tables;
 pub(crate) mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
+use crate::clients::{self, Pace};
 use crate::schema::DATABASE;
 use crate::{Site, sql};
 use script::{Charset, Script};
@@ -87,10 +88,7 @@ pub struct Traffic {
 struct Shared {
     plan: TrafficPlan,
     source: Site,
-    started: Instant,
-    stopping: AtomicBool,
-    ended: AtomicBool,
-    begun: AtomicU64,
+    pace: Arc<Pace>,
     statements: AtomicU64,
     rows: AtomicU64,
     given_up: AtomicU64,
@@ -103,30 +101,19 @@ impl Traffic {
     /// # Errors
     /// When the plan has no clients or too many.
     pub fn start(source: &impl AsRef<Site>, plan: TrafficPlan) -> anyhow::Result<Traffic> {
-        if !(1..=99).contains(&plan.clients) {
-            bail!("traffic needs 1 to 99 clients, not {}", plan.clients);
-        }
+        clients::check_count(plan.clients)?;
         let shared = Arc::new(Shared {
             source: source.as_ref().clone(),
-            started: Instant::now(),
-            stopping: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
+            pace: Pace::new(plan.statements_per_second_max),
             statements: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
             plan,
         });
-        let mut clients = JoinSet::new();
-        for number in 0..shared.plan.clients {
-            let (client, shared) = (Client::new(number, shared.clone()), shared.clone());
-            clients.spawn(async move {
-                let result = client.run().await;
-                shared.ended.store(true, Ordering::Relaxed);
-                result
-            });
-        }
+        let clients = clients::start(shared.plan.clients, &shared.pace, |number| {
+            Client::new(number, shared.clone()).run()
+        });
         Ok(Traffic { shared, clients })
     }
 
@@ -143,7 +130,7 @@ impl Traffic {
 
     /// Whether a client has ended: by the plan's limits, or because it failed, which [`Traffic::stop`] tells.
     pub fn has_ended(&self) -> bool {
-        self.shared.ended.load(Ordering::Relaxed)
+        self.shared.pace.has_ended()
     }
 
     /// Lets every client finish its step and ends.
@@ -151,7 +138,7 @@ impl Traffic {
     /// # Errors
     /// The first client's failure: a statement the server refused, or a server that did not come back.
     pub async fn stop(self) -> anyhow::Result<TrafficReport> {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.pace.stop();
         self.wait().await
     }
 
@@ -172,24 +159,12 @@ impl Traffic {
 impl Shared {
     /// Whether the traffic goes on, looked at between two steps.
     fn goes_on(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed)
+        !self.pace.is_stopping()
             && self
                 .plan
                 .duration
-                .is_none_or(|duration| self.started.elapsed() < duration)
-            && self
-                .plan
-                .statements_max
-                .is_none_or(|max| self.begun.load(Ordering::Relaxed) < max)
-    }
-
-    /// Waits until the next statement may begin under the plan's rate.
-    async fn pace(&self) {
-        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-        if let Some(rate) = self.plan.statements_per_second_max {
-            let due = self.started + Duration::from_secs_f64(begun as f64 / f64::from(rate.max(1)));
-            tokio::time::sleep_until(due.into()).await;
-        }
+                .is_none_or(|duration| self.pace.elapsed() < duration)
+            && self.plan.statements_max.is_none_or(|max| self.pace.begun() < max)
     }
 }
 
@@ -233,7 +208,7 @@ impl Client {
 
     async fn play(&self, conn: &mut Conn, step: &[String]) -> anyhow::Result<Result<(), Interrupted>> {
         for statement in step {
-            self.shared.pace().await;
+            self.shared.pace.next().await;
             match conn.query_drop(self.script.charset.encode(statement)).await {
                 Ok(()) => {
                     self.shared.statements.fetch_add(1, Ordering::Relaxed);

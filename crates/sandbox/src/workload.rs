@@ -26,13 +26,14 @@ mod value;
 mod various;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use tokio::task::JoinSet;
 
+use crate::clients::{self, Pace};
 use crate::watchdog::ScratchDirectory;
 use crate::{ServerOptions, Site};
 use client::{Client, Killable};
@@ -207,12 +208,9 @@ pub struct Workload {
 struct Shared {
     plan: WorkloadPlan,
     source: Site,
-    started: Instant,
+    pace: Arc<Pace>,
     model: Arc<Model>,
     killable: Vec<Killable>,
-    stopping: AtomicBool,
-    ended: AtomicBool,
-    begun: AtomicU64,
     statements: AtomicU64,
     rows: AtomicU64,
     reconnects: AtomicU64,
@@ -236,19 +234,12 @@ impl Workload {
     /// # Errors
     /// When the plan has no clients or too many, or the source cannot be prepared.
     pub async fn start(source: &impl AsRef<Site>, plan: WorkloadPlan) -> anyhow::Result<Workload> {
-        ensure!(
-            (1..=99).contains(&plan.clients),
-            "a workload needs 1 to 99 clients, not {}",
-            plan.clients
-        );
+        clients::check_count(plan.clients)?;
         let shared = Arc::new(Shared {
             source: source.as_ref().clone(),
-            started: Instant::now(),
+            pace: Pace::new(plan.statements_per_second_max),
             model: Arc::new(Model::new()),
             killable: (0..plan.clients).map(|_| Killable::default()).collect(),
-            stopping: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
             statements: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
@@ -267,15 +258,9 @@ impl Workload {
             .prepare()
             .await
             .context("prepare the workload's databases")?;
-        let mut clients = JoinSet::new();
-        for number in 0..shared.plan.clients {
-            let (client, shared) = (Client::new(number, shared.clone()), shared.clone());
-            clients.spawn(async move {
-                let result = client.run().await;
-                shared.ended.store(true, Ordering::Relaxed);
-                result
-            });
-        }
+        let clients = clients::start(shared.plan.clients, &shared.pace, |number| {
+            Client::new(number, shared.clone()).run()
+        });
         Ok(Workload { shared, clients })
     }
 
@@ -298,7 +283,7 @@ impl Workload {
 
     /// Whether a client has ended, which before its time it does on errors only; [`Workload::stop`] tells which.
     pub fn has_ended(&self) -> bool {
-        self.shared.ended.load(Ordering::Relaxed)
+        self.shared.pace.has_ended()
     }
 
     /// Lets every client finish its step, and waits until nothing runs on the source any more.
@@ -306,7 +291,7 @@ impl Workload {
     /// # Errors
     /// The first client's failure: a server that is gone.
     pub async fn stop(mut self) -> anyhow::Result<WorkloadReport> {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.pace.stop();
         while let Some(ended) = self.clients.join_next().await {
             ended.context("a client of the workload panicked")??;
         }
@@ -340,16 +325,7 @@ impl Shared {
     }
 
     fn goes_on(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Waits until the next statement may begin under the plan's rate.
-    async fn pace(&self) {
-        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-        if let Some(rate) = self.plan.statements_per_second_max {
-            let due = self.started + Duration::from_secs_f64(begun as f64 / f64::from(rate.max(1)));
-            tokio::time::sleep_until(due.into()).await;
-        }
+        !self.pace.is_stopping()
     }
 
     fn refused(&self, number: u16) {

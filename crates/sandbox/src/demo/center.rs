@@ -1,7 +1,7 @@
 //! One call centre: a source with its traffic, and its databases on the target.
 
 use anyhow::{Context, ensure};
-use tributary_sandbox::engine::{Coordinates, EngineStatus};
+use tributary_sandbox::engine::Coordinates;
 use tributary_sandbox::{
     Account, CodeComparison, Comparison, ServerOptions, Site, Traffic, TrafficPlan, TrafficReport, compare,
     compare_code, create_replication_user, open_all_tables, schema,
@@ -92,14 +92,6 @@ impl Center {
     /// The end of the source's binary log.
     pub(crate) async fn end_of_log(&self) -> anyhow::Result<Coordinates> {
         self.source.site().end_of_log().await
-    }
-
-    /// How far this connection has come; nowhere without a status.
-    pub(crate) fn executed(&self, status: Option<&EngineStatus>) -> Coordinates {
-        let connections = status.map_or(&[][..], |status| &status.connections);
-        let own = connections.iter().find(|connection| connection.name == self.name);
-        own.map(|connection| connection.executed.clone())
-            .unwrap_or_default()
     }
 
     /// A database's name on the target.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tributary_sandbox::engine::EngineStatus;
-use tributary_sandbox::{Engine, ServerOptions, TrafficReport, create_applier_user};
+use tributary_sandbox::{Drain, Engine, ServerOptions, TrafficReport, create_applier_user};
 
 use center::Center;
 use files::Files;
@@ -33,8 +33,6 @@ const RESTARTED_SOURCE: usize = 1;
 const STATUS_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a fresh engine may take until it answers.
 const ENGINE_START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Draining goes on as long as it gets on; standing still for this long ends it.
-const DRAIN_STANDSTILL: Duration = Duration::from_secs(60);
 
 /// What the engine may do on the target: everything, as the account of a replica; see docs/configuration.md for less.
 const APPLIER_GRANTS: [&str; 1] = ["ALL PRIVILEGES ON *.*"];
@@ -205,34 +203,19 @@ impl Demo {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let mut ends = Vec::new();
         for center in &self.centers {
-            ends.push(center.end_of_log().await?);
+            ends.push((center.name.clone(), center.end_of_log().await?));
         }
         self.view.start_phase("drain", Duration::ZERO);
-        let mut last_progress = (Instant::now(), Vec::new());
+        let mut drain = Drain::to(ends);
         loop {
             let status = self.look().await?;
-            let executed: Vec<_> = self
-                .centers
-                .iter()
-                .map(|center| center.executed(status.as_ref()))
-                .collect();
-            if executed
-                .iter()
-                .zip(&ends)
-                .all(|(executed, end)| executed.has_reached(end))
-            {
+            let is_done = drain
+                .is_done(status.as_ref())
+                .with_context(|| format!("tributary's log ends with:\n{}", self.engine.log_end()));
+            if is_done? {
                 self.applied.drained = Some(self.began.elapsed());
                 return Ok(());
             }
-            if executed != last_progress.1 {
-                last_progress = (Instant::now(), executed);
-            }
-            ensure!(
-                last_progress.0.elapsed() < DRAIN_STANDSTILL,
-                "draining stands still: executed {:?}, wanted {ends:?}; tributary's log ends with:\n{}",
-                last_progress.1,
-                self.engine.log_end()
-            );
             tokio::time::sleep(STATUS_INTERVAL).await;
         }
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use tributary_sandbox::engine::{ConnectionStatus, Coordinates, EngineStatus};
 use tributary_sandbox::workload::{DATABASES, IGNORED_TABLES};
 use tributary_sandbox::{
-    Account, Engine, ScratchDirectory, Server, ServerOptions, Workload, create_applier_user,
+    Account, Drain, Engine, ScratchDirectory, Server, ServerOptions, Site, Workload, create_applier_user,
     create_replication_user,
 };
 
@@ -22,8 +22,6 @@ pub(crate) const SOURCE_COUNT: u32 = 3;
 pub(crate) const STATUS_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a fresh engine may take until it answers.
 const ENGINE_START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Draining goes on as long as it gets on; standing still for this long ends it.
-const DRAIN_STANDSTILL: Duration = Duration::from_secs(60);
 
 pub(crate) struct Source {
     pub(crate) name: String,
@@ -101,26 +99,15 @@ impl Bench {
         for source in &self.sources {
             ends.push((source.name.clone(), end_of_log(&source.server).await?));
         }
-        let mut last_progress = (Instant::now(), Vec::new());
+        let mut drain = Drain::to(ends);
         loop {
-            let status = self.look().await?.unwrap_or_default();
-            let executed: Vec<Coordinates> = ends.iter().map(|(name, _)| executed(&status, name)).collect();
-            if executed
-                .iter()
-                .zip(&ends)
-                .all(|(executed, (_, end))| executed.has_reached(end))
-            {
+            let status = self.look().await?;
+            let is_done = drain
+                .is_done(status.as_ref())
+                .with_context(|| format!("tributary's log ends with:\n{}", self.engine.log_end()));
+            if is_done? {
                 return Ok(());
             }
-            if executed != last_progress.1 {
-                last_progress = (Instant::now(), executed);
-            }
-            ensure!(
-                last_progress.0.elapsed() < DRAIN_STANDSTILL,
-                "draining stands still: executed {:?}, wanted {ends:?}; tributary's log ends with:\n{}",
-                last_progress.1,
-                self.engine.log_end()
-            );
             tokio::time::sleep(STATUS_INTERVAL).await;
         }
     }
@@ -193,28 +180,9 @@ fn has_stopped(connection: &ConnectionStatus) -> bool {
     connection.sql_state == "stopped" || (connection.io_state == "stopped" && connection.last_error.is_some())
 }
 
-fn executed(status: &EngineStatus, name: &str) -> Coordinates {
-    status
-        .connections
-        .iter()
-        .find(|connection| connection.name == name)
-        .map(|connection| connection.executed.clone())
-        .unwrap_or_default()
-}
-
-async fn end_of_log(source: &Server) -> anyhow::Result<Coordinates> {
-    let rows = source.rows("SHOW MASTER STATUS").await?;
-    let row = rows.first().context("SHOW MASTER STATUS gave no row")?;
-    let column = |index: usize| {
-        row.get(index)
-            .cloned()
-            .flatten()
-            .context("SHOW MASTER STATUS lacks a column")
-    };
-    Ok(Coordinates {
-        file: column(0)?,
-        offset: column(1)?.parse().context("the binary log's offset")?,
-    })
+async fn end_of_log(server: &Server) -> anyhow::Result<Coordinates> {
+    let site: &Site = server.as_ref();
+    site.end_of_log().await
 }
 
 fn write_options(

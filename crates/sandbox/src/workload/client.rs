@@ -121,7 +121,7 @@ impl Client {
     }
 
     async fn send(&self, conn: &mut Conn, work: &Work) -> anyhow::Result<Outcome> {
-        self.shared.pace().await;
+        self.shared.pace.next().await;
         if let Some(data) = &work.file {
             std::fs::write(&self.generator.file, data).context("write the file for LOAD DATA")?;
         }
