@@ -53,6 +53,9 @@ impl Parser<'_> {
             if self.at(Keyword::Set) || self.ends_part() {
                 return None;
             }
+            if self.eat_word(b"CHARACTER") && !self.at(Keyword::Set) {
+                return None;
+            }
             self.advance();
         }
         let mut columns = self.fields()?;
