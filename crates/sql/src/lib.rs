@@ -39,9 +39,9 @@ pub use keep::keep_tables;
 pub use name::Name;
 pub use parse::{
     LoadParts, LoggedCall, column_changes, created_columns, load_parts, logged_call, parse, recognise,
-    renames_table, with_columns,
+    recognise_literals, renames_table, with_columns,
 };
-pub use recognise::{RowStatement, Value};
+pub use recognise::{Literal, LiteralValue, Literals, RowStatement, Value};
 pub use rename::rename;
 pub use scanner::Scanner;
 pub use statement::{

@@ -56,3 +56,44 @@ pub enum Value<'a> {
     /// character set.
     Other,
 }
+
+/// The values in a row statement's text that can be handed over beside it: the statement's shape is what is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Literals<'a> {
+    /// In the order of the text. Values that are part of an expression are not among them.
+    pub list: Vec<Literal<'a>>,
+    /// There is more than literals: calls, arithmetic, columns, conditions other than `column = literal`.
+    pub has_expressions: bool,
+    /// Where the `)` of an INSERT's column list stands.
+    pub columns_end: Option<usize>,
+    /// Where the `)` of an INSERT's last row stands, or its last assignment ends.
+    pub row_end: usize,
+    /// INSERT DELAYED.
+    pub is_delayed: bool,
+}
+
+/// One literal that stands alone as a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    /// Offset of its first byte, the sign included.
+    pub start: usize,
+    /// Offset after its last byte.
+    pub end: usize,
+    /// What it says.
+    pub value: LiteralValue<'a>,
+}
+
+/// The value of a [`Literal`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LiteralValue<'a> {
+    /// A whole number.
+    Int(i64),
+    /// A number with a decimal point, as written.
+    Decimal(&'a [u8]),
+    /// A string, escapes resolved, in the client's character set.
+    Text(Cow<'a, [u8]>),
+    /// NULL.
+    Null,
+    /// DEFAULT.
+    Default,
+}

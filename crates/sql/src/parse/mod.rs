@@ -27,7 +27,7 @@ pub use columns::{column_changes, renames_table, with_columns};
 pub use created::created_columns;
 pub use load::{LoadParts, load_parts};
 pub use logged_call::{LoggedCall, logged_call};
-pub use simple::recognise;
+pub use simple::{recognise, recognise_literals};
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -39,6 +39,7 @@ use crate::dialect::{ClientCharset, Dialect};
 use crate::error::{SqlError, describe};
 use crate::keyword::Keyword;
 use crate::name::Name;
+use crate::recognise::{Literal, Literals};
 use crate::scanner::Scanner;
 use crate::statement::{Statement, StatementKind, Uncertain};
 use crate::token::{Token, TokenKind};
@@ -104,6 +105,10 @@ struct Parser<'a> {
     leaves: SmallVec<[Leaf<'a>; 4]>,
     /// Text is run as a statement in the body (PREPARE, EXECUTE IMMEDIATE).
     is_dynamic: bool,
+    /// Of a row statement; see [`recognise_literals`].
+    literals: Literals<'a>,
+    /// The literal read last, if it can stand for a value by itself.
+    last_literal: Option<Literal<'a>>,
     statement: Statement<'a>,
 }
 
@@ -137,6 +142,8 @@ impl<'a> Parser<'a> {
             ctes: SmallVec::new(),
             leaves: SmallVec::new(),
             is_dynamic: false,
+            literals: Literals::default(),
+            last_literal: None,
             statement: Statement::new(dialect),
         };
         parser.advance();

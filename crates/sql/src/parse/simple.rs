@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::keyword::Keyword;
 use crate::name::Name;
-use crate::recognise::{RowStatement, Value};
+use crate::recognise::{Literals, RowStatement, Value};
 use crate::statement::{Statement, StatementKind};
 use crate::token::TokenKind;
 
@@ -35,6 +35,26 @@ pub fn recognise<'a>(
     statement: &Statement<'a>,
     dialect: &Dialect,
 ) -> Option<RowStatement<'a>> {
+    recognise_literals(text, statement, dialect).map(|(found, _)| found)
+}
+
+/// As [`recognise`], with the places of the literals that can be taken out of the text.
+///
+/// ```
+/// use tributary_sql::{Dialect, parse, recognise_literals};
+/// let (text, dialect) = (b"UPDATE leads SET status = 'A', n = n + 1 WHERE id = 7", Dialect::default());
+/// let statement = parse(text, &dialect)?;
+/// let (_, literals) = recognise_literals(text, &statement, &dialect).unwrap();
+/// let taken: Vec<&[u8]> = literals.list.iter().map(|literal| &text[literal.start..literal.end]).collect();
+/// assert_eq!(taken, [&b"'A'"[..], b"7"]);
+/// # Ok::<(), tributary_sql::SqlError>(())
+/// ```
+#[must_use]
+pub fn recognise_literals<'a>(
+    text: &'a [u8],
+    statement: &Statement<'a>,
+    dialect: &Dialect,
+) -> Option<(RowStatement<'a>, Literals<'a>)> {
     let is_single = statement.tables.len() == 1 && statement.calls.is_empty();
     if !is_single || statement.uncertain.is_some() {
         return None;
@@ -48,7 +68,8 @@ pub fn recognise<'a>(
         _ => None,
     };
     let is_whole = parser.token.kind == TokenKind::End && parser.failure.is_none();
-    found.filter(|_| is_whole)
+    let literals = std::mem::take(&mut parser.literals);
+    found.filter(|_| is_whole).map(|found| (found, literals))
 }
 
 impl<'a> Parser<'a> {
@@ -62,6 +83,7 @@ impl<'a> Parser<'a> {
             Keyword::Ignore,
         ]) {
             ignore |= self.at(Keyword::Ignore);
+            self.literals.is_delayed |= self.at(Keyword::Delayed);
             self.advance();
         }
         self.eat(Keyword::Into);
@@ -105,6 +127,7 @@ impl<'a> Parser<'a> {
                 break;
             }
         }
+        self.literals.columns_end = Some(self.token.start);
         self.eat_kind(TokenKind::Close).then_some(columns)
     }
 
@@ -121,6 +144,7 @@ impl<'a> Parser<'a> {
                     break;
                 }
             }
+            self.literals.row_end = self.token.start;
             if !self.eat_kind(TokenKind::Close) {
                 return None;
             }
@@ -137,6 +161,7 @@ impl<'a> Parser<'a> {
         loop {
             columns.push(self.assigned_column()?);
             values.push(self.value(&[Keyword::On, Keyword::Returning])?);
+            self.literals.row_end = self.previous_end;
             if !self.eat_kind(TokenKind::Comma) {
                 return Some((columns, values));
             }
@@ -163,7 +188,14 @@ impl<'a> Parser<'a> {
         let mut columns = Vec::new();
         loop {
             columns.push(self.assigned_column()?);
-            self.harmless(AFTER_ASSIGNMENT)?;
+            let start = self.mark();
+            if self.literal().is_some() && self.ends_value(AFTER_ASSIGNMENT) {
+                self.keep_literal();
+            } else {
+                self.reset(start);
+                self.literals.has_expressions = true;
+                self.harmless(AFTER_ASSIGNMENT)?;
+            }
             if !self.eat_kind(TokenKind::Comma) {
                 return Some(columns);
             }
@@ -211,6 +243,7 @@ impl<'a> Parser<'a> {
             equal = self.conjuncts(table, alias)?;
         }
         let limited = self.at_any(&[Keyword::Order, Keyword::Limit]);
+        self.literals.has_expressions |= limited;
         while limited && self.token.kind != TokenKind::End {
             if self.ends_part() || self.at(Keyword::Returning) {
                 return None;
@@ -227,10 +260,12 @@ impl<'a> Parser<'a> {
         let mut equal = Equal::new();
         let mut has_or = false;
         loop {
-            let start = self.mark();
+            let (start, kept) = (self.mark(), self.literals.list.len());
             match self.equality(table, alias).filter(|_| self.ends_conjunct()) {
                 Some(found) => equal.extend(found),
                 None => {
+                    self.literals.list.truncate(kept);
+                    self.literals.has_expressions = true;
                     self.reset(start);
                     has_or |= self.other_conjunct()?;
                 }
@@ -252,11 +287,13 @@ impl<'a> Parser<'a> {
             return self.eat_kind(TokenKind::Close).then_some(inside);
         }
         if let Some(value) = self.literal() {
+            self.keep_literal();
             let column = self.eat_operator(b"=").then(|| self.own_column(table, alias))??;
             return Some(pair(column, value));
         }
         let column = self.own_column(table, alias)?;
         let value = self.eat_operator(b"=").then(|| self.literal())??;
+        self.keep_literal();
         Some(pair(column, value))
     }
 

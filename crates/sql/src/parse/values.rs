@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::functions::is_free_of_effects;
 use crate::keyword::Keyword;
-use crate::recognise::Value;
+use crate::recognise::{Literal, LiteralValue, Value};
 use crate::string::unescape;
 use crate::token::{Token, TokenKind};
 
@@ -16,19 +16,56 @@ impl<'a> Parser<'a> {
     pub(super) fn value(&mut self, ends: &[Keyword]) -> Option<Value<'a>> {
         let value = self.literal();
         if self.ends_value(ends) {
+            self.keep_literal();
             return value;
         }
+        self.literals.has_expressions = true;
         self.harmless(ends)?;
         Some(Value::Other)
     }
 
+    /// Notes the literal just read as a value of the statement.
+    pub(super) fn keep_literal(&mut self) {
+        let last = self.last_literal.take();
+        self.literals.list.extend(last);
+    }
+
     /// Whether a value in a list ends here.
-    fn ends_value(&self, ends: &[Keyword]) -> bool {
+    pub(super) fn ends_value(&self, ends: &[Keyword]) -> bool {
         self.ends_part() || self.token.kind == TokenKind::Comma || self.at_any(ends)
     }
 
     /// Takes a literal, if one stands here. What follows decides whether it is the whole value.
     pub(super) fn literal(&mut self) -> Option<Value<'a>> {
+        let first = self.token;
+        let value = self.any_literal();
+        self.last_literal = value.as_ref().and_then(|value| self.alone(first, value));
+        value
+    }
+
+    /// The literal that began with `first` and has just been taken, unless it is not clear from its value what it means:
+    /// one with an introducer, in pieces, hexadecimal, too large.
+    fn alone(&self, first: Token, value: &Value<'a>) -> Option<Literal<'a>> {
+        let (start, end) = (first.start, self.previous_end);
+        let text = self.text.get(start..end)?;
+        let value = match (value, first.kind) {
+            (Value::Null, _) => LiteralValue::Null,
+            (Value::Default, _) => LiteralValue::Default,
+            (Value::Int(number), TokenKind::Number | TokenKind::Operator) => {
+                LiteralValue::Int(i64::try_from(*number).ok()?)
+            }
+            (Value::Other, TokenKind::Number | TokenKind::Operator) => LiteralValue::Decimal(decimal(text)?),
+            (Value::String(bytes), TokenKind::String)
+                if first.end == end && matches!(text.first(), Some(b'\'' | b'"')) =>
+            {
+                LiteralValue::Text(bytes.clone())
+            }
+            _ => return None,
+        };
+        Some(Literal { start, end, value })
+    }
+
+    fn any_literal(&mut self) -> Option<Value<'a>> {
         match self.token.kind {
             TokenKind::Number => {
                 let number = self.advance();
@@ -158,4 +195,13 @@ impl<'a> Parser<'a> {
             }
         }
     }
+}
+
+/// A number with a decimal point and no exponent.
+fn decimal(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_plain = digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && digits.iter().filter(|byte| **byte == b'.').count() == 1
+        && digits.len() > 1;
+    is_plain.then_some(text)
 }
