@@ -111,6 +111,36 @@ impl Client {
         types: &[ParamType],
         rows: &[Vec<Param>],
     ) -> Result<(), Error> {
+        self.check_bulk(statement, types)?;
+        let mut payload = Vec::new();
+        bulk::encode(&mut payload, statement.info.statement_id, types, rows)
+            .map_err(Error::wire("queue a bulk execute"))?;
+        self.queue([&payload[..]], Rows::Discard);
+        Ok(())
+    }
+
+    /// As [`Client::queue_bulk`], of rows that are encoded already ([`tributary_wire::bulk::put_int`] and its like), at least one.
+    ///
+    /// # Errors
+    /// As [`Client::queue_bulk`]; what the rows hold is not checked.
+    pub fn queue_bulk_rows(
+        &mut self,
+        statement: &Prepared,
+        types: &[ParamType],
+        rows: &[&[u8]],
+    ) -> Result<(), Error> {
+        self.check_bulk(statement, types)?;
+        let mut start = Vec::new();
+        bulk::encode_start(&mut start, statement.info.statement_id, types)
+            .map_err(Error::wire("queue a bulk execute"))?;
+        self.queue(
+            std::iter::once(&start[..]).chain(rows.iter().copied()),
+            Rows::Discard,
+        );
+        Ok(())
+    }
+
+    fn check_bulk(&self, statement: &Prepared, types: &[ParamType]) -> Result<(), Error> {
         if statement.client_id != self.id {
             return Err(Error::Misuse("the statement was prepared on another connection"));
         }
@@ -124,10 +154,6 @@ impl Client {
                 "the statement has another number of parameters than types were given",
             ));
         }
-        let mut payload = Vec::new();
-        bulk::encode(&mut payload, statement.info.statement_id, types, rows)
-            .map_err(Error::wire("queue a bulk execute"))?;
-        self.queue([&payload[..]], Rows::Discard);
         Ok(())
     }
 

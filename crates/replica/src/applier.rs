@@ -261,7 +261,10 @@ impl Applier {
             connection: slot.id,
             seq: group.seq,
         };
-        let info = self.defining.describe(id, &group, &self.catalog);
+        let (info, is_current) = self.defining.describe(id, &group, &self.catalog);
+        if !is_current {
+            group.send_as_text();
+        }
         let is_empty = info.kind == GroupKind::Empty;
         if let Some(defines) = &group.defines {
             self.defining.open.insert(id, defines.clone());
@@ -483,8 +486,10 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 }
 
 impl Defining {
-    /// What the coordinator must know of a group. Where a definition is about to change, nothing is taken for granted.
-    fn describe(&self, id: GroupId, group: &PreparedGroup, catalog: &Catalog) -> GroupInfo {
+    /// What the coordinator must know of a group, and whether its tables still are what they were when it was prepared. Where a
+    /// definition is about to change, nothing is taken for granted.
+    fn describe(&self, id: GroupId, group: &PreparedGroup, catalog: &Catalog) -> (GroupInfo, bool) {
+        let mut is_current = true;
         let mut kinds = (false, false);
         let mut is_unknown = group.is_alone;
         let mut footprint = Footprint {
@@ -495,6 +500,7 @@ impl Defining {
             let is_being_defined = self.touches(catalog, used.name);
             let current = catalog.info(used.name.id).filter(|_| !is_being_defined);
             let is_same = matches!((&current, &used.info), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
+            is_current &= is_same;
             // Triggers, foreign keys and views reach further than the table; those that the group was prepared without, or that
             // are about to be made, may reach any table of any database. A table that is made anew has none but those
             // that its statement names.
@@ -538,14 +544,15 @@ impl Defining {
             (false, true) if !is_unknown => GroupKind::Tables,
             _ => GroupKind::Alone,
         };
-        GroupInfo {
+        let info = GroupInfo {
             id,
             kind,
             footprint,
             bytes: group.bytes,
             commit_id: group.commit_id,
             pinned: group.pinned,
-        }
+        };
+        (info, is_current)
     }
 
     fn touches(&self, catalog: &Catalog, name: catalog::TableName) -> bool {

@@ -68,6 +68,9 @@ pub(crate) struct TableInfo {
     /// A view, or anything else that is not a base table.
     pub(crate) is_view: bool,
     pub(crate) has_triggers: bool,
+    /// Whether a value that no statement gives may depend on when it runs, or on more: defaults that are computed, `ON UPDATE`,
+    /// system versioning.
+    pub(crate) reads_clock: bool,
     /// In the order of row events.
     pub(crate) columns: Vec<ColumnInfo>,
     /// Columns of each unique key, primary first. `None`: a key whose values cannot be told apart by us (prefixes,

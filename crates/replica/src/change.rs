@@ -9,6 +9,7 @@ use tributary_rules::Tolerance;
 use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 use tributary_sql::StatementKind;
 
+use crate::bulk::BulkRow;
 use crate::catalog::TableUseDraft;
 use crate::columns::{Effect, Positional, SourceColumns, TableColumns};
 use crate::context::Context;
@@ -105,6 +106,15 @@ impl PreparedGroup {
     /// Whether nothing is to be done on the target.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty() && self.pieces.is_none()
+    }
+
+    /// Forgets how its statements could be executed together: their tables are no longer what they were then.
+    pub(crate) fn send_as_text(&mut self) {
+        for change in &mut self.changes {
+            if let Change::Statement(statement) = change {
+                statement.bulk = None;
+            }
+        }
     }
 
     /// Whether foreign keys may tie a table of the group to another.
@@ -237,6 +247,8 @@ pub(crate) struct StatementChange {
     pub(crate) divergence: Option<String>,
     /// The statement with the storage engine that the source gives the table, where `text` names another.
     pub(crate) kept_engine: Option<Bytes>,
+    /// The statement as a shape and values, where it may be executed together with others.
+    pub(crate) bulk: Option<Box<BulkRow>>,
 }
 
 /// What a statement reads besides tables and its session.

@@ -29,6 +29,9 @@ const NO_DIR_IN_CREATE: u64 = 0x80;
 /// `STRICT_TRANS_TABLES` in `sql_mode`.
 const STRICT_TRANS_TABLES: u64 = 1 << 21;
 
+/// `STRICT_ALL_TABLES` in `sql_mode`.
+const STRICT_ALL_TABLES: u64 = 1 << 22;
+
 /// The `sql_mode` of the target's session for a source's. With `is_lenient`, values that do not fit are taken with a
 /// warning, as tables that cannot be rolled back take them.
 pub(crate) fn target_sql_mode(source: Option<u64>, is_lenient: bool) -> Option<u64> {
@@ -128,7 +131,6 @@ impl Context {
 
     /// Whether a value that does not fit its column is an error: in tables that can be rolled back, or in all.
     pub(crate) fn is_strict(&self, is_transactional: bool) -> bool {
-        const STRICT_ALL_TABLES: u64 = 1 << 22;
         let strict = if is_transactional {
             STRICT_TRANS_TABLES | STRICT_ALL_TABLES
         } else {
@@ -142,6 +144,33 @@ impl Context {
         const NO_AUTO_VALUE_ON_ZERO: u64 = 1 << 19;
         self.sql_mode
             .is_some_and(|mode| mode & NO_AUTO_VALUE_ON_ZERO != 0)
+    }
+
+    /// Whether a value handed over beside a statement means what a literal in its text does.
+    ///
+    /// Not under modes that read literals in their own way (`EMPTY_STRING_IS_NULL`, ORACLE and its like), or whose bits are unknown.
+    pub(crate) fn allows_bulk(&self) -> bool {
+        /// `REAL_AS_FLOAT` to `NO_DIR_IN_CREATE`, and `NO_AUTO_VALUE_ON_ZERO` to `NO_ENGINE_SUBSTITUTION`.
+        const HARMLESS: u64 = 0xff | 0x7ff8_0000;
+        self.sql_mode.is_some_and(|mode| mode & !HARMLESS == 0)
+    }
+
+    /// The client's collation, as the target has it.
+    pub(crate) fn client_collation(&self) -> Option<u16> {
+        self.charset.map(|(client, ..)| client)
+    }
+
+    /// The session in which every row of a statement is checked as the only row of one is: STRICT_TRANS_TABLES lets a value
+    /// that does not fit pass behind the first row where tables cannot be rolled back.
+    fn with_strict_rows(&self) -> Self {
+        let sql_mode = self.sql_mode.map(|mode| match mode & STRICT_TRANS_TABLES {
+            0 => mode,
+            _ => mode | STRICT_ALL_TABLES,
+        });
+        Self {
+            sql_mode,
+            ..self.clone()
+        }
     }
 
     /// The distance between automatic ids, for statements that generate several.
@@ -237,13 +266,33 @@ impl Session {
         if let Some(inputs) = &statement.inputs {
             self.set_inputs(inputs, out);
         }
-        if out.len() == first {
-            out.truncate(start);
+        count += close_settings(start, first, out);
+        count
+    }
+
+    /// Appends the statements that bring the session to where statements of one shape are executed in bulk; `timestamp` where
+    /// they may read the clock, `is_strict` where rows cannot be taken back. Returns how many were appended.
+    pub(crate) fn switch_for_bulk(
+        &mut self,
+        context: &Context,
+        timestamp: Option<(u32, Option<u32>)>,
+        is_strict: bool,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let mut count = self.switch_database(&context.database, out);
+        let start = out.len();
+        out.extend_from_slice(b"SET ");
+        let first = out.len();
+        if is_strict {
+            self.set_context(&context.with_strict_rows(), out);
         } else {
-            out.pop();
-            out.extend_from_slice(b";\n");
-            count += 1;
+            self.set_context(context, out);
         }
+        if let Some(timestamp) = timestamp {
+            self.set_clock(timestamp, out);
+        }
+        self.set_thread(None, out);
+        count += close_settings(start, first, out);
         count
     }
 
@@ -382,6 +431,18 @@ impl Session {
     }
 }
 
+/// Ends a list of settings that began with `SET ` at `start`, or takes that away when there is none. Returns how many statements
+/// it is.
+fn close_settings(start: usize, first: usize, out: &mut Vec<u8>) -> usize {
+    if out.len() == first {
+        out.truncate(start);
+        return 0;
+    }
+    out.pop();
+    out.extend_from_slice(b";\n");
+    1
+}
+
 fn assign(out: &mut Vec<u8>, name: &str, value: impl std::fmt::Display) {
     // Writing to a Vec cannot fail.
     let _ = write!(out, "{name}={value},");
@@ -468,6 +529,7 @@ mod tests {
             tolerance: Arc::default(),
             divergence: None,
             kept_engine: None,
+            bulk: None,
             text: Bytes::from_static(b"INSERT INTO t VALUES (1)"),
             kind: StatementKind::Insert,
             context: Arc::new(context(

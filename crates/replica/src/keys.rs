@@ -368,6 +368,7 @@ mod tests {
         TableInfo {
             is_transactional: true,
             is_view: false,
+            reads_clock: false,
             has_triggers: false,
             columns: vec![
                 column("id", integer, true),

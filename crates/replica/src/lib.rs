@@ -7,6 +7,7 @@
 //! bounds what waits, [`applier`] schedules, [`worker`] applies, [`progress`] and [`positions`] remember.
 
 mod applier;
+mod bulk;
 mod catalog;
 mod change;
 mod collations;

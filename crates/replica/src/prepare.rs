@@ -11,6 +11,7 @@ use tributary_binlog::{AlterPhase, EventGroup, FormatDescription, GroupEnd, Grou
 use tributary_rules::{Filter, Rewrite, Tolerances};
 use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 
+use crate::bulk::Shapes;
 use crate::catalog::{Catalog, TableUseDraft};
 use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
 use crate::collations::Collations;
@@ -28,6 +29,7 @@ mod load;
 mod packages;
 mod policy;
 mod rows;
+mod shapes;
 mod statement;
 mod temporary;
 mod xa;
@@ -68,6 +70,8 @@ pub(crate) struct Preparer {
     pub(crate) known_flags: u32,
     /// Sessions seen last; most statements share one of a few.
     pub(crate) contexts: Vec<Arc<Context>>,
+    /// Shapes of statements seen.
+    pub(crate) shapes: Shapes,
     /// XA transactions that are prepared, with what they touch; what is not known here may touch anything.
     pub(crate) xa: XaFootprints,
     /// Whether a warning has named statements of a MySQL source.

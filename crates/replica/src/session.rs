@@ -14,6 +14,7 @@ use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
 
 use crate::applier::{Applier, ApplierEnd, ApplierParts, OwnDefinitions};
+use crate::bulk::Shapes;
 use crate::catalog::{self, Catalog};
 use crate::collations::Collations;
 use crate::columns::{self, SourceColumns};
@@ -303,6 +304,7 @@ fn source(
             format: None,
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
+            shapes: Shapes::default(),
             temporary,
             server_ids,
             index: u16::try_from(index).unwrap_or(u16::MAX),

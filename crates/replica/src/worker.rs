@@ -18,6 +18,7 @@ use crate::error::StopReason;
 use crate::progress::Progress;
 use crate::status::{self, ConnectionCounters};
 
+mod bulk;
 mod burst;
 mod careful;
 mod columns;
@@ -29,6 +30,7 @@ mod load;
 mod login;
 mod passing;
 mod pieces;
+mod plan;
 mod reaction;
 mod rows;
 mod unique_keys;
@@ -36,8 +38,10 @@ mod xa;
 
 pub(crate) use login::{Login, LoginSettings};
 
+use bulk::Left;
 use burst::{Failure, Step};
 use passing::Passing;
+use plan::{BULK_ROWS_MIN, PlanStep, Planned, plan};
 use rows::RowPlace;
 
 /// Attempts of one statement of a non-transactional run after lock waits, before the connection stops.
@@ -283,7 +287,9 @@ impl Worker {
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
         self.login.isolate_rows(false, RowPlace::default());
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
-        self.send_groups(free).await?;
+        if let Some(failure) = self.send_groups(free).await? {
+            return Ok(Attempt::Failed(Box::new(failure)));
+        }
         self.poll_orders(gate);
         if !gate.is_released {
             if let Some(failure) = self.login.finish().await? {
@@ -296,7 +302,9 @@ impl Worker {
                 self.wait_order(gate).await?;
             }
         }
-        self.send_groups(held).await?;
+        if let Some(failure) = self.send_groups(held).await? {
+            return Ok(Attempt::Failed(Box::new(failure)));
+        }
         self.poll_orders(gate);
         if !gate.may_commit {
             if let Some(failure) = self.login.finish().await? {
@@ -313,6 +321,11 @@ impl Worker {
             self.login.finish().await?;
             return Ok(Attempt::Cancelled);
         }
+        if self.login.has_bulk()
+            && let Some(failure) = self.login.finish().await?
+        {
+            return Ok(Attempt::Failed(Box::new(failure)));
+        }
         self.login
             .add_mark(&work.connection.progress, self.id, &work.run.groups);
         self.login.add_commit();
@@ -322,11 +335,23 @@ impl Worker {
         })
     }
 
-    async fn send_groups(&mut self, groups: &[PreparedGroup]) -> Result<(), ClientError> {
-        for change in groups.iter().flat_map(|group| &group.changes) {
-            self.login.add_change(change, 0).await?;
+    /// Sends the changes of these groups. A failure may come back already; without one, nothing is known yet.
+    async fn send_groups(&mut self, groups: &[PreparedGroup]) -> Result<Option<Failure>, ClientError> {
+        let changes = planned(groups);
+        let steps = steps(&changes, false);
+        if !has_bulk(&steps) {
+            for planned in &changes {
+                self.login.add_change(planned.change, 0).await?;
+            }
+            return Ok(None);
         }
-        Ok(())
+        // Statements are prepared while no reply is due.
+        if let Some(failure) = self.login.finish().await? {
+            return Ok(Some(failure));
+        }
+        let steps = self.login.prepare_steps(steps, &changes).await?;
+        self.login.add_steps(&steps, &changes).await?;
+        Ok(None)
     }
 
     /// Takes orders that are there already.
@@ -346,36 +371,41 @@ impl Worker {
         Ok(())
     }
 
-    /// Changes that are final when they are made, in order; a failure is dealt with where it happens.
+    /// Changes that are final when they are made: as many as possible together, then what is left in order; a failure is dealt
+    /// with where it happens.
     async fn tables(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let changes: Vec<(usize, &Change)> = work
-            .groups
-            .iter()
-            .enumerate()
-            .flat_map(|(index, group)| group.changes.iter().map(move |change| (index, change)))
-            .collect();
+        let all = planned(&work.groups);
         self.login.known_keys = None;
-        let isolates = changes.iter().any(|(_, change)| change.isolates_rows());
+        let isolates = all.iter().any(|planned| planned.change.isolates_rows());
+        let left = self.take_together(&all, isolates).await?;
+        let changes: Vec<Planned<'_>> = left.changes.iter().map(|index| all[*index]).collect();
+        let mut failed_already = left.failure;
         let mut resume = Resume::default();
         let mut retries = 0;
         // The change whose tables have been looked at again.
         let mut looked_at = None;
         loop {
-            self.login.isolate_rows(isolates, resume.at);
-            for (index, (_, change)) in changes.iter().enumerate().skip(resume.change) {
-                self.login.add_change(change, index).await?;
-            }
-            self.login
-                .add_mark(&work.connection.progress, self.id, &work.run.groups);
-            self.login.add_commit();
-            let Some(failure) = self.login.finish().await? else {
+            let failure = match failed_already.take() {
+                Some(failure) => Some(failure),
+                None => {
+                    self.login.isolate_rows(isolates, resume.at);
+                    for (index, planned) in changes.iter().enumerate().skip(resume.change) {
+                        self.login.add_change(planned.change, index).await?;
+                    }
+                    self.login
+                        .add_mark(&work.connection.progress, self.id, &work.run.groups);
+                    self.login.add_commit();
+                    self.login.finish().await?
+                }
+            };
+            let Some(failure) = failure else {
                 return Ok(RunEnd::Committed);
             };
             let failed = match failure.step {
                 Step::Change(index) => index,
                 Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
             };
-            let (group, change) = changes[failed];
+            let Planned { group, change } = changes[failed];
             let is_resumable = failure.is_row || columns::precedes_rows(failure.error.code);
             if is_resumable && looked_at != Some(failed) {
                 looked_at = Some(failed);
@@ -392,8 +422,7 @@ impl Worker {
                     continue;
                 }
             }
-            let group_work = &work.groups[group];
-            match self.pass_over(work, group_work, change, &failure).await? {
+            match self.pass_over(work, group, change, &failure).await? {
                 Passing::Retry if retries < STATEMENT_RETRIES_MAX => {
                     retries += 1;
                     status::add(&work.connection.counters.retried, 1);
@@ -408,33 +437,55 @@ impl Worker {
                 }
                 Passing::Stop(error) => {
                     let failure = Failure { error, ..failure };
-                    return self.stop_tables(work, group, change, &failure).await;
+                    return self.stop_tables(work, &changes[failed..], &failure).await;
                 }
-                Passing::Retry => return self.stop_tables(work, group, change, &failure).await,
+                Passing::Retry => return self.stop_tables(work, &changes[failed..], &failure).await,
             }
         }
     }
 
-    /// Saves what is whole and stops.
+    /// Makes the changes that can be made together, and those between them.
+    async fn take_together(&mut self, changes: &[Planned<'_>], isolates: bool) -> Result<Left, ClientError> {
+        let steps = steps(changes, true);
+        let steps = if has_bulk(&steps) {
+            self.login.prepare_steps(steps, changes).await?
+        } else {
+            Vec::new()
+        };
+        if !has_bulk(&steps) {
+            return Ok(Left {
+                changes: (0..changes.len()).collect(),
+                failure: None,
+            });
+        }
+        self.login.isolate_rows(isolates, RowPlace::default());
+        self.login.take_steps(&steps, changes).await
+    }
+
+    /// Saves what is whole and stops, at the first of the changes that are not made.
     async fn stop_tables(
         &mut self,
         work: &RunWork,
-        failed: usize,
-        change: &Change,
+        left: &[Planned<'_>],
         failure: &Failure,
     ) -> Result<RunEnd, ClientError> {
-        let committed: Vec<GroupSeq> = work.groups[..failed].iter().map(|group| group.seq).collect();
+        let is_whole = |group: &&PreparedGroup| !left.iter().any(|planned| planned.group.seq == group.seq);
+        let committed: Vec<GroupSeq> = work
+            .groups
+            .iter()
+            .filter(is_whole)
+            .map(|group| group.seq)
+            .collect();
         self.login
             .add_mark(&work.connection.progress, self.id, &committed);
         self.login.add_commit();
         if let Some(second) = self.login.finish().await? {
             return self.cannot_save(&second.error).await;
         }
-        let reason = reaction::stop_reason(&work.groups[failed], Some(change), &failure.error);
-        Ok(RunEnd::Stopped {
-            committed,
-            reason: Some(reason),
-        })
+        let reason = left
+            .first()
+            .map(|planned| reaction::stop_reason(planned.group, Some(planned.change), &failure.error));
+        Ok(RunEnd::Stopped { committed, reason })
     }
 
     async fn cannot_save(&mut self, error: &ServerError) -> Result<RunEnd, ClientError> {
@@ -448,6 +499,26 @@ impl Worker {
             reason: Some(StopReason::new(error.code, message)),
         })
     }
+}
+
+/// The changes of these groups, in order.
+fn planned(groups: &[PreparedGroup]) -> Vec<Planned<'_>> {
+    let changes = groups
+        .iter()
+        .flat_map(|group| group.changes.iter().map(move |change| Planned { group, change }));
+    changes.collect()
+}
+
+/// In which order to make them; nothing when they are too few to make any together.
+fn steps(changes: &[Planned<'_>], is_final: bool) -> Vec<PlanStep> {
+    if changes.len() < BULK_ROWS_MIN {
+        return Vec::new();
+    }
+    plan(changes, is_final)
+}
+
+fn has_bulk(steps: &[PlanStep]) -> bool {
+    steps.iter().any(|step| matches!(step, PlanStep::Bulk(_)))
 }
 
 /// Where a run of non-transactional tables goes on.

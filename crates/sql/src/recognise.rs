@@ -79,6 +79,8 @@ pub struct Literal<'a> {
     pub start: usize,
     /// Offset after its last byte.
     pub end: usize,
+    /// Which value of an INSERT's row it is.
+    pub column: Option<usize>,
     /// What it says.
     pub value: LiteralValue<'a>,
 }

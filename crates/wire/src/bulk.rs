@@ -86,17 +86,10 @@ pub fn encode(
     types: &[ParamType],
     rows: &[Vec<Param>],
 ) -> Result<(), Error> {
-    if rows.is_empty() || types.is_empty() {
-        return Err(unencodable(
-            "it needs at least one row and one parameter".to_owned(),
-        ));
+    if rows.is_empty() {
+        return Err(unencodable("it needs at least one row".to_owned()));
     }
-    out.push(command::STMT_BULK_EXECUTE);
-    out.extend_from_slice(&statement_id.to_le_bytes());
-    out.extend_from_slice(&SEND_TYPES.to_le_bytes());
-    for kind in types {
-        out.extend_from_slice(&kind.wire_form());
-    }
+    encode_start(out, statement_id, types)?;
     for (index, row) in rows.iter().enumerate() {
         if row.len() != types.len() {
             let detail = format!(
@@ -138,6 +131,35 @@ pub fn encode(
     Ok(())
 }
 
+/// Appends what stands ahead of the rows; those follow as [`put_int`] and [`put_bytes`] write them, without anything between.
+///
+/// # Errors
+/// [`Error::Unencodable`] when there are no types.
+pub fn encode_start(out: &mut Vec<u8>, statement_id: u32, types: &[ParamType]) -> Result<(), Error> {
+    if types.is_empty() {
+        return Err(unencodable("it needs at least one parameter".to_owned()));
+    }
+    out.push(command::STMT_BULK_EXECUTE);
+    out.extend_from_slice(&statement_id.to_le_bytes());
+    out.extend_from_slice(&SEND_TYPES.to_le_bytes());
+    for kind in types {
+        out.extend_from_slice(&kind.wire_form());
+    }
+    Ok(())
+}
+
+/// Appends one value of a row, of type [`ParamType::LongLong`], signed.
+pub fn put_int(out: &mut Vec<u8>, value: i64) {
+    out.push(0);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends one value of a row, of type [`ParamType::VarString`], [`ParamType::Blob`] or [`ParamType::NewDecimal`].
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(0);
+    put_lenenc_bytes(out, bytes);
+}
+
 fn unencodable(detail: String) -> Error {
     Error::unencodable("bulk execute", detail)
 }
@@ -163,6 +185,18 @@ mod tests {
             &[1, 2],
         ];
         assert_eq!(out, expected.concat());
+    }
+
+    #[test]
+    fn rows_written_one_by_one_are_the_same() {
+        let types = [ParamType::LongLong { unsigned: false }, ParamType::NewDecimal];
+        let rows = [vec![Param::Int(-7), Param::Bytes(b"1.5".to_vec())]];
+        let (mut whole, mut parts) = (Vec::new(), Vec::new());
+        encode(&mut whole, 9, &types, &rows).unwrap();
+        encode_start(&mut parts, 9, &types).unwrap();
+        put_int(&mut parts, -7);
+        put_bytes(&mut parts, b"1.5");
+        assert_eq!(parts, whole);
     }
 
     #[test]

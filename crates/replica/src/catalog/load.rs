@@ -134,7 +134,7 @@ async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool
            FROM information_schema.TABLES t WHERE {plain};SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,COLLATION_NAME,EXTRA,\
            CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE,CHARACTER_OCTET_LENGTH,DATETIME_PRECISION,\
-           NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION \
+           NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION,COLUMN_DEFAULT \
            FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART,INDEX_TYPE \
            FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
@@ -200,6 +200,7 @@ fn base_tables(rows: &[Row]) -> Tables {
             Some(b"BASE TABLE" | b"SYSTEM VERSIONED" | b"SEQUENCE")
         ),
         has_triggers: false,
+        reads_clock: row.get(2) == Some(b"SYSTEM VERSIONED"),
         columns: Vec::new(),
         unique_keys: Vec::new(),
         has_primary: false,
@@ -242,6 +243,12 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
         let is_invisible = row
             .get(6)
             .is_some_and(|extra| extra.windows(9).any(|part| part == b"INVISIBLE"));
+        let is_updated = row.get(6).is_some_and(|extra| {
+            extra
+                .windows(9)
+                .any(|part| part.eq_ignore_ascii_case(b"on update"))
+        });
+        table.reads_clock |= is_updated || row.get(14).is_some_and(is_computed);
         table.columns.push(ColumnInfo {
             name: bytes(row, 2).to_ascii_lowercase().into(),
             class,
@@ -257,6 +264,20 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
             },
         });
     }
+}
+
+/// Whether a default is more than a literal.
+fn is_computed(default: &[u8]) -> bool {
+    let is_literal = match default {
+        [b'\'', ..] => true,
+        b"NULL" => true,
+        [first, rest @ ..] => {
+            (first.is_ascii_digit() || *first == b'-')
+                && rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        }
+        [] => true,
+    };
+    !is_literal
 }
 
 /// Adds what is in row events and not in `information_schema.COLUMNS`: the period of system versioning, unless it has

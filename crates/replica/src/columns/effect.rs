@@ -364,6 +364,7 @@ mod tests {
         let table = |columns| TableInfo {
             is_transactional: true,
             is_view: false,
+            reads_clock: false,
             has_triggers: false,
             columns,
             unique_keys: Vec::new(),

@@ -9,6 +9,7 @@ use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
 use super::policy::start_of;
+use super::shapes::RowsWritten;
 use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, Inputs, StatementChange, ThreadIdentity};
@@ -71,7 +72,7 @@ impl Preparer {
         &mut self,
         header: &Header,
         query: &QueryEvent,
-        given: Given,
+        mut given: Given,
         server_id: u32,
         draft: &mut Draft,
         place: &Place<'_>,
@@ -134,8 +135,9 @@ impl Preparer {
             first: given.insert_id,
             step: context.auto_increment_step(),
         };
+        let rows = self.rows_written(&statement, query, &dialect, ids, is_temporary);
         let may_generate_id =
-            self.add_footprint(&statement, query, &dialect, ids, (thread, is_temporary), draft);
+            self.add_footprint(&statement, query, rows.as_ref(), (thread, is_temporary), draft);
         let positional = self.positional(&statement, query, &dialect, (thread, is_temporary));
         self.note_temporary(&statement, query, thread, &context, draft);
         if is_pinned {
@@ -160,7 +162,21 @@ impl Preparer {
         let tolerance = self.tolerances.of_tables(
             changed.map(|table| (table.db.as_deref().unwrap_or(&query.db), table.table.as_bytes())),
         );
+        let inputs = statement_inputs(&mut given, identity);
+        let is_as_written = text.len() == query.query.len() && text.as_ptr() == query.query.as_ptr();
+        let stands_alone = is_pinned
+            || query.error_code != 0
+            || divergence.is_some()
+            || kept_engine.is_some()
+            || positional.is_some()
+            || inputs.is_some()
+            || !effects.is_empty()
+            || !renamed.is_joinable;
+        let bulk = rows
+            .filter(|_| is_as_written && !stands_alone)
+            .and_then(|rows| self.bulk_row(&rows, query, given.insert_id, &context));
         Ok(Some(StatementChange {
+            bulk: bulk.map(Box::new),
             tolerance,
             divergence,
             kept_engine,
@@ -177,7 +193,7 @@ impl Preparer {
             context,
             timestamp: (header.timestamp, query.status.microseconds),
             insert_id: given.insert_id,
-            inputs: statement_inputs(given, identity),
+            inputs,
             expected_error: query.error_code,
             is_joinable: renamed.is_joinable,
             may_generate_id,
@@ -390,13 +406,44 @@ impl Preparer {
         }
     }
 
-    /// Adds what the statement touches to the group's footprint. Returns whether it may take an automatic id.
-    fn add_footprint<'a>(
+    /// The rows that the statement writes, if it is one of simple form about one table that is known.
+    fn rows_written<'a>(
         &self,
         statement: &sql::Statement<'a>,
         query: &'a QueryEvent,
         dialect: &Dialect,
         ids: GeneratedIds,
+        is_temporary: bool,
+    ) -> Option<RowsWritten<'a>> {
+        let [table] = statement.tables.as_slice() else {
+            return None;
+        };
+        if is_temporary || table.access == sql::Access::Read {
+            return None;
+        }
+        let (found, literals) = sql::recognise_literals(&query.query, statement, dialect)?;
+        let database = self.table_database(query, table);
+        let (name, info) = self.catalog.table(&database, &table.table);
+        let info = info?;
+        let goes_by_name = !statement.is_positional || self.goes_by_place(&database, table);
+        let keys = goes_by_name
+            .then(|| keys::of_statement(&info, &found, ids))
+            .flatten();
+        Some(RowsWritten {
+            statement: found,
+            literals,
+            table: name.id,
+            info,
+            keys,
+        })
+    }
+
+    /// Adds what the statement touches to the group's footprint. Returns whether it may take an automatic id.
+    fn add_footprint<'a>(
+        &self,
+        statement: &sql::Statement<'a>,
+        query: &'a QueryEvent,
+        rows: Option<&RowsWritten<'a>>,
         (thread, is_temporary): (SourceThread, bool),
         draft: &mut Draft,
     ) -> bool {
@@ -443,12 +490,10 @@ impl Preparer {
             }
             let access = match &info {
                 _ if !is_written => Access::Read,
-                Some(info) if is_plain && info.is_transactional && statement.tables.len() == 1 => {
-                    sql::recognise(&query.query, statement, dialect)
-                        .filter(|_| !statement.is_positional || self.goes_by_place(&database, table))
-                        .and_then(|rows| keys::of_statement(info, &rows, ids))
-                        .map_or(Access::Whole, Access::Keys)
-                }
+                Some(info) if info.is_transactional => rows
+                    .filter(|rows| Arc::ptr_eq(&rows.info, info))
+                    .and_then(|rows| rows.keys.clone())
+                    .map_or(Access::Whole, Access::Keys),
                 _ => Access::Whole,
             };
             draft.add_table(TableUseDraft {
@@ -519,13 +564,9 @@ impl Preparer {
     }
 }
 
-fn statement_inputs(given: Given, thread: Option<ThreadIdentity>) -> Option<Box<Inputs>> {
-    let Given {
-        last_insert_id,
-        rand: rand_seeds,
-        user_vars,
-        ..
-    } = given;
+fn statement_inputs(given: &mut Given, thread: Option<ThreadIdentity>) -> Option<Box<Inputs>> {
+    let (last_insert_id, rand_seeds) = (given.last_insert_id, given.rand);
+    let user_vars = std::mem::take(&mut given.user_vars);
     let is_empty =
         last_insert_id.is_none() && rand_seeds.is_none() && user_vars.is_empty() && thread.is_none();
     (!is_empty).then(|| {

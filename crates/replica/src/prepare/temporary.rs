@@ -277,6 +277,7 @@ impl Preparer {
                 tolerance: self.tolerances.of_tables([]),
                 divergence: None,
                 kept_engine: None,
+                bulk: None,
                 text: [b"DROP TEMPORARY TABLE IF EXISTS ", &text[..]].concat().into(),
                 kind: StatementKind::DropTable {
                     temporary: true,

@@ -14,6 +14,7 @@ use super::Login;
 use super::rows::{self, Lengths, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
 use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
+use crate::context::Context;
 use crate::error::number;
 use crate::progress::Progress;
 
@@ -90,6 +91,8 @@ pub(super) struct Burst {
     isolates_rows: bool,
     /// Where the next change begins; what is before is done.
     begin_at: RowPlace,
+    /// Replies to bulk executes are due, of which no guard knows.
+    has_bulk: bool,
 }
 
 impl Login {
@@ -198,6 +201,50 @@ impl Login {
         }
     }
 
+    /// Brings the session to where statements are executed in bulk. `false` when nothing more is sent.
+    pub(super) fn begin_bulk(
+        &mut self,
+        context: &Context,
+        timestamp: Option<(u32, Option<u32>)>,
+        index: usize,
+    ) -> bool {
+        if self.burst.failure.is_some() || self.burst.refused.is_some() {
+            return false;
+        }
+        self.close_rows();
+        self.close_packet();
+        let step = Step::Change(index);
+        let mut settings = Vec::new();
+        let count = self
+            .session
+            .switch_for_bulk(context, timestamp, false, &mut settings);
+        if count > 0 {
+            self.begin_packet(step);
+            self.burst.text.extend_from_slice(&settings);
+            self.burst
+                .current
+                .owners
+                .extend(std::iter::repeat_n(Owner::For(step), count));
+            self.close_packet();
+        }
+        true
+    }
+
+    /// A bulk execute has been queued, whose first change is the one with this index.
+    pub(super) fn bulk_queued(&mut self, index: usize) {
+        self.burst.in_flight.push_back(Sent {
+            owners: vec![Owner::Change(index)],
+            units: Vec::new(),
+        });
+        self.burst.needs_guard = true;
+        self.burst.has_bulk = true;
+    }
+
+    /// Whether [`Login::finish`] must come before anything that is final.
+    pub(super) fn has_bulk(&self) -> bool {
+        self.burst.has_bulk
+    }
+
     /// Adds the statement that saves the position of a worker as it will be with `groups`.
     ///
     /// Nothing is added behind a change that was refused.
@@ -232,6 +279,7 @@ impl Login {
             self.read_one().await?;
         }
         self.burst.needs_guard = false;
+        self.burst.has_bulk = false;
         self.burst.begin_at = RowPlace::default();
         let refused = self
             .burst
@@ -361,7 +409,7 @@ impl Login {
     }
 
     /// Sends what is long enough, and reads a reply when too many are due.
-    async fn send_full(&mut self) -> Result<(), ClientError> {
+    pub(super) async fn send_full(&mut self) -> Result<(), ClientError> {
         let burst = &self.burst;
         if burst.text.len() >= PACKET_TEXT_BYTES || burst.current.owners.len() >= PACKET_STATEMENTS_MAX {
             self.close_packet();

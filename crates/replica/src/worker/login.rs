@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tributary_binlog::FormatDescription;
 use tributary_client::{Client, ConnectOptions, Error as ClientError};
 
+use super::bulk::PreparedShapes;
 use super::burst::Burst;
 use super::unique_keys::KnownKeys;
 use crate::collations::Collations;
@@ -54,6 +55,7 @@ pub(crate) struct Login {
     pub(super) has_old_errors: bool,
     /// Keys of the table whose rows were replaced last.
     pub(super) known_keys: KnownKeys,
+    pub(super) prepared: PreparedShapes,
 }
 
 impl Login {
@@ -79,6 +81,7 @@ impl Login {
             schema: settings.schema.clone(),
             has_old_errors: false,
             known_keys: None,
+            prepared: PreparedShapes::default(),
         })
     }
 

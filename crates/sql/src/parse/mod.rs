@@ -109,6 +109,8 @@ struct Parser<'a> {
     literals: Literals<'a>,
     /// The literal read last, if it can stand for a value by itself.
     last_literal: Option<Literal<'a>>,
+    /// Which value of a row is being read.
+    row_place: Option<usize>,
     statement: Statement<'a>,
 }
 
@@ -144,6 +146,7 @@ impl<'a> Parser<'a> {
             is_dynamic: false,
             literals: Literals::default(),
             last_literal: None,
+            row_place: None,
             statement: Statement::new(dialect),
         };
         parser.advance();

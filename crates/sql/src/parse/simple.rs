@@ -139,6 +139,7 @@ impl<'a> Parser<'a> {
             }
             let mut row = Vec::with_capacity(rows.first().map_or(8, Vec::len));
             while self.token.kind != TokenKind::Close {
+                self.row_place = Some(row.len());
                 row.push(self.value(&[])?);
                 if !self.eat_kind(TokenKind::Comma) {
                     break;
@@ -160,6 +161,7 @@ impl<'a> Parser<'a> {
         let (mut columns, mut values) = (Vec::new(), Vec::new());
         loop {
             columns.push(self.assigned_column()?);
+            self.row_place = Some(values.len());
             values.push(self.value(&[Keyword::On, Keyword::Returning])?);
             self.literals.row_end = self.previous_end;
             if !self.eat_kind(TokenKind::Comma) {
@@ -178,6 +180,7 @@ impl<'a> Parser<'a> {
     /// `ON DUPLICATE KEY UPDATE a = expression, ...`
     fn on_duplicate(&mut self) -> Option<Vec<Name<'a>>> {
         self.advance();
+        self.row_place = None;
         if !self.eat(Keyword::Duplicate) || !self.eat(Keyword::Key) || !self.eat(Keyword::Update) {
             return None;
         }

@@ -62,7 +62,12 @@ impl<'a> Parser<'a> {
             }
             _ => return None,
         };
-        Some(Literal { start, end, value })
+        Some(Literal {
+            start,
+            end,
+            column: self.row_place,
+            value,
+        })
     }
 
     fn any_literal(&mut self) -> Option<Value<'a>> {
