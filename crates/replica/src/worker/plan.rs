@@ -168,3 +168,181 @@ impl<'a> Planner<'a> {
         steps
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::Shapes;
+    use crate::context::Context;
+    use bytes::Bytes;
+    use smallvec::smallvec;
+    use tributary_binlog::{Coordinates, EventGroup, GroupEnd};
+    use tributary_client::ParamType;
+    use tributary_schedule::{DatabaseId, GroupSeq};
+    use tributary_sql::StatementKind;
+
+    use crate::catalog::{TableName, TableUseDraft};
+
+    const TABLES: u32 = 2;
+    const INT: ParamType = ParamType::LongLong { unsigned: false };
+
+    /// What a change does, as far as order counts: a table, and the key it writes or the whole of it.
+    #[derive(Clone, Copy)]
+    struct Does {
+        table: u32,
+        key: Option<u64>,
+        shape: u32,
+    }
+
+    fn group(does: Does, shapes: &mut Shapes, context: &Arc<Context>) -> PreparedGroup {
+        let event_group = EventGroup {
+            gtid: None,
+            timestamp: 0,
+            items: Vec::new(),
+            end: Coordinates::new("b.000001", 4),
+            end_kind: GroupEnd::Commit,
+            bytes: 0,
+            start: Coordinates::new("b.000001", 4),
+            server_id: 1,
+            flags: 0,
+            part: 0,
+        };
+        let mut group = PreparedGroup::empty(&event_group, GroupSeq(0));
+        group.tables.push(TableUseDraft {
+            name: TableName {
+                id: TableId(does.table),
+                database: DatabaseId(0),
+            },
+            access: does.key.map_or(Access::Whole, |key| Access::Keys(smallvec![key])),
+            info: None,
+            is_written: true,
+        });
+        let bulk = does.key.map(|key| {
+            let text = format!("shape {}", does.shape);
+            let repeats = if does.shape == 0 {
+                Repeats::Differs
+            } else {
+                Repeats::Same
+            };
+            let shape = shapes.get(text.as_bytes(), &[INT], TableId(does.table), false, repeats);
+            Box::new(BulkRow {
+                shape,
+                values: vec![0; 9],
+                keys: smallvec![key],
+            })
+        });
+        group.changes.push(Change::Statement(Box::new(StatementChange {
+            text: Bytes::new(),
+            kind: StatementKind::Update,
+            context: context.clone(),
+            timestamp: (0, None),
+            inputs: None,
+            insert_id: None,
+            expected_error: 0,
+            is_joinable: true,
+            may_generate_id: false,
+            table: None,
+            effects: Vec::new(),
+            positional: None,
+            tolerance: Arc::default(),
+            divergence: None,
+            kept_engine: None,
+            bulk,
+        })));
+        group
+    }
+
+    fn planned(groups: &[PreparedGroup]) -> Vec<Planned<'_>> {
+        let changes = groups.iter().map(|group| Planned {
+            group,
+            change: &group.changes[0],
+        });
+        changes.collect()
+    }
+
+    fn order(steps: &[PlanStep]) -> Vec<usize> {
+        let all = steps.iter().flat_map(|step| match step {
+            PlanStep::One(index) => std::slice::from_ref(index),
+            PlanStep::Bulk(rows) => rows,
+        });
+        all.copied().collect()
+    }
+
+    /// Numbers that look random and are the same each time.
+    fn next(state: &mut u64) -> u64 {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        *state >> 33
+    }
+
+    #[test]
+    fn shapes_come_together_though_others_stand_between() {
+        let (mut shapes, context) = (Shapes::default(), Arc::default());
+        let groups: Vec<_> = (0..20)
+            .map(|index| {
+                let does = Does {
+                    table: 0,
+                    key: Some(index / 2),
+                    shape: 1 + (index % 2) as u32,
+                };
+                group(does, &mut shapes, &context)
+            })
+            .collect();
+        let steps = plan(&planned(&groups), false);
+        let even = (0..20).step_by(2).collect();
+        let odd = (1..20).step_by(2).collect();
+        assert_eq!(steps, [PlanStep::Bulk(even), PlanStep::Bulk(odd)]);
+    }
+
+    #[test]
+    fn what_touches_the_same_row_keeps_its_order() {
+        let mut state = 1;
+        let mut together = 0;
+        for _ in 0..500 {
+            let (mut shapes, context) = (Shapes::default(), Arc::default());
+            let count = 1 + next(&mut state) % 60;
+            let all: Vec<Does> = (0..count)
+                .map(|_| Does {
+                    table: (next(&mut state) % u64::from(TABLES)) as u32,
+                    key: (next(&mut state) % 15 != 0).then(|| next(&mut state) % 12),
+                    shape: (next(&mut state) % 3) as u32,
+                })
+                .collect();
+            let groups: Vec<_> = all
+                .iter()
+                .map(|does| group(*does, &mut shapes, &context))
+                .collect();
+            for is_final in [false, true] {
+                let steps = plan(&planned(&groups), is_final);
+                let order = order(&steps);
+                let mut place = vec![usize::MAX; all.len()];
+                for (at, index) in order.iter().enumerate() {
+                    place[*index] = at;
+                }
+                assert_eq!(order.len(), all.len(), "every change comes once");
+                for (later, b) in all.iter().enumerate() {
+                    for (earlier, a) in all[..later].iter().enumerate() {
+                        let meets =
+                            a.table == b.table && (a.key.is_none() || b.key.is_none() || a.key == b.key);
+                        assert!(
+                            !meets || place[earlier] < place[later],
+                            "{earlier} before {later}"
+                        );
+                    }
+                }
+                for step in &steps {
+                    let PlanStep::Bulk(rows) = step else { continue };
+                    together += rows.len();
+                    let shape = |row: &usize| (all[*row].table, all[*row].shape);
+                    assert!(
+                        rows.iter()
+                            .all(|row| shape(row) == shape(&rows[0]) && all[*row].key.is_some())
+                    );
+                    assert!(!is_final || all[rows[0]].shape != 0, "cannot be repeated");
+                }
+            }
+        }
+        assert!(together > 1000, "{together} changes came together");
+    }
+}

@@ -7,6 +7,7 @@
 )]
 
 mod backlog;
+mod bulk;
 mod columns;
 mod connect;
 mod context;
