@@ -60,7 +60,7 @@ pub use group::{
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;
 pub use header::{HEADER_BYTES, Header};
-pub use moved::{ColumnMove, MovedColumn};
+pub use moved::{ColumnMove, MovedColumn, PeriodEnd};
 pub use mysql::{PartialRows, ReplicaDecoder, TransactionPayload};
 pub use render::{Renderer, render_text, to_json};
 pub use row::{Cell, Cells, Row, RowImage, RowIter};

@@ -24,6 +24,46 @@ pub struct ColumnMove {
     /// Fractional digits of source columns in the temporal formats before 10.1, by column; see
     /// [`RowsEvent::row_images_with`].
     pub old_digits: Vec<u8>,
+    /// The source's column that tells until when a row of a system-versioned table was current, and how the target says that it
+    /// still is, where the source says it otherwise.
+    pub period_end: Option<(usize, PeriodEnd)>,
+}
+
+/// How a server says that a row of a system-versioned table is current: with the last moment that its timestamps have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeriodEnd {
+    /// Before MariaDB 11.5.
+    Year2038,
+    /// From then on.
+    Year2106,
+}
+
+impl PeriodEnd {
+    /// What a server of this version writes.
+    #[must_use]
+    pub fn of_version(major: u32, minor: u32) -> PeriodEnd {
+        if (major, minor) >= (11, 5) {
+            PeriodEnd::Year2106
+        } else {
+            PeriodEnd::Year2038
+        }
+    }
+
+    /// As `TIMESTAMP(6)`: the last second of the range, .999999.
+    const fn raw(self) -> [u8; 7] {
+        match self {
+            PeriodEnd::Year2038 => [0x7f, 0xff, 0xff, 0xff, 0x0f, 0x42, 0x3f],
+            PeriodEnd::Year2106 => [0xff, 0xff, 0xff, 0xff, 0x0f, 0x42, 0x3f],
+        }
+    }
+
+    /// The value as it means the same under this way of saying it.
+    fn translate(self, raw: &[u8]) -> Option<[u8; 7]> {
+        let is_other = [PeriodEnd::Year2038, PeriodEnd::Year2106]
+            .iter()
+            .any(|end| *end != self && end.raw() == raw);
+        is_other.then(|| self.raw())
+    }
 }
 
 /// A column in the table map that is written.
@@ -156,6 +196,12 @@ fn encode_image<'a>(
             })?;
             converted.push((place, value));
         }
+        if let (Some((end_column, end)), Cell::Value(raw)) = (columns.period_end, cell)
+            && end_column == column
+            && let Some(value) = end.translate(raw)
+        {
+            converted.push((place, value.to_vec()));
+        }
     }
     let present = cells.iter().filter(|cell| **cell != Cell::Absent);
     let nulls_at = out.len();
@@ -213,6 +259,7 @@ mod tests {
                 })
                 .to_vec(),
             old_digits: Vec::new(),
+            period_end: None,
         };
         let header = Header {
             timestamp: 0,
@@ -252,6 +299,7 @@ mod tests {
                 })
                 .to_vec(),
             old_digits: Vec::new(),
+            period_end: None,
         };
         let map = map();
         let moved_map = map.moved(&columns).unwrap();
@@ -295,6 +343,7 @@ mod tests {
                 })
                 .to_vec(),
             old_digits: Vec::new(),
+            period_end: None,
         };
         let map = map();
         let there = to([2, 0, 1], [TEXT, INT, INT]);
@@ -310,6 +359,41 @@ mod tests {
     }
 
     #[test]
+    fn current_rows_stay_current_and_history_stays_as_it_is() {
+        let period = ColumnType {
+            code: ColumnType::TIMESTAMP2,
+            meta: 6,
+        };
+        let column = MovedColumn {
+            kind: period,
+            is_nullable: false,
+        };
+        let columns = |end| ColumnMove {
+            places: vec![Some(0), Some(1)],
+            target: vec![column; 2],
+            old_digits: Vec::new(),
+            period_end: Some((1, end)),
+        };
+        let map = map().moved(&columns(PeriodEnd::Year2106)).unwrap();
+        // In the first column the moment is a value like any other.
+        let (old, new) = (PeriodEnd::Year2038.raw(), PeriodEnd::Year2106.raw());
+        let past = [0x65, 0, 0, 0, 0, 0, 1];
+        let rows = |end: [u8; 7]| Bytes::from([&[0], &old[..], &end, &[0], &old, &past].concat());
+        let written = RowsEvent {
+            op: RowsOp::Write,
+            column_count: 2,
+            present: Bitmap::new(Bytes::from_static(&[0b11]), 2),
+            present_after: None,
+            rows: rows(old),
+            ..update()
+        };
+        let there = written.moved(&map, &columns(PeriodEnd::Year2106)).unwrap();
+        assert_eq!(there.rows, rows(new));
+        let back = there.moved(&map, &columns(PeriodEnd::Year2038)).unwrap();
+        assert_eq!(back.rows, rows(old));
+    }
+
+    #[test]
     fn a_move_that_does_not_fit_is_an_error() {
         let columns = ColumnMove {
             places: vec![Some(9), Some(0), None],
@@ -318,6 +402,7 @@ mod tests {
                 is_nullable: true,
             }],
             old_digits: Vec::new(),
+            period_end: None,
         };
         assert!(update().moved(&map(), &columns).is_err());
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use tributary_binlog::ColumnType;
+use tributary_binlog::{ColumnType, PeriodEnd};
 use tributary_schedule::{Access, DatabaseId, TableId};
 
 mod kind;
@@ -78,6 +78,8 @@ pub(crate) struct TableInfo {
     pub(crate) unique_keys: Vec<Option<Vec<usize>>>,
     /// Whether `unique_keys[0]` identifies every row: a primary key.
     pub(crate) has_primary: bool,
+    /// The column that tells until when a row was current, and how this server says that it still is.
+    pub(crate) period_end: Option<(usize, PeriodEnd)>,
     /// Tables that a change here may reach, or that may reach here, by foreign keys.
     pub(crate) related: Vec<(Bytes, Bytes)>,
 }

@@ -37,6 +37,9 @@ const LANGUAGES: [Option<(&str, &str)>; 23] = [
     Some(("vi_", "vietnamese_")),
 ];
 
+/// Collations by which newer servers (11.8) compare names, and log some statements of their own; case alone tells them from these.
+const OF_NAMES: [(u16, &str); 2] = [(579, "utf8mb3_general_ci"), (611, "utf8mb4_general_ci")];
+
 /// MySQL's ids from here on are its collations by UCA 9.0.0.
 const FIRST_0900: u32 = 255;
 /// `utf8mb4_0900_as_cs`; the languages follow in the same order.
@@ -92,6 +95,9 @@ impl Collations {
 
     /// The target's id for a source's.
     fn resolve(&self, id: u16) -> Result<u16, String> {
+        if let Some(stand_in) = self.of_names(id) {
+            return Ok(stand_in);
+        }
         // Nothing is known in tests only.
         if self.by_id.is_empty() || self.by_id.contains_key(&u32::from(id)) {
             return Ok(id);
@@ -104,6 +110,16 @@ impl Collations {
                 let name = name.map_or_else(|| format!("the collation with id {id}"), |name| format!("the collation {name}"));
                 format!("the target does not know {name}, and no other that stands for it; use another one on the source, or a newer target")
             })
+    }
+
+    /// What stands for a collation of names that the target does not have.
+    fn of_names(&self, id: u16) -> Option<u16> {
+        let (_, stand_in) = OF_NAMES.iter().find(|(own, _)| *own == id)?;
+        let id = self
+            .by_name
+            .get(*stand_in)
+            .filter(|_| !self.by_id.contains_key(&u32::from(id)))?;
+        u16::try_from(*id).ok()
     }
 
     /// `character_set_client` takes a character set's built-in default only, by whatever collation the source names it.
@@ -280,6 +296,20 @@ mod tests {
             (name_0900(272), name_0900(301), name_0900(254)),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn collations_of_names_are_those_of_older_servers() {
+        let status = StatusVars {
+            charset: Some(Charset {
+                client: 579,
+                connection: 611,
+                server: 2304,
+            }),
+            ..StatusVars::default()
+        };
+        let session = older().of_statement(&status).unwrap();
+        assert_eq!(session.charset, Some((33, 45, 2304)));
     }
 
     #[test]

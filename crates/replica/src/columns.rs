@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::TableMap;
+use tributary_binlog::{FormatDescription, PeriodEnd, TableMap};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::TableId;
 
@@ -132,15 +132,23 @@ impl SourceColumns {
 
     /// How rows of a table go to the target now. The first look at a table takes the target's definition for the source's,
     /// if the event agrees as far as it can.
-    pub(crate) fn plan(&self, map: &TableMap, table: &Arc<TableColumns>) -> Plan {
+    pub(crate) fn plan(&self, map: &TableMap, table: &Arc<TableColumns>, format: &FormatDescription) -> Plan {
         let Some(info) = self.catalog.info(table.id) else {
             // No such table, or none that is known: the server says so better.
             return Plan::AsIs;
         };
-        if let Some(plan) = table.plan_at_once(map, &info) {
+        let (major, minor, _) = format.version().unwrap_or_default();
+        let source_end = PeriodEnd::of_version(major, minor);
+        let period_end = info.period_end.filter(|(_, end)| *end != source_end);
+        if period_end.is_none()
+            && let Some(plan) = table.plan_at_once(map, &info)
+        {
             return plan;
         }
-        let plan = plan::make(map, &table.list(), &info, self.drops_missing);
+        let mut plan = plan::make(map, &table.list(), &info, self.drops_missing);
+        if let Some(period_end) = period_end {
+            plan = plan.with_period_end(map, &info, period_end);
+        }
         if !matches!(plan, Plan::Refused(_)) {
             self.note(map, table, info);
         }
@@ -219,7 +227,7 @@ impl SourceColumns {
                     .iter()
                     .any(|(_, event)| event.table_id == map.table_id);
                 if is_changed {
-                    self.plan(map, columns)
+                    self.plan(map, columns, &change.format)
                 } else {
                     Plan::AsIs
                 }
@@ -233,11 +241,16 @@ impl SourceColumns {
 
     /// Fractional digits of columns in the temporal formats before 10.1, which the event does not tell: the target's. Empty when
     /// there are none.
-    pub(crate) fn old_digits(&self, map: &TableMap, table: &Arc<TableColumns>) -> Vec<u8> {
+    pub(crate) fn old_digits(
+        &self,
+        map: &TableMap,
+        table: &Arc<TableColumns>,
+        format: &FormatDescription,
+    ) -> Vec<u8> {
         if !map.has_old_temporal() {
             return Vec::new();
         }
-        match (self.plan(map, table), self.catalog.info(table.id)) {
+        match (self.plan(map, table, format), self.catalog.info(table.id)) {
             (Plan::Moved(columns), _) => columns.old_digits,
             (_, Some(info)) => info.columns.iter().map(|column| column.digits).collect(),
             (_, None) => Vec::new(),

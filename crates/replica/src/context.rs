@@ -401,6 +401,11 @@ impl Session {
         }
     }
 
+    /// The session stands in for nobody knows whom: `XA PREPARE` has taken the thread away on some servers (11.8), on others not.
+    pub(crate) fn forget_thread(&mut self) {
+        (self.thread, self.has_thread) = (None, true);
+    }
+
     /// Stands in for a thread of the source, or for none, so that nobody sees the temporary tables of another.
     fn set_thread(&mut self, wanted: Option<ThreadIdentity>, out: &mut Vec<u8>) {
         match wanted {
@@ -605,6 +610,37 @@ mod tests {
         );
         session.forget();
         assert!(switch(&mut session, &statement("a", &other, 101, None)).starts_with("USE `a`;"));
+    }
+
+    #[test]
+    fn a_thread_that_a_prepared_transaction_may_have_taken_is_set_again() {
+        let thread = crate::change::ThreadIdentity {
+            server_id: 1,
+            thread_id: 18,
+        };
+        let inputs = Inputs {
+            last_insert_id: None,
+            rand_seeds: None,
+            user_vars: Vec::new(),
+            thread: Some(thread),
+        };
+        let of_thread = StatementChange {
+            inputs: Some(Box::new(inputs)),
+            ..statement("a", &status(), 1, None)
+        };
+        let mut session = Session::new(Arc::default());
+        assert!(switch(&mut session, &of_thread).contains("pseudo_thread_id=18"));
+        assert_eq!(switch(&mut session, &of_thread), "");
+        session.forget_thread();
+        assert_eq!(
+            switch(&mut session, &of_thread),
+            "SET pseudo_thread_id=18,server_id=1;\n"
+        );
+        session.forget_thread();
+        assert_eq!(
+            switch(&mut session, &statement("a", &status(), 1, None)),
+            "SET pseudo_thread_id=0;\n"
+        );
     }
 
     #[test]

@@ -381,6 +381,7 @@ mod tests {
                 vec![Some(vec![0])]
             },
             has_primary: true,
+            period_end: None,
             related: Vec::new(),
         }
     }

@@ -43,8 +43,15 @@ pub(super) fn take_start_transaction(query: &mut QueryEvent) -> bool {
     let Some(at) = text.windows(WORDS.len()).rposition(|part| part == WORDS) else {
         return false;
     };
+    // Under sql_mode=ANSI the definition is without its engine; the only one whose definitions are part of transactions is InnoDB.
+    let options = &text[at + WORDS.len()..];
+    let engine: &[u8] = if options.starts_with(b" ENGINE=") {
+        b""
+    } else {
+        b" ENGINE=InnoDB"
+    };
     // The parenthesis stays.
-    let kept = [&text[..at + 2], &text[at + WORDS.len()..]].concat();
+    let kept = [&text[..at + 2], engine, options].concat();
     query.query = kept.into();
     true
 }
@@ -73,6 +80,9 @@ mod tests {
             b"CREATE TABLE `t` (\n  `a` int DEFAULT NULL\n) ENGINE=InnoDB"
         );
         assert!(!take_start_transaction(&mut taken));
+        let mut ansi = query("CREATE TABLE \"t\" (\n  \"a\" int DEFAULT NULL\n) START TRANSACTION");
+        assert!(take_start_transaction(&mut ansi));
+        assert!(ansi.query.ends_with(b"\n) ENGINE=InnoDB"));
         assert!(!take_start_transaction(&mut query(
             "INSERT INTO t VALUES ('\n) START TRANSACTION')"
         )));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tributary_binlog::ColumnType;
+use tributary_binlog::{ColumnType, PeriodEnd};
 use tributary_client::{Client, Error, Row, StatementResult};
 
 use super::kind::Definition;
@@ -145,6 +145,8 @@ async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool
         with("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
         with("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"),
     );
+    let (major, minor, _) = client.server().version;
+    let period_end = PeriodEnd::of_version(major.into(), minor.into());
     client.queue_query(&[text.as_bytes()]);
     client.flush().await?;
     let reply = client.read_reply().await?;
@@ -168,6 +170,7 @@ async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool
     add_columns(&mut tables, &columns);
     let keys = next();
     add_hidden_columns(&mut tables, &base, &columns, &keys);
+    add_period_ends(&mut tables, &columns, period_end);
     add_keys(&mut tables, &keys);
     for row in next() {
         if let Some(table) = tables.get_mut(&name_pair(&row, 0)) {
@@ -204,6 +207,7 @@ fn base_tables(rows: &[Row]) -> Tables {
         columns: Vec::new(),
         unique_keys: Vec::new(),
         has_primary: false,
+        period_end: None,
         related: Vec::new(),
     };
     rows.iter().map(|row| (name_pair(row, 0), info(row))).collect()
@@ -338,6 +342,21 @@ fn add_hidden_columns(tables: &mut Tables, base: &[Row], columns: &[Row], keys: 
                 .push(hidden(&format!("db_row_hash_{count}"), "bigint(20)", hash, true));
         }
         last = Some(key);
+    }
+}
+
+/// Finds the ends of periods, own columns and hidden ones.
+fn add_period_ends(tables: &mut Tables, columns: &[Row], end: PeriodEnd) {
+    for table in tables.values_mut() {
+        let is_end =
+            |column: &ColumnInfo| column.visibility == Visibility::Hidden && &column.name[..] == b"row_end";
+        table.period_end = table.columns.iter().position(is_end).map(|place| (place, end));
+    }
+    for row in columns.iter().filter(|row| row.get(13) == Some(b"ROW END")) {
+        if let Some(table) = tables.get_mut(&name_pair(row, 0)) {
+            let place = table.column(row.get(2).unwrap_or_default());
+            table.period_end = place.map(|place| (place, end));
+        }
     }
 }
 

@@ -369,6 +369,7 @@ mod tests {
             columns,
             unique_keys: Vec::new(),
             has_primary: false,
+            period_end: None,
             related: Vec::new(),
         };
         let loaded = vec![

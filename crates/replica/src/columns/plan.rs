@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::{ColumnMove, ColumnType, MovedColumn, RowsItem, TableMap};
+use tributary_binlog::{ColumnMove, ColumnType, MovedColumn, PeriodEnd, RowsItem, TableMap};
 
 use super::List;
 use crate::catalog::TableInfo;
@@ -22,6 +22,28 @@ pub(crate) enum Plan {
     Moved(Box<ColumnMove>),
     /// Not at all, for this reason.
     Refused(String),
+}
+
+impl Plan {
+    /// The plan, with the end of current rows' periods, at its place on the target, as the target writes it.
+    pub(super) fn with_period_end(
+        self,
+        map: &TableMap,
+        info: &TableInfo,
+        (place, end): (usize, PeriodEnd),
+    ) -> Plan {
+        let mut columns = match self {
+            Plan::AsIs => match moved(map, (0..map.columns.len()).map(Some).collect(), info) {
+                Ok(columns) => Box::new(columns),
+                Err(what) => return Plan::Refused(what),
+            },
+            Plan::Moved(columns) => columns,
+            Plan::Refused(_) => return self,
+        };
+        let column = columns.places.iter().position(|found| *found == Some(place));
+        columns.period_end = column.map(|column| (column, end));
+        Plan::Moved(columns)
+    }
 }
 
 /// Whether a list is the target's own, or the beginning of it.
@@ -169,6 +191,7 @@ fn moved(map: &TableMap, places: Vec<Option<usize>>, info: &TableInfo) -> Result
         places,
         target,
         old_digits,
+        period_end: None,
     })
 }
 

@@ -68,9 +68,9 @@ impl Preparer {
                 continue;
             }
             let (name, info) = self.catalog.table(database, &map.table);
-            let old_digits = self.columns.old_digits(map, columns);
+            let old_digits = self.columns.old_digits(map, columns, format);
             // Keys are columns at their places: nothing is known of rows whose columns will be moved.
-            let is_in_place = self.columns.plan(map, columns) == Plan::AsIs;
+            let is_in_place = self.columns.plan(map, columns, format) == Plan::AsIs;
             let mut hashes = is_in_place.then(Keys::new);
             for (_, event) in events {
                 row_count += if old_digits.is_empty() {

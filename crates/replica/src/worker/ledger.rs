@@ -158,7 +158,7 @@ fn describe_rows(change: &RowsChange, row: Option<RowPlace>) -> Vec<u8> {
         let Some(((_, map), columns)) = maps.find(|((_, map), _)| map.table_id == event.table_id) else {
             continue;
         };
-        let digits = change.source.old_digits(map, columns);
+        let digits = change.source.old_digits(map, columns, &change.format);
         let images = if digits.is_empty() {
             event.row_images(map)
         } else {

@@ -94,6 +94,7 @@ impl Worker {
             return Ok(Some(outcome));
         }
         let end = format!("XA END {0};\nXA PREPARE {0}", xa.target);
+        self.login.session.forget_thread();
         if let Err(error) = self.own(end.as_bytes()).await? {
             self.abandon(&xa.target).await?;
             return Ok(Some(self.xa_failed(group, &error)));
