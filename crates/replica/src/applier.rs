@@ -17,7 +17,7 @@ use tributary_schedule::{
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
 use crate::columns;
-use crate::error::StopReason;
+use crate::error::{StopReason, number};
 use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
@@ -179,6 +179,10 @@ impl Applier {
         save_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut is_stopping = false;
         let mut has_sources = true;
+        // Whoever holds a lock may wait for an order that comes from here.
+        self.login
+            .execute(b"SET SESSION innodb_lock_wait_timeout=1")
+            .await?;
         loop {
             self.act().await?;
             if self.begin_again.is_some() && !is_stopping {
@@ -428,18 +432,30 @@ impl Applier {
             }
             let mut text = Vec::new();
             slot.shared.progress.render_mark(slot_of_applier, &[], &mut text);
-            self.login.execute(&text).await?;
-            slot.saved = position;
+            match self.login.execute(&text).await {
+                Err(ClientError::Server(error)) if number::is_lock_conflict(error.code) => {
+                    tracing::debug!(connection = %slot.shared.name, %error, "the position is saved later");
+                }
+                saved => {
+                    saved?;
+                    slot.saved = position;
+                }
+            }
         }
         self.save_columns().await
     }
 
-    /// Saves what tables were seen to have when their first row event came.
+    /// Saves what tables were seen to have when their first row event came. Where a worker is in the way, next time.
     async fn save_columns(&mut self) -> Result<(), ClientError> {
         for slot in &self.connections {
-            let seen = slot.shared.columns.take_seen();
-            let schema = slot.shared.progress.schema();
-            columns::save_seen(&mut self.login, schema, &slot.shared.name, &seen).await?;
+            let (seen, schema) = (slot.shared.columns.take_seen(), slot.shared.progress.schema());
+            match columns::save_seen(&mut self.login, schema, &slot.shared.name, &seen).await {
+                Err(ClientError::Server(error)) if number::is_lock_conflict(error.code) => {
+                    tracing::debug!(connection = %slot.shared.name, %error, "columns of tables are saved later");
+                    slot.shared.columns.give_back(seen);
+                }
+                saved => saved?,
+            }
         }
         Ok(())
     }
@@ -456,15 +472,15 @@ impl Applier {
 
     async fn watch_locks(&mut self) -> Result<(), ClientError> {
         for index in 0..self.connections.len() {
-            let oldest = self.coordinator.oldest_in_order(self.connections[index].id);
-            let Some((oldest, younger)) = oldest else { continue };
-            for run in self
-                .lock_watch
-                .in_the_way(&mut self.login, &self.runs, oldest, &younger)
-                .await?
-            {
-                if self.giving_way.insert(run) {
-                    self.order(run, Order::GiveWay(run))?;
+            for (ahead, later) in self.coordinator.ahead_of_others(self.connections[index].id) {
+                for run in self
+                    .lock_watch
+                    .in_the_way(&mut self.login, &self.runs, ahead, &later)
+                    .await?
+                {
+                    if self.giving_way.insert(run) {
+                        self.order(run, Order::GiveWay(run))?;
+                    }
                 }
             }
         }

@@ -200,13 +200,18 @@ impl SourceColumns {
     }
 
     /// Lists that were taken from the target since the last call, and still hold.
-    pub(crate) fn take_seen(&self) -> Vec<(FullName, Names)> {
-        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        let still_holds = |(table, names): &(Arc<TableColumns>, Names)| matches!(table.list(), List::Known(now) if Arc::ptr_eq(&now, names));
-        let holding = seen.into_iter().filter(still_holds);
-        holding
-            .map(|(table, names)| (table.name.clone(), names))
-            .collect()
+    pub(crate) fn take_seen(&self) -> Vec<(Arc<TableColumns>, Names)> {
+        let mut seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.retain(|(table, names)| matches!(table.list(), List::Known(now) if Arc::ptr_eq(&now, names)));
+        seen
+    }
+
+    /// Keeps lists that could not be saved for the next call.
+    pub(crate) fn give_back(&self, seen: Vec<(Arc<TableColumns>, Names)>) {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(seen);
     }
 
     /// The change with its columns at the places of their names; `None` when they are there already.

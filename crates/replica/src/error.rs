@@ -52,8 +52,17 @@ pub(crate) mod number {
     pub(crate) const SERVER_LOST: u16 = 2013;
     /// `CR_SSL_CONNECTION_ERROR`.
     pub(crate) const TLS: u16 = 2026;
+    /// `ER_LOCK_WAIT_TIMEOUT`.
+    const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    /// `ER_LOCK_DEADLOCK`.
+    const LOCK_DEADLOCK: u16 = 1213;
     /// `ER_UNKNOWN_ERROR`: the text says it.
     pub(crate) const UNKNOWN: u16 = 1105;
+
+    /// Whether another session was in the way, and the same statement may succeed the next time.
+    pub(crate) fn is_lock_conflict(code: u16) -> bool {
+        matches!(code, LOCK_WAIT_TIMEOUT | LOCK_DEADLOCK)
+    }
 }
 
 /// Why a connection stops.

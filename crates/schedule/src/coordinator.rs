@@ -276,12 +276,29 @@ impl Coordinator {
         })
     }
 
-    /// The oldest transactional run of the connection under way, if others wait behind it for their turn.
+    /// Runs of the connection that must get on, and for each the later runs that may wait for it while they hold row locks: the oldest
+    /// in the order of commits, and groups that are applied alone.
     #[must_use]
-    pub fn oldest_in_order(&self, connection: ConnectionId) -> Option<(RunId, Vec<RunId>)> {
+    pub fn ahead_of_others(&self, connection: ConnectionId) -> Vec<(RunId, Vec<RunId>)> {
         let order = &self.connections[usize::from(connection.0)].commit_order;
-        let (first, rest) = (order.front()?, order.iter().skip(1).copied().collect::<Vec<_>>());
-        (!rest.is_empty()).then_some((*first, rest))
+        let mut found = Vec::new();
+        if let Some(first) = order.front() {
+            found.push((*first, order.iter().skip(1).copied().collect::<Vec<_>>()));
+        }
+        let alone = |(_, flight): &(&RunId, &Flight)| {
+            flight.connection == connection && flight.kind == RunKind::Alone
+        };
+        for (run, flight) in self.flights.iter().filter(alone) {
+            let last = flight.groups.iter().max();
+            let is_later = |other: &&RunId| {
+                self.flights
+                    .get(other)
+                    .is_some_and(|other| other.groups.iter().min() > last)
+            };
+            found.push((*run, order.iter().filter(is_later).copied().collect()));
+        }
+        found.retain(|(_, later)| !later.is_empty());
+        found
     }
 
     fn is_settled(&self, id: GroupId) -> bool {

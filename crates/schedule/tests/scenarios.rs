@@ -23,6 +23,12 @@ fn play(text: &str) -> String {
             continue;
         }
         command(&mut coordinator, line);
+        if line == "ahead" {
+            for (run, later) in coordinator.as_ref().unwrap().ahead_of_others(ConnectionId(0)) {
+                let later: Vec<String> = later.iter().map(ToString::to_string).collect();
+                writeln!(out, "  {run} must get on before {}", later.join(" ")).unwrap();
+            }
+        }
         while let Some(action) = coordinator.as_mut().unwrap().next_action() {
             writeln!(out, "  {}", render(&action)).unwrap();
         }
@@ -50,6 +56,7 @@ fn command(coordinator: &mut Option<Coordinator>, line: &str) {
                 .collect();
             coordinator.run_stopped(run(), &committed);
         }
+        "ahead" => {}
         "stop" => {
             coordinator.stop_connection(ConnectionId(words[1].trim_start_matches('c').parse().unwrap()))
         }

@@ -1,7 +1,8 @@
 //! Finds a run that holds locks an earlier run waits for.
 //!
 //! Runs commit in the source's order. When the oldest waits for a row lock of a younger one that has been executed and waits
-//! for its turn, neither would ever end; the server sees only one of the two waits. The target's view of lock waits tells.
+//! for its turn, neither would ever end; the server sees only one of the two waits. So it is when a group that is applied alone waits for
+//! a lock of a run whose end is held until that group is done. The target's view of lock waits tells.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{RunId, WorkerId};
 
-/// A run that has been the oldest for this long is looked at.
+/// A run that has had others behind it for this long is looked at.
 const OLDEST_FOR: Duration = Duration::from_millis(50);
 
 /// Who waits for whom, as session numbers.
@@ -22,7 +23,7 @@ const LOCK_WAITS: &[u8] =
 pub(super) struct LockWatch {
     /// Session numbers of the workers.
     sessions: Vec<u32>,
-    /// Since when a run has been seen as the oldest of its connection with others behind it.
+    /// Since when a run has been seen with others behind it.
     oldest_since: HashMap<RunId, Instant>,
 }
 

@@ -56,16 +56,16 @@ pub(crate) async fn save_seen(
     client: &mut Client,
     schema: &str,
     connection: &str,
-    seen: &[(FullName, Names)],
+    seen: &[(Arc<TableColumns>, Names)],
 ) -> Result<(), ClientError> {
     for rows in seen.chunks(ROWS_MAX) {
         let mut text = b"INSERT IGNORE".to_vec();
         into(schema, &mut text);
-        for (index, (name, names)) in rows.iter().enumerate() {
+        for (index, (table, names)) in rows.iter().enumerate() {
             if index > 0 {
                 text.push(b',');
             }
-            values(connection, name, &List::Known(names.clone()), &mut text);
+            values(connection, &table.name, &List::Known(names.clone()), &mut text);
         }
         client.execute(&text).await?;
     }
