@@ -12,6 +12,7 @@ mod charset;
 mod client;
 mod ddl;
 mod generator;
+mod grammar;
 mod kind;
 mod load;
 mod model;
@@ -26,6 +27,7 @@ mod value;
 mod various;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,8 +40,10 @@ use crate::watchdog::ScratchDirectory;
 use crate::{ServerOptions, Site};
 use client::{Client, Killable};
 use generator::Generator;
+use generator::Surroundings;
 use model::Model;
 
+pub use grammar::Grammar;
 pub use script::{Script, ScriptStatement};
 
 /// The databases the workload writes.
@@ -182,6 +186,8 @@ pub struct WorkloadPlan {
     pub statements_per_second_max: Option<u32>,
     /// What there is.
     pub kinds: Kinds,
+    /// What the servers understand.
+    pub grammar: Grammar,
 }
 
 /// What the workload did.
@@ -220,10 +226,15 @@ struct Shared {
 }
 
 impl Workload {
-    /// The options a source needs for everything the workload can do.
-    pub fn source_options(server_id: u32) -> ServerOptions {
-        ServerOptions::source(server_id)
+    /// The options a source needs for everything the workload can do; `program` as in [`ServerOptions`].
+    pub fn source_options(server_id: u32, program: Option<&Path>) -> ServerOptions {
+        let options = match program {
+            Some(program) => ServerOptions::source_of(server_id, program),
+            None => ServerOptions::source(server_id),
+        };
+        options
             .arg("--local-infile=ON")
+            .arg("--secure-file-priv=")
             .arg("--event-scheduler=ON")
             .arg("--log-bin-trust-function-creators=ON")
             .arg("--max-binlog-size=64M")
@@ -321,7 +332,13 @@ impl Workload {
 impl Shared {
     fn generator(&self, client: usize) -> Generator {
         let file = self.files.path().join(format!("load-{client}.txt"));
-        Generator::new(self.plan.seed, client, self.model.clone(), self.plan.kinds, file)
+        let surroundings = Surroundings {
+            model: self.model.clone(),
+            kinds: self.plan.kinds,
+            grammar: self.plan.grammar,
+            file,
+        };
+        Generator::new(self.plan.seed, client, surroundings)
     }
 
     fn goes_on(&self) -> bool {

@@ -37,6 +37,21 @@ pub(super) fn with_new_names(statement: &str) -> String {
     text
 }
 
+/// `statement` without what versions write in their own order: where in a column's line `INVISIBLE` stands (last here), quotes
+/// around options that are numbers, and how a comment says that only MariaDB is to read it.
+pub(super) fn with_one_order(statement: &str) -> String {
+    const WORD: &str = " INVISIBLE";
+    let lines = statement.lines().map(|line| match line.split_once(WORD) {
+        Some((before, after)) if line.starts_with("  `") => format!("{before}{after}{WORD}"),
+        _ => line.to_owned(),
+    });
+    lines
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace("`PAGE_COMPRESSED`='1'", "`PAGE_COMPRESSED`=1")
+        .replace("/*!100301 COMPRESSED*/", "/*M!100301 COMPRESSED*/")
+}
+
 /// The first line in which two definitions differ.
 pub(super) fn first_difference(source: &Definition, target: &Definition) -> Option<String> {
     if source.statement == target.statement {
@@ -71,6 +86,18 @@ mod tests {
         let new = "CREATE TABLE `utf8_t` (\n  `a` text CHARACTER SET utf8mb3 COLLATE utf8mb3_bin\n) DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci";
         assert_eq!(with_new_names(old), new);
         assert_eq!(with_new_names(new), new);
+    }
+
+    #[test]
+    fn orders_of_versions_are_one() {
+        let old = "CREATE TABLE `t` (\n  `a` int(11) INVISIBLE DEFAULT 18 COMMENT 'x',\n  `b` int(11)\n) ENGINE=InnoDB `PAGE_COMPRESSED`='1'";
+        let new = "CREATE TABLE `t` (\n  `a` int(11) DEFAULT 18 INVISIBLE COMMENT 'x',\n  `b` int(11)\n) ENGINE=InnoDB `PAGE_COMPRESSED`=1";
+        assert_ne!(old, new);
+        assert_eq!(with_one_order(old), with_one_order(new));
+        assert_eq!(
+            with_one_order("CREATE TABLE `t` (\n  `a` int\n)"),
+            "CREATE TABLE `t` (\n  `a` int\n)"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, QueryResult, Row, Value};
 
-use super::definition::{Definition, with_new_names, without_counter};
+use super::definition::{Definition, with_new_names, with_one_order, without_counter};
 use super::fingerprint::Fingerprints;
 
 /// Values are quoted in a description up to this many characters.
@@ -84,7 +84,7 @@ impl Side {
         // A view names its own database, and so does a default that a sequence gives.
         let mut statement = statement.replace(&format!("{}.", identifier(&self.database)), "");
         if !is_view {
-            statement = with_new_names(&without_counter(&statement));
+            statement = with_one_order(&with_new_names(&without_counter(&statement)));
         }
         let (columns, key) = self.columns(table).await?;
         Ok(Definition {

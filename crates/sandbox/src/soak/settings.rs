@@ -27,6 +27,10 @@ pub(crate) struct Settings {
     pub(crate) rate: Option<u32>,
     /// `SOAK_WITHOUT`: kinds of statements to leave out, with commas between.
     pub(crate) kinds: Kinds,
+    /// `SOAK_SOURCE_SERVER`: the sources' server program, in the `sbin` folder of its base directory; the installed one without.
+    pub(crate) source_program: Option<PathBuf>,
+    /// `SOAK_TARGET_SERVER`: the target's.
+    pub(crate) target_program: Option<PathBuf>,
     /// `SOAK_KEEP=1`: after a difference everything stays up, until Ctrl-C.
     pub(crate) keep: bool,
     /// `TRIBUTARY_BIN`, or the program beside this one.
@@ -48,6 +52,8 @@ impl Settings {
             clients: number("SOAK_CLIENTS")?.unwrap_or(CLIENTS_DEFAULT),
             rate: number("SOAK_RATE")?,
             kinds: Kinds::ALL.without(&without).context("SOAK_WITHOUT")?,
+            source_program: env::var_os("SOAK_SOURCE_SERVER").map(PathBuf::from),
+            target_program: env::var_os("SOAK_TARGET_SERVER").map(PathBuf::from),
             keep: switch("SOAK_KEEP")?,
             program: tributary_program()?,
         };

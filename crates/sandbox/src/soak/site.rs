@@ -43,15 +43,18 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Bench> {
-        let target = Server::start(ServerOptions::target().arg("--local-infile=ON"))
-            .await
-            .context("start the target")?;
+        let mut options = ServerOptions::target().arg("--local-infile=ON");
+        options.program.clone_from(&settings.target_program);
+        let target = Server::start(options).await.context("start the target")?;
         let account = create_applier_user(&target, &["ALL PRIVILEGES ON *.*"]).await?;
         let mut sources = Vec::new();
         for number in 1..=SOURCE_COUNT {
-            let server = Server::start(Workload::source_options(number))
-                .await
-                .with_context(|| format!("start source {number}"))?;
+            let server = Server::start(Workload::source_options(
+                number,
+                settings.source_program.as_deref(),
+            ))
+            .await
+            .with_context(|| format!("start source {number}"))?;
             let account = create_replication_user(&server).await?;
             let start = end_of_log(&server).await?;
             sources.push(Source {

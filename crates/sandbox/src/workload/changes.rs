@@ -31,7 +31,11 @@ impl Generator {
                 sql.extend_from_slice(
                     format!("{} = ", self.session.name(&column.name, &mut self.random)).as_bytes(),
                 );
-                sql.extend(self.new_value(&column.kind, table, one_row));
+                if column.kind == Kind::Json && self.session.grammar.is_mysql() && self.random.once_in(2) {
+                    sql.extend_from_slice(self.changed_document(&column.name).as_bytes());
+                } else {
+                    sql.extend(self.new_value(&column.kind, table, one_row));
+                }
                 if self.random.once_in(3) {
                     sql.extend_from_slice(b", n = n % 500 + 1");
                 }
@@ -46,6 +50,22 @@ impl Generator {
             return literal(kind, &mut self.random, &self.session);
         }
         b"DEFAULT".to_vec()
+    }
+
+    /// A change of a JSON document that cannot fail; of some MySQL logs the change only.
+    fn changed_document(&mut self, column: &str) -> String {
+        let number = self.random.below(1000);
+        self.random
+            .pick(&[
+                "JSON_SET(#, '$.key', ?)",
+                "JSON_SET(#, '$.a', ?, '$.\"new key\"', 'text \"?\"')",
+                "JSON_REPLACE(#, '$.deep.list[1]', CAST(?.25 AS DECIMAL(10,3)))",
+                "JSON_ARRAY_APPEND(#, '$.deep.list', JSON_ARRAY(?, TRUE, NULL, ?e20))",
+                "JSON_ARRAY_INSERT(#, '$.b[0]', JSON_OBJECT('time', CAST('12:30:?' AS TIME(2))))",
+                "JSON_REMOVE(#, '$.deep.list[0]', '$.b')",
+            ])
+            .replace('#', column)
+            .replace('?', &(number % 60).to_string())
     }
 
     fn arithmetic(&mut self) -> String {

@@ -193,7 +193,7 @@ impl Client {
         self.generator.session = Session {
             clock: kept.clock,
             unsafe_functions: kept.unsafe_functions,
-            ..Session::new()
+            ..Session::new(kept.grammar)
         };
         let deadline = Instant::now() + RECONNECT_TIMEOUT;
         loop {

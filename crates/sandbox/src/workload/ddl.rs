@@ -38,7 +38,7 @@ impl Generator {
 
     pub(super) fn create_table(&mut self) -> Step {
         let number = self.model.new_number();
-        let table = Table::random(number, &mut self.random);
+        let table = Table::random(number, self.session.grammar, &mut self.random);
         let sql = table.create(&self.session, &mut self.random);
         Step::changing(sql, Change::Put(Arc::new(table)))
     }
@@ -69,7 +69,8 @@ impl Generator {
 
     fn create_select(&mut self, table: &Table) -> Step {
         let number = self.model.new_number();
-        let engine = self.random.pick(&["InnoDB", "MyISAM", "Aria"]);
+        let grammar = self.session.grammar;
+        let engine = grammar.engine(self.random.pick(&["InnoDB", "MyISAM", "Aria"]));
         let new = Table {
             number,
             name: format!("t{number}"),
@@ -88,7 +89,7 @@ impl Generator {
         );
         let verb = self.random.pick(&[
             "CREATE TABLE",
-            "CREATE OR REPLACE TABLE",
+            grammar.create_or_replace_table(),
             "CREATE TABLE IF NOT EXISTS",
         ]);
         let order = if table.has_unique_id() { " ORDER BY id" } else { "" };
@@ -176,7 +177,8 @@ impl Generator {
             return self.truncate(table);
         }
         let mut new = table.clone();
-        new.engine = self.random.pick(&["InnoDB", "MyISAM", "Aria"]);
+        let engine = self.random.pick(&["InnoDB", "MyISAM", "Aria"]);
+        new.engine = self.session.grammar.engine(engine);
         let sql = format!(
             "ALTER TABLE {} ENGINE = {}",
             self.session.table(table, &mut self.random),
@@ -189,7 +191,7 @@ impl Generator {
         let mut new = table.clone();
         let mut sql = format!(
             "ALTER {} {} ",
-            self.random.pick(&["TABLE", "TABLE IF EXISTS", "ONLINE TABLE"]),
+            self.random.pick(self.session.grammar.alter_table()),
             self.session.table(table, &mut self.random)
         )
         .into_bytes();
@@ -241,7 +243,7 @@ impl Generator {
 
     fn added_column(&mut self, table: &Table) -> Column {
         let index = 100 + self.model.new_number();
-        let mut column = table.random_column(index, &mut self.random);
+        let mut column = table.random_column(index, self.session.grammar, &mut self.random);
         // Existing rows get the default; a clock among them would be the server's, row by row.
         if matches!(column.kind, Kind::Timestamp(_) | Kind::DateTime(_)) {
             column.kind = Kind::Date;

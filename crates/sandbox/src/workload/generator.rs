@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Kinds;
+use super::grammar::Grammar;
 use super::model::{Change, Model};
 use super::session::Session;
 use super::table::Table;
@@ -82,6 +83,15 @@ impl Step {
     }
 }
 
+/// What a generator works with.
+pub(super) struct Surroundings {
+    pub(super) model: Arc<Model>,
+    pub(super) kinds: Kinds,
+    pub(super) grammar: Grammar,
+    /// The file this client has for `LOAD DATA`.
+    pub(super) file: PathBuf,
+}
+
 /// One client's choices. They follow from the seed, and from what the model holds when they are made.
 pub(super) struct Generator {
     pub(super) random: Random,
@@ -95,8 +105,15 @@ pub(super) struct Generator {
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64, client: usize, model: Arc<Model>, kinds: Kinds, file: PathBuf) -> Generator {
-        let mut session = Session::new();
+    pub(super) fn new(seed: u64, client: usize, surroundings: Surroundings) -> Generator {
+        let Surroundings {
+            model,
+            mut kinds,
+            grammar,
+            file,
+        } = surroundings;
+        kinds.sequences &= !grammar.is_mysql();
+        let mut session = Session::new(grammar);
         session.clock = kinds.clock;
         session.unsafe_functions = kinds.unsafe_functions;
         Generator {
@@ -265,7 +282,7 @@ impl Generator {
         steps.push(Step::one("USE asterisk"));
         for (index, name) in super::IGNORED_TABLES.into_iter().enumerate() {
             let number = self.model.new_number();
-            let mut table = Table::random(number, &mut self.random);
+            let mut table = Table::random(number, self.session.grammar, &mut self.random);
             table.database = "asterisk";
             name.clone_into(&mut table.name);
             table.is_ignored = true;

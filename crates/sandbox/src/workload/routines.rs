@@ -19,9 +19,11 @@ impl Generator {
         };
         let name = self.random.below(ROUTINES);
         let own = format!("`{}`.`{}`", table.database, table.name);
-        let body = if self.random.once_in(2) {
+        let create = self.session.grammar.create_or_replace();
+        let is_procedure = self.random.once_in(2);
+        let body = if is_procedure {
             format!(
-                "CREATE OR REPLACE PROCEDURE asterisk.p{name}(IN first INT, IN word VARCHAR(20) CHARACTER SET utf8mb4) BEGIN \
+                "{create} PROCEDURE asterisk.p{name}(IN first INT, IN word VARCHAR(20) CHARACTER SET utf8mb4) BEGIN \
                  DECLARE i INT DEFAULT 0; WHILE i < 4 DO \
                  INSERT IGNORE INTO {own} (id, n) VALUES (first + i, LENGTH(word)); \
                  UPDATE {own} SET n = (n + i + first) % 1000 WHERE id = first + i; SET i = i + 1; END WHILE; \
@@ -29,7 +31,7 @@ impl Generator {
             )
         } else {
             format!(
-                "CREATE OR REPLACE FUNCTION asterisk.f{name}(first INT) RETURNS INT {} BEGIN \
+                "{create} FUNCTION asterisk.f{name}(first INT) RETURNS INT {} BEGIN \
                  INSERT IGNORE INTO {own} (id, n) VALUES (first, first % 100); \
                  UPDATE {own} SET n = (n + 1) % 1000 WHERE id = first + 1; RETURN first * 2; END",
                 self.random
@@ -39,6 +41,13 @@ impl Generator {
         // The body is written for the plain modes, and keeps the ones it was created under.
         let mut step = Step::one("SET @saved_mode = @@sql_mode");
         step.push("SET sql_mode = 'STRICT_TRANS_TABLES'");
+        if self.session.grammar.is_mysql() {
+            step.push(if is_procedure {
+                format!("DROP PROCEDURE IF EXISTS asterisk.p{name}")
+            } else {
+                format!("DROP FUNCTION IF EXISTS asterisk.f{name}")
+            });
+        }
         step.push(body);
         step.push("SET sql_mode = @saved_mode");
         step
@@ -135,19 +144,26 @@ impl Generator {
         let name = format!("`{}`.ev{}", table.database, self.random.below(3));
         let own = format!("`{}`.`{}`", table.database, table.name);
         let id = self.random.below(IDS);
-        match self.random.below(4) {
-            0 => Step::one(format!("DROP EVENT IF EXISTS {name}")),
-            1 => Step::one(format!(
-                "CREATE OR REPLACE EVENT {name} ON SCHEDULE EVERY 1 YEAR STARTS '2031-01-01 00:00:00' DO DELETE FROM {own}"
-            )),
-            2 => Step::one(format!(
+        let create = self.session.grammar.create_or_replace();
+        let mut step = Step::default();
+        let what = self.random.below(4);
+        if self.session.grammar.is_mysql() && what != 2 {
+            step.push(format!("DROP EVENT IF EXISTS {name}"));
+        }
+        step.push(match what {
+            0 => format!("DROP EVENT IF EXISTS {name}"),
+            1 => format!(
+                "{create} EVENT {name} ON SCHEDULE EVERY 1 YEAR STARTS '2031-01-01 00:00:00' DO DELETE FROM {own}"
+            ),
+            2 => format!(
                 "ALTER EVENT {name} {}",
                 self.random.pick(&["ENABLE", "DISABLE", "COMMENT 'asterisk.t'"])
-            )),
-            _ => Step::one(format!(
-                "CREATE OR REPLACE EVENT {name} ON SCHEDULE AT CURRENT_TIMESTAMP ON COMPLETION PRESERVE DO INSERT IGNORE INTO {own} (id, n) VALUES ({id}, 1), ({}, 2)",
+            ),
+            _ => format!(
+                "{create} EVENT {name} ON SCHEDULE AT CURRENT_TIMESTAMP ON COMPLETION PRESERVE DO INSERT IGNORE INTO {own} (id, n) VALUES ({id}, 1), ({}, 2)",
                 id + 3
-            )),
-        }
+            ),
+        });
+        step
     }
 }

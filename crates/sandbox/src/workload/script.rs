@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Kinds;
-use super::generator::{Generator, Step};
+use super::generator::{Generator, Step, Surroundings};
+use super::grammar::Grammar;
 use super::model::Model;
-use super::session::Session;
 
 /// One client's statements, one after the other. Whoever takes them says how each ended, as the next ones depend on it.
 pub struct Script {
@@ -30,7 +30,13 @@ impl Script {
     /// A client's script. `file` is what its `LOAD DATA` statements name.
     pub fn new(seed: u64, kinds: Kinds, file: PathBuf) -> Script {
         let model = Arc::new(Model::new());
-        let mut generator = Generator::new(seed, 0, model.clone(), kinds, file);
+        let surroundings = Surroundings {
+            model: model.clone(),
+            kinds,
+            grammar: Grammar::default(),
+            file,
+        };
+        let mut generator = Generator::new(seed, 0, surroundings);
         let mut opening = generator.opening();
         opening.reverse();
         Script {
@@ -43,7 +49,7 @@ impl Script {
 
     /// What is sent on the new connection, before the script begins.
     pub fn greeting(&self) -> String {
-        Session::new().greeting()
+        self.generator.session.greeting()
     }
 
     /// The next statement. Statements that end what another has left open come whether or not it is.

@@ -2,6 +2,7 @@
 
 use super::Kinds;
 use super::charset::Charset;
+use super::grammar::Grammar;
 use super::table::Table;
 use crate::random::Random;
 
@@ -17,6 +18,7 @@ pub(super) enum Format {
 /// A client's session, as far as it decides how statements are written.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    pub(super) grammar: Grammar,
     pub(super) charset: Charset,
     pub(super) no_backslash_escapes: bool,
     pub(super) ansi_quotes: bool,
@@ -37,6 +39,19 @@ pub(super) struct Session {
     pub(super) unsafe_functions: bool,
 }
 
+/// Modes of MySQL: some of MariaDB's are not there, and rounding has the opposite name.
+const MYSQL_MODES: [&str; 9] = [
+    "",
+    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
+    "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE",
+    "ANSI_QUOTES",
+    "NO_BACKSLASH_ESCAPES",
+    "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT",
+    "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES",
+    "ANSI",
+    "IGNORE_SPACE,HIGH_NOT_PRECEDENCE,TIME_TRUNCATE_FRACTIONAL",
+];
+
 const MODES: [&str; 9] = [
     "",
     "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION",
@@ -51,13 +66,18 @@ const MODES: [&str; 9] = [
 
 impl Session {
     /// A session as it begins: what the server's options in [`super::SOURCE_ARGS`] say, and `asterisk`.
-    pub(super) fn new() -> Session {
+    pub(super) fn new(grammar: Grammar) -> Session {
         Session {
+            grammar,
             charset: Charset::Utf8mb4,
             no_backslash_escapes: false,
             ansi_quotes: false,
             oracle: false,
-            format: Format::Mixed,
+            format: if grammar.is_mysql() {
+                Format::Row
+            } else {
+                Format::Mixed
+            },
             read_committed: false,
             full_image: true,
             database: "asterisk",
@@ -102,7 +122,7 @@ impl Session {
                 self.user_variables = true;
                 statements.push(user_variables(random));
             }
-            7 => statements.push(various(random)),
+            7 => statements.push(various(self.grammar, random)),
             _ if self.format != Format::Statement => {
                 self.read_committed = random.once_in(4);
                 let level = if self.read_committed {
@@ -118,14 +138,22 @@ impl Session {
     }
 
     fn change_mode(&mut self, random: &mut Random) -> String {
-        let mode = random.pick(&MODES.each_ref().map(|mode| *mode));
+        let modes = if self.grammar.is_mysql() {
+            MYSQL_MODES
+        } else {
+            MODES
+        };
+        let mode = random.pick(&modes);
         self.no_backslash_escapes = mode.contains("NO_BACKSLASH_ESCAPES");
         self.oracle = mode == "ORACLE";
-        self.ansi_quotes = mode.contains("ANSI_QUOTES") || mode == "ORACLE";
+        self.ansi_quotes = mode.contains("ANSI") || mode == "ORACLE";
         format!("SET sql_mode = '{mode}'")
     }
 
     fn change_format(&mut self, random: &mut Random) -> Vec<String> {
+        if self.grammar.is_mysql() {
+            return vec![self.change_mysql_format(random)];
+        }
         self.format = *random.pick(&[&Format::Mixed, &Format::Mixed, &Format::Row, &Format::Statement]);
         let name = match self.format {
             Format::Mixed => "MIXED",
@@ -142,6 +170,23 @@ impl Session {
             statements.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned());
         }
         statements
+    }
+
+    /// Of MySQL, rows only: in statements it computes some values otherwise than MariaDB. Changes of documents need the
+    /// documents in the event.
+    fn change_mysql_format(&mut self, random: &mut Random) -> String {
+        let image = random.pick(&["FULL", "FULL", "MINIMAL", "NOBLOB"]);
+        self.full_image = image == "FULL";
+        let options = if self.full_image {
+            random.pick(&["", "PARTIAL_JSON"])
+        } else {
+            ""
+        };
+        format!(
+            "SET SESSION binlog_row_image = {image}, binlog_row_value_options = '{options}', binlog_transaction_compression = {}, binlog_rows_query_log_events = {}",
+            random.below(2),
+            random.below(2)
+        )
     }
 
     /// A verb, or where it is logged wrongly another.
@@ -203,10 +248,10 @@ fn user_variables(random: &mut Random) -> String {
     format!("SET @word = {word}, @number = {number}")
 }
 
-fn various(random: &mut Random) -> String {
+fn various(grammar: Grammar, random: &mut Random) -> String {
     match random.below(7) {
         0 => format!("SET foreign_key_checks = {}", random.below(2)),
-        1 => format!("SET unique_checks = {}", random.below(2)),
+        1 if grammar.checks_what_it_need_not() => format!("SET unique_checks = {}", random.below(2)),
         2 => format!(
             "SET auto_increment_increment = {}, auto_increment_offset = 1",
             1 + random.below(3)

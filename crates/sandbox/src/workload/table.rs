@@ -1,5 +1,6 @@
 //! Tables as the workload knows them, and how they are created.
 
+use super::grammar::Grammar;
 use super::kind::Kind;
 use super::session::Session;
 use super::value::literal;
@@ -52,8 +53,8 @@ const COLUMNS_MAX: u64 = 7;
 const ENGINES: [&str; 7] = ["InnoDB", "InnoDB", "InnoDB", "MyISAM", "MyISAM", "Aria", "MEMORY"];
 
 impl Table {
-    pub(super) fn random(number: u64, random: &mut Random) -> Table {
-        let engine = random.pick(&ENGINES);
+    pub(super) fn random(number: u64, grammar: Grammar, random: &mut Random) -> Table {
+        let engine = grammar.engine(random.pick(&ENGINES));
         let mut table = Table {
             number,
             database: random.pick(&["asterisk", "asterisk", "tools"]),
@@ -78,27 +79,31 @@ impl Table {
             is_ignored: false,
             has_foreign_key: false,
         };
+        table.second_key &= table.has_unique_id() || grammar.finds_rows_behind_nullable_keys();
         // Names that need quotes would need them everywhere; the plain ones are enough for most tables.
         if table.name.contains([' ', '`']) || !table.name.is_ascii() {
             table.name = format!("T_{number}$");
         }
         for index in 0..random.below(COLUMNS_MAX + 1) {
-            let column = table.random_column(index, random);
+            let column = table.random_column(index, grammar, random);
             table.columns.push(column);
         }
+        // MySQL has partitions in InnoDB only, and no versions of rows.
         table.is_partitioned = engine != "MEMORY"
+            && (engine == "InnoDB" || !grammar.is_mysql())
             && !table.second_key
             && random.once_in(8)
             && !table.columns.iter().any(|c| matches!(c.kind, Kind::Geometry(_)));
-        table.is_versioned = engine != "MEMORY" && !table.is_partitioned && random.once_in(10);
+        table.is_versioned =
+            engine != "MEMORY" && !table.is_partitioned && random.once_in(10) && !grammar.is_mysql();
         table
     }
 
     /// A column that this table's engine can have.
-    pub(super) fn random_column(&self, index: u64, random: &mut Random) -> Column {
-        let mut kind = Kind::random(random);
+    pub(super) fn random_column(&self, index: u64, grammar: Grammar, random: &mut Random) -> Column {
+        let mut kind = Kind::random(grammar, random);
         while self.engine == "MEMORY" && !kind.fits_memory() {
-            kind = Kind::random(random);
+            kind = Kind::random(grammar, random);
         }
         let mut column = Column {
             name: format!("c{index}"),
@@ -113,7 +118,10 @@ impl Table {
                 unsigned: false,
                 zerofill: false,
             };
-            let storage = random.pick(&["VIRTUAL", "PERSISTENT"]);
+            let mut storage = random.pick(&["VIRTUAL", "PERSISTENT"]);
+            if grammar.is_mysql() && storage == "PERSISTENT" {
+                storage = "STORED";
+            }
             column.generated = Some(format!("GENERATED ALWAYS AS (n * 2 + {index}) {storage}"));
             column.invisible = false;
         }
@@ -150,7 +158,7 @@ impl Table {
             "CREATE TABLE",
             "CREATE TABLE IF NOT EXISTS",
             "create table",
-            "CREATE OR REPLACE TABLE",
+            session.grammar.create_or_replace_table(),
         ]);
         let mut sql = format!(
             "{verb} {} (",
@@ -175,7 +183,7 @@ impl Table {
             }
         }
         sql.extend_from_slice(b")");
-        sql.extend_from_slice(self.options(random).as_bytes());
+        sql.extend_from_slice(self.options(session.grammar, random).as_bytes());
         sql
     }
 
@@ -219,7 +227,9 @@ impl Table {
                 sql.push_str(&format!(" DEFAULT {}", random.below(100)))
             }
             Kind::Text {
-                compressed: false, ..
+                compressed: false,
+                type_name,
+                ..
             } if random.once_in(3) => {
                 let default = literal(
                     &Kind::Text {
@@ -231,7 +241,9 @@ impl Table {
                     random,
                     session,
                 );
-                if default.is_ascii() && default.starts_with(b"'") && self.engine != "MEMORY" {
+                let can_have =
+                    self.engine != "MEMORY" && !(session.grammar.is_mysql() && type_name.ends_with("TEXT"));
+                if default.is_ascii() && default.starts_with(b"'") && can_have {
                     let mut sql = sql.into_bytes();
                     sql.extend_from_slice(b" DEFAULT ");
                     sql.extend(default);
@@ -246,7 +258,7 @@ impl Table {
         sql.into_bytes()
     }
 
-    fn options(&self, random: &mut Random) -> String {
+    fn options(&self, grammar: Grammar, random: &mut Random) -> String {
         let mut options = format!(" ENGINE={}", self.engine);
         options.push_str(random.pick(&[
             "",
@@ -260,7 +272,11 @@ impl Table {
                 "",
                 " ROW_FORMAT=COMPACT",
                 " ROW_FORMAT=COMPRESSED",
-                " PAGE_COMPRESSED=1",
+                if grammar.is_mysql() {
+                    " STATS_PERSISTENT=0"
+                } else {
+                    " PAGE_COMPRESSED=1"
+                },
             ])),
             "MyISAM" => options.push_str(random.pick(&["", "", " ROW_FORMAT=DYNAMIC", " CHECKSUM=1"])),
             "Aria" => options.push_str(random.pick(&["", " TRANSACTIONAL=0", " TRANSACTIONAL=1"])),

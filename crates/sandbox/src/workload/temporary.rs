@@ -11,13 +11,15 @@ impl Generator {
         let name = self
             .random
             .pick(&["tmp", "tmp_calls", "asterisk.tmp", "`tools`.`tmp`"]);
-        let engine = self.random.pick(&["InnoDB", "MyISAM", "MEMORY", "Aria"]);
+        let grammar = self.session.grammar;
+        let engine = grammar.engine(self.random.pick(&["InnoDB", "MyISAM", "MEMORY", "Aria"]));
         let create = match self.random.below(3) {
             0 => format!(
                 "CREATE TEMPORARY TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY, n INT, w VARCHAR(20)) ENGINE={engine}"
             ),
             1 => format!(
-                "CREATE OR REPLACE TEMPORARY TABLE {name} (id INT PRIMARY KEY, n INT, w VARCHAR(20) DEFAULT 'x') ENGINE={engine}"
+                "{} TEMPORARY TABLE {name} (id INT PRIMARY KEY, n INT, w VARCHAR(20) DEFAULT 'x') ENGINE={engine}",
+                grammar.create_or_replace()
             ),
             _ => {
                 let (from, id) = (
@@ -41,7 +43,10 @@ impl Generator {
                 ),
                 3 => format!("UPDATE {name} SET n = n + 1 WHERE id > {id}"),
                 4 => format!("DELETE FROM {name} WHERE id % 3 = 0"),
-                5 => format!("ALTER TABLE {name} ADD COLUMN IF NOT EXISTS z INT DEFAULT {}", id),
+                5 => format!(
+                    "ALTER TABLE {name} ADD COLUMN {}z INT DEFAULT {id}",
+                    if grammar.is_mysql() { "" } else { "IF NOT EXISTS " }
+                ),
                 6 if self.session.unsafe_functions => format!(
                     "INSERT INTO {name} (id, n) VALUES ({}, CRC32(UUID()) % 100)",
                     id + IDS
