@@ -23,7 +23,7 @@ impl Generator {
         let is_procedure = self.random.once_in(2);
         let body = if is_procedure {
             format!(
-                "{create} PROCEDURE asterisk.p{name}(IN first INT, IN word VARCHAR(20) CHARACTER SET utf8mb4) BEGIN \
+                "{create} PROCEDURE asterisk.p{name}(IN first INT, IN word VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci) BEGIN \
                  DECLARE i INT DEFAULT 0; WHILE i < 4 DO \
                  INSERT IGNORE INTO {own} (id, n) VALUES (first + i, LENGTH(word)); \
                  UPDATE {own} SET n = (n + i + first) % 1000 WHERE id = first + i; SET i = i + 1; END WHILE; \
