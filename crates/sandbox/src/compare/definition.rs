@@ -38,7 +38,8 @@ pub(super) fn with_new_names(statement: &str) -> String {
 }
 
 /// `statement` without what versions write in their own order: where in a column's line `INVISIBLE` stands (last here), quotes
-/// around options that are numbers, and how a comment says that only MariaDB is to read it.
+/// around options that are numbers, how a comment says that only MariaDB is to read it, and an option of Aria that tables keep (or not)
+/// which are no longer Aria's.
 pub(super) fn with_one_order(statement: &str) -> String {
     const WORD: &str = " INVISIBLE";
     let lines = statement.lines().map(|line| match line.split_once(WORD) {
@@ -50,6 +51,7 @@ pub(super) fn with_one_order(statement: &str) -> String {
         .join("\n")
         .replace("`PAGE_COMPRESSED`='1'", "`PAGE_COMPRESSED`=1")
         .replace("/*!100301 COMPRESSED*/", "/*M!100301 COMPRESSED*/")
+        .replace(" PAGE_CHECKSUM=1", "")
 }
 
 /// The first line in which two definitions differ.
@@ -94,6 +96,10 @@ mod tests {
         let new = "CREATE TABLE `t` (\n  `a` int(11) DEFAULT 18 INVISIBLE COMMENT 'x',\n  `b` int(11)\n) ENGINE=InnoDB `PAGE_COMPRESSED`=1";
         assert_ne!(old, new);
         assert_eq!(with_one_order(old), with_one_order(new));
+        assert_eq!(
+            with_one_order("x) ENGINE=MyISAM PAGE_CHECKSUM=1"),
+            "x) ENGINE=MyISAM"
+        );
         assert_eq!(
             with_one_order("CREATE TABLE `t` (\n  `a` int\n)"),
             "CREATE TABLE `t` (\n  `a` int\n)"
