@@ -115,10 +115,14 @@ impl Generator {
         }
         let range = format!("id BETWEEN {id} AND {}", id + self.random.below(RANGE));
         match self.random.below(5) {
-            0 if table.has_unique_id() => {
+            // With partitions, and other sessions at work, 10.11.19 now and then finds no row in order and logs the statement nevertheless:
+            // a native replica, which finds some, differs then, too.
+            0 if table.has_unique_id() && !table.is_partitioned => {
                 format!(" WHERE {range} ORDER BY id LIMIT {}", 1 + self.random.below(5))
             }
-            1 if table.has_unique_id() => format!(" ORDER BY id DESC LIMIT {}", 1 + self.random.below(3)),
+            1 if table.has_unique_id() && !table.is_partitioned => {
+                format!(" ORDER BY id DESC LIMIT {}", 1 + self.random.below(3))
+            }
             2 => format!(" WHERE id IN ({id}, {}, {})", id + 1, id + 7),
             _ => format!(" WHERE {range}"),
         }

@@ -91,12 +91,11 @@ impl Client {
 
     /// Sends a step; `false` when the connection is lost.
     async fn play(&mut self, conn: &mut Conn, step: Step) -> anyhow::Result<bool> {
-        let killable = step.is_killable();
-        if killable {
+        if step.killable {
             *self.shared.killable[self.number].0.lock().await = Some(conn.id());
         }
         let result = self.send_all(conn, &step).await;
-        if killable {
+        if step.killable {
             *self.shared.killable[self.number].0.lock().await = None;
         }
         result

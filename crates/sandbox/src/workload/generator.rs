@@ -74,13 +74,6 @@ impl Step {
     pub(super) fn push(&mut self, work: impl Into<Work>) {
         self.work.push(work.into());
     }
-
-    /// Whether another client may kill it. A DELETE with ORDER BY and LIMIT that is killed ahead of its first row is logged as
-    /// done (10.11.19), so that a native replica differs, too.
-    pub(super) fn is_killable(&self) -> bool {
-        let deletes = |sql: &[u8]| sql.windows(6).any(|word| word.eq_ignore_ascii_case(b"delete"));
-        self.killable && !self.work.iter().any(|work| deletes(&work.sql))
-    }
 }
 
 /// What a generator works with.
