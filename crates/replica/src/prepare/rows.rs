@@ -33,6 +33,10 @@ impl Preparer {
         if item.events.is_empty() {
             return;
         }
+        // A statement names the tables that its triggers may write; the target would open them all, and some may be gone.
+        let events = &item.events;
+        item.maps
+            .retain(|(_, map)| events.iter().any(|(_, event)| event.table_id == map.table_id));
         // As for statements, see `context`.
         for (_, event) in &mut item.events {
             event.flags &= !RowsEvent::FLAG_RELAXED_UNIQUE_CHECKS;
