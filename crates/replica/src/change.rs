@@ -351,6 +351,14 @@ impl Change {
         }
     }
 
+    /// Memory for values that are kept beside the statement's text.
+    pub(crate) fn bulk_bytes(&self) -> usize {
+        match self {
+            Self::Statement(statement) => statement.bulk.as_ref().map_or(0, |bulk| bulk.values.capacity()),
+            Self::Rows(_) | Self::Load(_) => 0,
+        }
+    }
+
     /// Whether any error of any row may be passed over, so that rows are told apart.
     pub(crate) fn isolates_rows(&self) -> bool {
         match self {

@@ -165,11 +165,13 @@ impl Preparer {
         let (is_open, part) = (group.end_kind == GroupEnd::Open, group.part);
         let rolls_back = group.end_kind == GroupEnd::Rollback;
         let pinned = Self::temporary_worker(&draft);
+        let values: usize = draft.changes.iter().map(Change::bulk_bytes).sum();
         let prepared = PreparedGroup {
             seq,
             label,
             bytes: group
                 .bytes
+                .saturating_add(values)
                 .saturating_add(usize::try_from(draft.spooled_bytes).unwrap_or(usize::MAX)),
             defines: draft.defines(),
             is_alone: draft.is_alone || rolls_back,

@@ -287,9 +287,11 @@ impl Worker {
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
         self.login.isolate_rows(false, RowPlace::default());
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
-        if let Some(failure) = self.send_groups(free).await? {
-            return Ok(Attempt::Failed(Box::new(failure)));
-        }
+        let (free, held) = (planned(free), planned(held));
+        self.login.begin_steps();
+        let free_steps = self.prepared_steps(&free, false).await?;
+        let held_steps = self.prepared_steps(&held, false).await?;
+        self.login.add_steps(&free_steps, &free).await?;
         self.poll_orders(gate);
         if !gate.is_released {
             if let Some(failure) = self.login.finish().await? {
@@ -302,9 +304,7 @@ impl Worker {
                 self.wait_order(gate).await?;
             }
         }
-        if let Some(failure) = self.send_groups(held).await? {
-            return Ok(Attempt::Failed(Box::new(failure)));
-        }
+        self.login.add_steps(&held_steps, &held).await?;
         self.poll_orders(gate);
         if !gate.may_commit {
             if let Some(failure) = self.login.finish().await? {
@@ -335,23 +335,22 @@ impl Worker {
         })
     }
 
-    /// Sends the changes of these groups. A failure may come back already; without one, nothing is known yet.
-    async fn send_groups(&mut self, groups: &[PreparedGroup]) -> Result<Option<Failure>, ClientError> {
-        let changes = planned(groups);
-        let steps = steps(&changes, false);
-        if !has_bulk(&steps) {
-            for planned in &changes {
-                self.login.add_change(planned.change, 0).await?;
+    /// How the changes are made: in their order, unless some can be made together.
+    async fn prepared_steps(
+        &mut self,
+        changes: &[Planned<'_>],
+        is_final: bool,
+    ) -> Result<Vec<PlanStep>, ClientError> {
+        if changes.len() >= BULK_ROWS_MIN {
+            let steps = plan(changes, is_final, self.login.bulk_bytes_max());
+            if has_bulk(&steps) {
+                let steps = self.login.prepare_steps(steps, changes).await?;
+                if has_bulk(&steps) {
+                    return Ok(steps);
+                }
             }
-            return Ok(None);
         }
-        // Statements are prepared while no reply is due.
-        if let Some(failure) = self.login.finish().await? {
-            return Ok(Some(failure));
-        }
-        let steps = self.login.prepare_steps(steps, &changes).await?;
-        self.login.add_steps(&steps, &changes).await?;
-        Ok(None)
+        Ok((0..changes.len()).map(PlanStep::One).collect())
     }
 
     /// Takes orders that are there already.
@@ -446,12 +445,8 @@ impl Worker {
 
     /// Makes the changes that can be made together, and those between them.
     async fn take_together(&mut self, changes: &[Planned<'_>], isolates: bool) -> Result<Left, ClientError> {
-        let steps = steps(changes, true);
-        let steps = if has_bulk(&steps) {
-            self.login.prepare_steps(steps, changes).await?
-        } else {
-            Vec::new()
-        };
+        self.login.begin_steps();
+        let steps = self.prepared_steps(changes, true).await?;
         if !has_bulk(&steps) {
             return Ok(Left {
                 changes: (0..changes.len()).collect(),
@@ -507,14 +502,6 @@ fn planned(groups: &[PreparedGroup]) -> Vec<Planned<'_>> {
         .iter()
         .flat_map(|group| group.changes.iter().map(move |change| Planned { group, change }));
     changes.collect()
-}
-
-/// In which order to make them; nothing when they are too few to make any together.
-fn steps(changes: &[Planned<'_>], is_final: bool) -> Vec<PlanStep> {
-    if changes.len() < BULK_ROWS_MIN {
-        return Vec::new();
-    }
-    plan(changes, is_final)
 }
 
 fn has_bulk(steps: &[PlanStep]) -> bool {

@@ -233,6 +233,9 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
             },
             _ => ValueClass::Other,
         };
+        // What an UPDATE gives another column changes it, too.
+        let is_generated = row.get(13).is_some_and(|expression| !expression.is_empty());
+        let class = if is_generated { ValueClass::Other } else { class };
         let is_auto_increment = row
             .get(6)
             .is_some_and(|extra| extra.starts_with(b"auto_increment"));
@@ -252,7 +255,9 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
                 .windows(9)
                 .any(|part| part.eq_ignore_ascii_case(b"on update"))
         });
-        table.reads_clock |= is_updated || row.get(14).is_some_and(is_computed);
+        // NULL stands for the time there.
+        let takes_null_as_now = row.get(3) == Some(b"timestamp") && row.get(8) != Some(b"YES");
+        table.reads_clock |= is_updated || takes_null_as_now || row.get(14).is_some_and(is_computed);
         table.columns.push(ColumnInfo {
             name: bytes(row, 2).to_ascii_lowercase().into(),
             class,

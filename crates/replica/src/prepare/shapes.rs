@@ -21,6 +21,9 @@ use crate::keys::Keys;
 /// Longest string that is handed over beside its statement.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// Longest text of a shape, in bytes: one that is longer has its data in it.
+const SHAPE_BYTES_MAX: usize = 2048;
+
 /// A statement that writes rows of one table, and what they are.
 pub(super) struct RowsWritten<'a> {
     pub(super) statement: RowStatement<'a>,
@@ -112,7 +115,7 @@ impl Preparer {
                 replace,
                 on_duplicate,
                 ..
-            } => {
+            } if !columns.is_empty() => {
                 let [row] = values.as_slice() else { return None };
                 let is_plain = !replace && on_duplicate.is_none();
                 let generated = generated_id(info, columns, row, insert_id)?;
@@ -138,7 +141,7 @@ impl Preparer {
             }
         };
         let template = fill(&query.query, literals, text, generated.as_ref())?;
-        if template.types.is_empty() {
+        if template.types.is_empty() || template.text.len() > SHAPE_BYTES_MAX {
             return None;
         }
         let shape = self.shapes.get(

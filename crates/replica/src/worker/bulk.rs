@@ -4,16 +4,21 @@
 
 use std::sync::Arc;
 
-use tributary_client::{Error as ClientError, Prepared, StatementResult};
+use tributary_client::{Error as ClientError, Prepared, ServerError, StatementResult};
 
 use super::Login;
 use super::burst::{Failure, Step, single};
-use super::plan::{PlanStep, Planned};
+use super::plan::{BULK_BYTES_MAX, PlanStep, Planned};
+use super::rows::RowPlace;
 use crate::bulk::{Repeats, Shape};
 use crate::context::Context;
+use crate::error::number;
 
 /// Statements that one login keeps prepared.
 const PREPARED_MAX: usize = 128;
+
+/// Conditions of a failed statement that are looked at, from the last one: it is the error, but for what followed from it.
+const CONDITIONS_MAX: usize = 16;
 
 /// The server keeps no more prepared statements (`max_prepared_stmt_count`).
 const TOO_MANY_PREPARED: u16 = 1461;
@@ -32,9 +37,14 @@ struct Kept {
 pub(super) struct PreparedShapes {
     kept: Vec<Kept>,
     uses: u64,
+    /// Where `uses` stood when the run began that is under way.
+    begun: u64,
     /// The server has refused to keep more: everything is sent as text.
     is_full: bool,
 }
+
+/// Every statement that is kept is needed by the run under way.
+struct AllNeeded;
 
 impl PreparedShapes {
     fn find(&mut self, shape: &Arc<Shape>, context: &Arc<Context>) -> Option<usize> {
@@ -48,31 +58,50 @@ impl PreparedShapes {
         Some(place)
     }
 
-    /// Makes room for one more.
-    fn oldest(&mut self) -> Option<Prepared> {
+    /// What is prepared from here on stays until this is called again.
+    fn begin(&mut self) {
+        self.begun = self.uses;
+    }
+
+    /// The statement to give up for one more; `Err` when all are needed.
+    fn oldest(&mut self) -> Result<Option<Prepared>, AllNeeded> {
         if self.kept.len() < PREPARED_MAX {
-            return None;
+            return Ok(None);
         }
-        let (place, _) = self
+        let oldest = self
             .kept
             .iter()
             .enumerate()
-            .min_by_key(|(_, kept)| kept.last_used)?;
-        Some(self.kept.swap_remove(place).statement)
+            .filter(|(_, kept)| kept.last_used <= self.begun)
+            .min_by_key(|(_, kept)| kept.last_used);
+        let (place, _) = oldest.ok_or(AllNeeded)?;
+        Ok(Some(self.kept.swap_remove(place).statement))
     }
 }
 
 /// What is left of changes that are final when they are made.
 #[derive(Debug, Default)]
 pub(super) struct Left {
-    /// The changes that are not made, in the source's order.
+    /// The changes that are not made, in the order of the steps.
     pub(super) changes: Vec<usize>,
     /// How the first of them has failed; `None`: it has not been tried by itself.
     pub(super) failure: Option<Failure>,
 }
 
 impl Login {
+    /// Longest values of one bulk execute.
+    pub(super) fn bulk_bytes_max(&self) -> usize {
+        BULK_BYTES_MAX.min(self.packet_bytes_max / 2)
+    }
+
+    /// A run begins: what it has prepared stays until it ends.
+    pub(super) fn begin_steps(&mut self) {
+        self.prepared.begin();
+    }
+
     /// Prepares what the steps need. A step that cannot be prepared is sent as text.
+    ///
+    /// Nothing of a transaction may have been executed yet: an error here can undo it.
     pub(super) async fn prepare_steps(
         &mut self,
         steps: Vec<PlanStep>,
@@ -114,8 +143,10 @@ impl Login {
             self.forget_after_error().await?;
             return Ok(false);
         }
-        if let Some(oldest) = self.prepared.oldest() {
-            self.client.close_prepared(oldest).await?;
+        match self.prepared.oldest() {
+            Ok(None) => {}
+            Ok(Some(oldest)) => self.client.close_prepared(oldest).await?,
+            Err(AllNeeded) => return Ok(false),
         }
         match self.client.prepare(&row.shape.text).await {
             Ok(statement) if statement.parameter_count() == row.shape.types.len() => {
@@ -179,10 +210,10 @@ impl Login {
             };
             match step {
                 PlanStep::Bulk(rows) => {
-                    if let Some(first) = self.take_bulk(rows, changes).await? {
+                    if let Some((first, failure)) = self.take_bulk(rows, changes).await? {
                         return Ok(Left {
                             changes: from(&steps[place..], first),
-                            failure: None,
+                            failure,
                         });
                     }
                 }
@@ -214,9 +245,10 @@ impl Login {
         &mut self,
         rows: &[usize],
         changes: &[Planned<'_>],
-    ) -> Result<Option<usize>, ClientError> {
+    ) -> Result<Option<(usize, Option<Failure>)>, ClientError> {
+        let untried = Ok(rows.first().map(|first| (*first, None)));
         let Some(bulk) = BulkExecute::of(rows, changes) else {
-            return Ok(rows.first().copied());
+            return untried;
         };
         let mut settings = Vec::new();
         let count = self
@@ -224,18 +256,18 @@ impl Login {
             .switch_for_bulk(bulk.context, bulk.timestamp, true, &mut settings);
         if count > 0 && single(&mut self.client, &settings).await?.is_err() {
             self.forget_after_error().await?;
-            return Ok(rows.first().copied());
+            return untried;
         }
         if !self.queue_bulk(&bulk)? {
-            return Ok(rows.first().copied());
+            return untried;
         }
         self.client.flush().await?;
         let Some(error) = self.client.read_reply().await?.error else {
             return Ok(None);
         };
         let done = match bulk.shape.repeats {
-            Repeats::Counted => self.rows_done().await?,
-            Repeats::Same | Repeats::Differs => 0,
+            Repeats::Counted => self.rows_done(error.code).await?,
+            Repeats::Same | Repeats::Differs => Some(0),
         };
         tracing::debug!(
             code = error.code,
@@ -244,23 +276,41 @@ impl Login {
             "a bulk execute has failed"
         );
         self.forget_after_error().await?;
-        Ok(rows.get(done).or(rows.last()).copied())
+        let first = done.map_or(rows.first(), |done| rows.get(done).or(rows.last()));
+        let failure = done.is_none().then(|| in_doubt(rows.len(), &error));
+        Ok(first.map(|first| (*first, failure)))
     }
 
-    /// How many rows of the INSERT that has just failed are in.
-    async fn rows_done(&mut self) -> Result<usize, ClientError> {
-        let asked = single(
-            &mut self.client,
-            b"GET DIAGNOSTICS CONDITION 1 @tributary_row=ROW_NUMBER;SELECT @tributary_row",
-        )
-        .await?;
-        let row = asked.ok().and_then(|results| {
-            results.iter().find_map(|result| match result {
-                StatementResult::Rows(rows) => rows.first_text()?.parse::<usize>().ok(),
-                StatementResult::Ok(_) => None,
-            })
+    /// How many rows of the INSERT that has just failed with `code` are in; `None` when the server does not tell. Conditions stand in
+    /// the order in which they arose, so that warnings about earlier rows come before the error.
+    async fn rows_done(&mut self, code: u16) -> Result<Option<usize>, ClientError> {
+        let ask = "GET DIAGNOSTICS @tributary_row=NUMBER;SELECT @tributary_row,0";
+        let Some((count, _)) = self.two_numbers(ask).await? else {
+            return Ok(None);
+        };
+        for condition in (1..=count).rev().take(CONDITIONS_MAX) {
+            let ask = format!(
+                "GET DIAGNOSTICS CONDITION {condition} @tributary_row=ROW_NUMBER,@tributary_code=MYSQL_ERRNO;\
+                 SELECT @tributary_row,@tributary_code"
+            );
+            match self.two_numbers(&ask).await? {
+                Some((row, found)) if found == usize::from(code) => return Ok(row.checked_sub(1)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn two_numbers(&mut self, ask: &str) -> Result<Option<(usize, usize)>, ClientError> {
+        let Ok(results) = single(&mut self.client, ask.as_bytes()).await? else {
+            return Ok(None);
+        };
+        let row = results.iter().find_map(|result| match result {
+            StatementResult::Rows(rows) => rows.rows.first(),
+            StatementResult::Ok(_) => None,
         });
-        Ok(row.unwrap_or(0).saturating_sub(1))
+        let number = |place| row?.text(place)?.parse::<usize>().ok();
+        Ok(number(0).zip(number(1)))
     }
 
     /// Adds a bulk execute to the burst; what it does must be undone when anything fails.
@@ -268,10 +318,17 @@ impl Login {
         let (Some(bulk), Some(index)) = (BulkExecute::of(rows, changes), rows.first()) else {
             return Ok(());
         };
-        if self.begin_bulk(bulk.context, bulk.timestamp, *index) && self.queue_bulk(&bulk)? {
-            self.bulk_queued(*index);
+        if !self.begin_bulk(bulk.context, bulk.timestamp, *index) {
+            return Ok(());
         }
-        self.send_full().await
+        if self.queue_bulk(&bulk)? {
+            self.bulk_queued(*index);
+            return self.send_full().await;
+        }
+        for index in rows {
+            self.add_change(changes[*index].change, *index).await?;
+        }
+        Ok(())
     }
 
     /// Queues it; `false` when it is not prepared.
@@ -311,13 +368,29 @@ impl<'a> BulkExecute<'a> {
     }
 }
 
-/// The changes of these steps from `first` on, in the source's order.
+/// The changes of these steps from `first` on.
 fn from(steps: &[PlanStep], first: usize) -> Vec<usize> {
     let all = steps.iter().flat_map(|step| match step {
         PlanStep::One(index) => std::slice::from_ref(index),
         PlanStep::Bulk(rows) => rows,
     });
-    let mut left: Vec<usize> = all.copied().skip_while(|index| *index != first).collect();
-    left.sort_unstable();
-    left
+    all.copied().skip_while(|index| *index != first).collect()
+}
+
+/// What is told when it is not known how much of a bulk execute was done.
+fn in_doubt(rows: usize, error: &ServerError) -> Failure {
+    let message = format!(
+        "{rows} statements like this one were executed together and failed, and the server does not tell how many of them were done: error {}: {}",
+        error.code, error.message
+    );
+    Failure {
+        step: Step::Change(0),
+        error: ServerError {
+            code: number::UNKNOWN,
+            sqlstate: *b"HY000",
+            message,
+        },
+        at: RowPlace::default(),
+        is_row: false,
+    }
 }

@@ -16,8 +16,11 @@ pub(super) const BULK_ROWS_MIN: usize = 4;
 /// Most rows of one bulk execute.
 const BULK_ROWS_MAX: usize = 1000;
 
-/// Longest values of one bulk execute, in bytes; far below the smallest `max_allowed_packet` that serves at all.
-const BULK_BYTES_MAX: usize = 512 << 10;
+/// Longest values of one bulk execute, in bytes.
+pub(super) const BULK_BYTES_MAX: usize = 512 << 10;
+
+/// Steps that are looked at for one more row, from the last one.
+const OPEN_MAX: usize = 256;
 
 /// What is done in one go.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,12 +65,12 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
-    fn takes(&self, statement: &StatementChange, row: &BulkRow, rows: usize) -> bool {
+    fn takes(&self, statement: &StatementChange, row: &BulkRow, rows: usize, bytes_max: usize) -> bool {
         Arc::ptr_eq(&self.row.shape, &row.shape)
             && Arc::ptr_eq(&self.statement.context, &statement.context)
             && (!row.shape.reads_clock || self.statement.timestamp == statement.timestamp)
             && rows < BULK_ROWS_MAX
-            && self.bytes + row.values.len() <= BULK_BYTES_MAX
+            && self.bytes + row.values.len() <= bytes_max
     }
 }
 
@@ -78,15 +81,21 @@ struct Planner<'a> {
     tables: HashMap<TableId, Touched>,
     /// Nothing may come before this step any more.
     barrier: usize,
+    bytes_max: usize,
 }
 
 /// Puts changes of one shape together. With `is_final` only those whose executions can be accounted for when one of them fails, because
 /// none can be taken back.
-pub(super) fn plan(changes: &[Planned<'_>], is_final: bool) -> Vec<PlanStep> {
-    let mut planner = Planner::default();
+/// `bytes_max` limits the values of one bulk execute.
+pub(super) fn plan(changes: &[Planned<'_>], is_final: bool, bytes_max: usize) -> Vec<PlanStep> {
+    let mut planner = Planner {
+        bytes_max,
+        ..Planner::default()
+    };
     for (index, planned) in changes.iter().enumerate() {
         let bulk = planned
             .bulk()
+            .filter(|(_, row)| row.values.len() <= bytes_max)
             .filter(|(_, row)| !is_final || row.shape.repeats != Repeats::Differs)
             // A group is made as a whole or not at all, also when something later in its run fails.
             .filter(|_| !is_final || planned.group.changes.len() == 1);
@@ -105,12 +114,19 @@ impl<'a> Planner<'a> {
         for key in &row.keys {
             earliest = earliest.max(touched.keys.get(key).copied().unwrap_or(0));
         }
-        let found = self.open.iter_mut().rev().find(|open| {
+        let bytes_max = self.bytes_max;
+        let mut late_enough = self
+            .open
+            .iter_mut()
+            .rev()
+            .take(OPEN_MAX)
+            .take_while(|open| open.step >= earliest);
+        let found = late_enough.find(|open| {
             let rows = match self.steps.get(open.step - 1) {
                 Some(PlanStep::Bulk(rows)) => rows.len(),
                 _ => BULK_ROWS_MAX,
             };
-            open.step >= earliest && open.takes(statement, row, rows)
+            open.takes(statement, row, rows, bytes_max)
         });
         let step = match found {
             Some(open) => {
@@ -289,7 +305,7 @@ mod tests {
                 group(does, &mut shapes, &context)
             })
             .collect();
-        let steps = plan(&planned(&groups), false);
+        let steps = plan(&planned(&groups), false, BULK_BYTES_MAX);
         let even = (0..20).step_by(2).collect();
         let odd = (1..20).step_by(2).collect();
         assert_eq!(steps, [PlanStep::Bulk(even), PlanStep::Bulk(odd)]);
@@ -314,7 +330,7 @@ mod tests {
                 .map(|does| group(*does, &mut shapes, &context))
                 .collect();
             for is_final in [false, true] {
-                let steps = plan(&planned(&groups), is_final);
+                let steps = plan(&planned(&groups), is_final, BULK_BYTES_MAX);
                 let order = order(&steps);
                 let mut place = vec![usize::MAX; all.len()];
                 for (at, index) in order.iter().enumerate() {

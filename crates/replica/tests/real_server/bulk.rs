@@ -128,6 +128,83 @@ async fn one_that_fails_does_not_take_the_others_along() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// More shapes in one run than a login keeps prepared: the rest goes as text, and nothing is left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_shapes_than_are_kept() -> anyhow::Result<()> {
+    let (source, target, options) = start("InnoDB", SkipErrors::None).await?;
+    let mut sql = String::from("USE asterisk; BEGIN;");
+    for id in 0..600 {
+        sql.push_str(&format!("INSERT INTO plain (id, b) VALUES ({id}, 0);"));
+    }
+    for shape in 0..150 {
+        for id in 0..4 {
+            sql.push_str(&format!(
+                "UPDATE plain SET b = b + {shape} WHERE id = {};",
+                shape * 4 + id
+            ));
+        }
+    }
+    source
+        .run(&(sql + "COMMIT; INSERT INTO plain (id) VALUES (1000)"))
+        .await?;
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_eq!(prepared(&target).await?, 128);
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+/// NULL for a TIMESTAMP that cannot be NULL is the time of the statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn null_as_the_time() -> anyhow::Result<()> {
+    let (source, target, options) = start("InnoDB", SkipErrors::None).await?;
+    let table = "CREATE TABLE asterisk.seen (id INT PRIMARY KEY, at TIMESTAMP NOT NULL DEFAULT '2001-01-01 00:00:00')";
+    source.run(table).await?;
+    let running = Replicator::start(options.clone()).await?;
+    caught_up(&running, "m1", &source).await?;
+    assert!(running.stop().await.is_clean);
+    let mut sql = String::from("USE asterisk;");
+    for id in 1..=TIMES {
+        sql.push_str(&format!(
+            "SET timestamp = 1700000000 + {id} DIV 5; INSERT INTO seen VALUES ({id}, DEFAULT);"
+        ));
+        sql.push_str(&format!(
+            "INSERT INTO seen (id, at) VALUES (100 + {id}, NULL); UPDATE seen SET at = NULL WHERE id = {id};"
+        ));
+    }
+    source.run(&sql).await?;
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+/// Warnings about rows in front of the one that fails do not make it another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_row_behind_warnings() -> anyhow::Result<()> {
+    let skip = SkipErrors::List(BTreeSet::from([1062]));
+    let (source, target, options) = start("MyISAM", skip).await?;
+    let mut sql = String::from("USE asterisk; SET sql_mode = '';");
+    for id in 1..=TIMES {
+        sql.push_str(&format!("INSERT INTO calls (id, price) VALUES ({id}, 1.23456);"));
+    }
+    source.run(&sql).await?;
+    target
+        .run(&format!(
+            "INSERT INTO {TARGET_DB}.calls (id, caller) VALUES (30, 'target')"
+        ))
+        .await?;
+    let running = Replicator::start(options).await?;
+    caught_up(&running, "m1", &source).await?;
+    assert_eq!(
+        status(&running, "m1").skipped,
+        1,
+        "its own rows are not in its way"
+    );
+    let price = format!("SELECT COUNT(*), SUM(price) FROM {TARGET_DB}.calls WHERE id <> 30");
+    let rows = target.rows(&price).await?;
+    assert_eq!(rows[0][0].as_deref(), Some("39"));
+    Ok(())
+}
+
 /// A run that stops in the middle says what of it is done, in whatever order it was done: nothing is doubled afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_ahead_of_a_stop_is_not_done_again() -> anyhow::Result<()> {
