@@ -72,7 +72,11 @@ impl Generator {
 
     /// A transaction in two phases. Several sources and clients use equal ids, one after the other.
     pub(super) fn xa(&mut self) -> Step {
-        let wanted = |table: &Table| !table.is_ignored && table.is_transactional() && !table.has_trigger;
+        // Without a primary key, row events of others look for their rows among those that are locked until XA COMMIT: a replica,
+        // which gets that only behind them, waits for ever.
+        let wanted = |table: &Table| {
+            !table.is_ignored && table.is_transactional() && !table.has_trigger && table.has_unique_id()
+        };
         let number = self.random.below(3);
         let id = match self.random.below(3) {
             0 => format!("'client{}-{number}'", self.client),
