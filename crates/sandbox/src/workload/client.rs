@@ -16,6 +16,8 @@ use crate::random::Random;
 
 /// How long a client tries to come back to a server that went away.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one statement may take: lock waits end long before, and an answer that does not come is not waited for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Wait between two tries.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// The sessions the client in charge looks after the binary log this often, in steps.
@@ -124,7 +126,11 @@ impl Client {
         if let Some(data) = &work.file {
             std::fs::write(&self.generator.file, data).context("write the file for LOAD DATA")?;
         }
-        match conn.query_drop(work.sql.as_slice()).await {
+        let answer = tokio::time::timeout(STATEMENT_TIMEOUT, conn.query_drop(work.sql.as_slice()));
+        let Ok(answer) = answer.await else {
+            return Ok(Outcome::ConnectionLost);
+        };
+        match answer {
             Ok(()) => {
                 self.shared.statements.fetch_add(1, Ordering::Relaxed);
                 self.shared
