@@ -133,14 +133,7 @@ impl Login {
         if self.prepared.is_full {
             return Ok(false);
         }
-        let mut settings = Vec::new();
-        if self
-            .session
-            .switch_for_bulk(&first.context, None, false, &mut settings)
-            > 0
-            && single(&mut self.client, &settings).await?.is_err()
-        {
-            self.forget_after_error().await?;
+        if !self.switched_for_bulk(&first.context, None, false).await? {
             return Ok(false);
         }
         match self.prepared.oldest() {
@@ -170,6 +163,24 @@ impl Login {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Brings the session there at once; see [`Session::switch_for_bulk`](crate::context::Session::switch_for_bulk).
+    async fn switched_for_bulk(
+        &mut self,
+        context: &Context,
+        timestamp: Option<(u32, Option<u32>)>,
+        is_strict: bool,
+    ) -> Result<bool, ClientError> {
+        let mut settings = Vec::new();
+        let count = self
+            .session
+            .switch_for_bulk(context, timestamp, is_strict, &mut settings);
+        let is_done = count == 0 || single(&mut self.client, &settings).await?.is_ok();
+        if !is_done {
+            self.forget_after_error().await?;
+        }
+        Ok(is_done)
     }
 
     async fn forget_after_error(&mut self) -> Result<(), ClientError> {
@@ -250,15 +261,8 @@ impl Login {
         let Some(bulk) = BulkExecute::of(rows, changes) else {
             return untried;
         };
-        let mut settings = Vec::new();
-        let count = self
-            .session
-            .switch_for_bulk(bulk.context, bulk.timestamp, true, &mut settings);
-        if count > 0 && single(&mut self.client, &settings).await?.is_err() {
-            self.forget_after_error().await?;
-            return untried;
-        }
-        if !self.queue_bulk(&bulk)? {
+        let is_ready = self.switched_for_bulk(bulk.context, bulk.timestamp, true).await?;
+        if !is_ready || !self.queue_bulk(&bulk)? {
             return untried;
         }
         self.client.flush().await?;
@@ -294,7 +298,8 @@ impl Login {
                  SELECT @tributary_row,@tributary_code"
             );
             match self.two_numbers(&ask).await? {
-                Some((row, found)) if found == usize::from(code) => return Ok(row.checked_sub(1)),
+                // 0 when there was no row yet: a table that is locked or missing.
+                Some((row, found)) if found == usize::from(code) => return Ok(Some(row.saturating_sub(1))),
                 _ => {}
             }
         }

@@ -15,11 +15,8 @@ use super::{RunWork, Worker};
 use crate::change::{Change, LoadChange, PreparedGroup, StatementChange};
 use crate::error::number;
 
-/// Warnings that the server keeps, and the largest count it reports.
+/// Warnings that the server keeps (`max_error_count` of every login), and the largest count it reports.
 const WARNINGS_MAX: u16 = u16::MAX;
-
-/// Errors and warnings that a session keeps otherwise.
-const ERRORS_KEPT: u16 = 64;
 
 /// Errors that `IGNORE` turns into warnings whatever `sql_mode` is: keys, foreign keys, checks, partitions.
 const IGNORABLE: [u16; 12] = [
@@ -51,20 +48,14 @@ impl Worker {
             return self.failed(work, group, change, load_failure(error)).await;
         }
         if load.has_errors {
-            let guard = format!("SAVEPOINT tributary_load;\nSET max_error_count={WARNINGS_MAX}");
-            self.login.own_statement(guard.as_bytes()).await?;
+            self.login.own_statement(b"SAVEPOINT tributary_load").await?;
         }
         if let Err(error) = self.switch_to(&load.statement).await? {
             return Ok(Outcome::Stop(reaction::stop_reason(group, Some(change), &error)));
         }
         let file = load.file.reader();
         let error = match self.login.client.load_local(&load.statement.text, file).await {
-            Ok(ok) if load.has_errors => {
-                let error = self.hidden_error(group, load, ok).await?;
-                let usual = format!("SET max_error_count={ERRORS_KEPT}");
-                self.login.own_statement(usual.as_bytes()).await?;
-                error
-            }
+            Ok(ok) if load.has_errors => self.hidden_error(group, load, ok).await?,
             Ok(_) => None,
             Err(ClientError::Server(error)) => {
                 self.login.has_old_errors = true;

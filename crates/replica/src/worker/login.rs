@@ -27,6 +27,7 @@ const PACKET_BYTES_MIN: usize = 64 << 10;
 /// `READ COMMITTED` avoids gap locks; rows are changed by one worker at a time anyway. A table that somebody holds
 /// locked is tried again after `lock_wait_timeout`: the server does not see every deadlock between table and metadata locks.
 /// The source has decided whether a table with history may be altered, so it may be here, as in a native replica.
+/// Every condition of a statement is kept (`max_error_count`): an error stands behind the warnings about earlier rows.
 const SETTINGS: &str = "SET SESSION autocommit=0, tx_isolation='READ-COMMITTED', completion_type=0, \
      max_statement_time=0, sql_big_selects=1, unique_checks=1, pseudo_slave_mode=1, system_versioning_alter_history=KEEP, wait_timeout=31536000, lock_wait_timeout=60, \
      net_read_timeout=3600, net_write_timeout=3600, character_set_results=utf8mb4, max_error_count=65535";
