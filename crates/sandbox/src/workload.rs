@@ -297,12 +297,17 @@ impl Workload {
         self.shared.pace.has_ended()
     }
 
-    /// Lets every client finish its step, and waits until nothing runs on the source any more.
+    /// Lets every client finish its step and begin no other.
+    pub fn begin_stop(&self) {
+        self.shared.pace.stop();
+    }
+
+    /// [`Workload::begin_stop`], and waits until nothing runs on the source any more.
     ///
     /// # Errors
     /// The first client's failure: a server that is gone.
     pub async fn stop(mut self) -> anyhow::Result<WorkloadReport> {
-        self.shared.pace.stop();
+        self.begin_stop();
         while let Some(ended) = self.clients.join_next().await {
             ended.context("a client of the workload panicked")??;
         }

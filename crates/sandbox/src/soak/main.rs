@@ -125,6 +125,7 @@ impl Soak {
             self.bench.restart_engine().await?;
         }
         self.watch_until(&workloads, began + length).await?;
+        workloads.iter().for_each(Workload::begin_stop);
         for workload in workloads {
             self.totals.add(workload.stop().await?);
         }

@@ -279,6 +279,8 @@ impl Table {
                 },
             ])),
             "MyISAM" => options.push_str(random.pick(&["", "", " ROW_FORMAT=DYNAMIC", " CHECKSUM=1"])),
+            // With TRANSACTIONAL=0, a unique key of versioned rows with NULLs loses its order (10.11.19, without replication).
+            "Aria" if self.is_versioned => options.push_str(random.pick(&["", " TRANSACTIONAL=1"])),
             "Aria" => options.push_str(random.pick(&["", " TRANSACTIONAL=0", " TRANSACTIONAL=1"])),
             _ => {}
         }
