@@ -94,9 +94,12 @@ impl Grammar {
         }
     }
 
-    /// An engine of the source in place of one that it does not have.
+    /// An engine of the source in place of one that it does not have, or whose binlog does not tell what happened.
     pub(super) fn engine(self, engine: &'static str) -> &'static str {
-        if self.is_mysql && engine == "Aria" {
+        /// Before, transactions that touch Aria tables (which cannot be prepared) were seen in the binlog behind
+        /// transactions that had waited for their locks (10.5.23; not seen later): such an order fits on no replica.
+        const ARIA_IN_ORDER: (u32, u32) = (10, 6);
+        if engine == "Aria" && (self.is_mysql || self.source < ARIA_IN_ORDER) {
             "MyISAM"
         } else {
             engine
