@@ -82,7 +82,7 @@ impl Context {
         known_flags: u32,
     ) -> Self {
         Self {
-            database,
+            database: Bytes::copy_from_slice(&database),
             sql_mode,
             flags2: status
                 .flags2
@@ -95,7 +95,8 @@ impl Context {
                 database: status.charset_database,
                 defaults: status.character_set_collations.clone(),
             },
-            time_zone: status.time_zone.clone(),
+            // Copies: slices would keep all that was read with them.
+            time_zone: status.time_zone.as_deref().map(Bytes::copy_from_slice),
             lc_time_names: status.lc_time_names.unwrap_or(0),
             auto_increment: status.auto_increment.unwrap_or((1, 1)),
         }

@@ -12,9 +12,13 @@ use std::hash::Hasher as _;
 
 use smallvec::SmallVec;
 use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
-use tributary_sql::{Name, RowStatement, Value};
+use tributary_sql::{LiteralValue, Name, RowStatement, Value};
 
 use crate::catalog::{ColumnInfo, TableInfo, ValueClass, Visibility};
+
+mod plan;
+
+pub(crate) use plan::KeyPlan;
 
 /// Key hashes of one change.
 pub(crate) type Keys = SmallVec<[u64; 4]>;
@@ -28,6 +32,38 @@ enum KeyValue<'a> {
     Text(&'a [u8]),
     /// NULL: never equal to anything, so the key cannot collide.
     Null,
+}
+
+/// A value as a statement gives it.
+#[derive(Clone, Copy)]
+enum Given<'v> {
+    Integer(i128),
+    Text(&'v [u8]),
+    Null,
+    /// One that says nothing about equality.
+    Other,
+}
+
+impl<'v> From<&'v Value<'_>> for Given<'v> {
+    fn from(value: &'v Value<'_>) -> Self {
+        match value {
+            Value::Int(number) => Self::Integer(*number),
+            Value::String(text) => Self::Text(text),
+            Value::Null => Self::Null,
+            Value::Default | Value::Other => Self::Other,
+        }
+    }
+}
+
+impl<'v> From<&'v LiteralValue<'_>> for Given<'v> {
+    fn from(value: &'v LiteralValue<'_>) -> Self {
+        match value {
+            LiteralValue::Int(number) => Self::Integer(i128::from(*number)),
+            LiteralValue::Text(text) => Self::Text(text),
+            LiteralValue::Null => Self::Null,
+            LiteralValue::Decimal(_) | LiteralValue::Default => Self::Other,
+        }
+    }
 }
 
 /// The ids a statement generates: the first, and the distance to the next.
@@ -100,7 +136,7 @@ fn of_condition(table: &TableInfo, equal: &[(Name<'_>, Value<'_>)]) -> Option<Ke
         let (_, value) = equal
             .iter()
             .find(|(name, _)| table.column(name.as_bytes()) == Some(column))?;
-        literal(&table.columns[column], value)
+        literal(&table.columns[column], value.into())
     });
     let mut keys = Keys::new();
     // `column = NULL` matches nothing: such a statement writes no row.
@@ -142,7 +178,7 @@ fn of_insert(
         for (index, key) in table.unique_keys.iter().enumerate() {
             let values = key.as_ref()?.iter().map(|&column| match generated {
                 Some((auto, id)) if auto == column => Some(KeyValue::Integer(i128::from(id))),
-                _ => literal(&table.columns[column], value_of(column)?),
+                _ => literal(&table.columns[column], value_of(column)?.into()),
             });
             hash_key(index, values).push_to(&mut keys)?;
         }
@@ -188,12 +224,12 @@ fn generated_id<'v>(
 }
 
 /// A literal as the column would hold it; `None` when the conversion is not plain.
-fn literal<'v>(column: &ColumnInfo, value: &'v Value<'v>) -> Option<KeyValue<'v>> {
+fn literal<'v>(column: &ColumnInfo, value: Given<'v>) -> Option<KeyValue<'v>> {
     match (column.class, value) {
-        (ValueClass::Integer { size, is_unsigned }, Value::Int(number)) => {
-            in_range(*number, size, is_unsigned)
+        (ValueClass::Integer { size, is_unsigned }, Given::Integer(number)) => {
+            in_range(number, size, is_unsigned)
         }
-        (ValueClass::Integer { size, is_unsigned }, Value::String(text)) => {
+        (ValueClass::Integer { size, is_unsigned }, Given::Text(text)) => {
             let digits = text.strip_prefix(b"-").unwrap_or(text);
             let is_plain = !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit);
             let number: i128 = std::str::from_utf8(text)
@@ -204,11 +240,11 @@ fn literal<'v>(column: &ColumnInfo, value: &'v Value<'v>) -> Option<KeyValue<'v>
             in_range(number, size, is_unsigned)
         }
         // Longer text may be cut by the server.
-        (ValueClass::Text { length_max }, Value::String(text)) if text.len() <= length_max => {
+        (ValueClass::Text { length_max }, Given::Text(text)) if text.len() <= length_max => {
             Some(KeyValue::Text(text))
         }
         // NULL may become a zero value where it is not allowed.
-        (_, Value::Null) if column.is_nullable => Some(KeyValue::Null),
+        (_, Given::Null) if column.is_nullable => Some(KeyValue::Null),
         _ => None,
     }
 }

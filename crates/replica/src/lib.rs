@@ -15,6 +15,7 @@ mod columns;
 mod config;
 mod context;
 mod error;
+mod hash;
 mod keys;
 mod load_file;
 mod pieces;

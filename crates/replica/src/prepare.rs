@@ -27,6 +27,7 @@ use crate::xa::XaStep;
 mod effects;
 mod load;
 mod packages;
+mod patterns;
 mod policy;
 mod rows;
 mod shapes;
@@ -34,6 +35,7 @@ mod statement;
 mod temporary;
 mod xa;
 
+pub(crate) use patterns::Patterns;
 pub(crate) use temporary::TemporaryTables;
 pub(crate) use xa::XaFootprints;
 
@@ -72,6 +74,8 @@ pub(crate) struct Preparer {
     pub(crate) contexts: Vec<Arc<Context>>,
     /// Shapes of statements seen.
     pub(crate) shapes: Shapes,
+    /// Statements of kinds seen.
+    pub(crate) patterns: Patterns,
     /// XA transactions that are prepared, with what they touch; what is not known here may touch anything.
     pub(crate) xa: XaFootprints,
     /// Whether a warning has named statements of a MySQL source.
@@ -127,6 +131,7 @@ impl Preparer {
     pub(crate) fn set_version(&mut self, version: (u16, u16, u16), number: u32) {
         self.known_flags = known_flags(version);
         self.version = (version, number);
+        self.patterns.clear();
     }
 
     /// Filters and renames one group, or one part of it.

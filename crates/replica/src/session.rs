@@ -24,7 +24,7 @@ use crate::error::StartError;
 use crate::load_file::Spool;
 use crate::positions::{self, Saved};
 use crate::preflight;
-use crate::prepare::{Preparer, TemporaryTables};
+use crate::prepare::{Patterns, Preparer, TemporaryTables};
 use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
 use crate::replicator::ConnectionView;
@@ -305,6 +305,7 @@ fn source(
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
             shapes: Shapes::default(),
+            patterns: Patterns::default(),
             temporary,
             server_ids,
             index: u16::try_from(index).unwrap_or(u16::MAX),

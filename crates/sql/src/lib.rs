@@ -19,6 +19,7 @@ mod invoker;
 mod keep;
 mod keyword;
 mod name;
+mod outline;
 mod parse;
 mod recognise;
 mod rename;
@@ -37,6 +38,7 @@ pub use event::disable_event;
 pub use invoker::name_invoker;
 pub use keep::keep_tables;
 pub use name::Name;
+pub use outline::{Outline, OutlineLiteral};
 pub use parse::{
     LoadParts, LoggedCall, column_changes, created_columns, load_parts, logged_call, parse, recognise,
     recognise_literals, renames_table, with_columns,

@@ -62,6 +62,8 @@ pub enum Value<'a> {
 pub struct Literals<'a> {
     /// In the order of the text. Values that are part of an expression are not among them.
     pub list: Vec<Literal<'a>>,
+    /// For each of the statement's conditions `column = literal`, its place in `list`; `None` when it is not there.
+    pub conditions: Vec<Option<usize>>,
     /// There is more than literals: calls, arithmetic, columns, conditions other than `column = literal`.
     pub has_expressions: bool,
     /// Where the `)` of an INSERT's column list stands.

@@ -1,7 +1,7 @@
 //! `LOAD DATA`: its statement, judged and renamed like any other, and its file.
 
 use tributary_binlog::{DuplicateHandling, LoadDataItem, QueryEvent};
-use tributary_sql::{self as sql, Dialect};
+use tributary_sql as sql;
 
 use super::statement::Given;
 use super::{Draft, Place, Preparer};
@@ -79,8 +79,7 @@ impl Preparer {
 
     /// The statements for a load that ended half way; `text` is the renamed statement, which does not ignore errors.
     fn in_steps(&self, text: &[u8], query: &QueryEvent) -> Option<LoadInSteps> {
-        let client = query.status.charset.map_or(0, |charset| charset.client);
-        let dialect = Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1);
+        let dialect = self.dialect(query);
         let parts = sql::load_parts(text, &dialect)?;
         let table = text.get(parts.table.clone())?;
         let before = text.get(..parts.table.start)?;

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tributary_binlog::QueryEvent;
 use tributary_client::ParamType;
-use tributary_schedule::TableId;
 use tributary_sql::{LiteralValue, Literals, Name, RowStatement, Value};
 use tributary_wire::bulk::{put_bytes, put_int};
 
 use super::Preparer;
 use crate::bulk::{BulkRow, Repeats};
-use crate::catalog::TableInfo;
+use crate::catalog::{TableInfo, TableName};
 use crate::context::Context;
 use crate::keys::Keys;
 
@@ -28,17 +27,37 @@ const SHAPE_BYTES_MAX: usize = 2048;
 pub(super) struct RowsWritten<'a> {
     pub(super) statement: RowStatement<'a>,
     pub(super) literals: Literals<'a>,
-    pub(super) table: TableId,
+    pub(super) name: TableName,
     pub(super) info: Arc<TableInfo>,
     /// `None`: the rows are not named by keys.
     pub(super) keys: Option<Keys>,
 }
 
+impl RowsWritten<'_> {
+    /// Which value of an INSERT's rows stands in a column.
+    pub(super) fn place_of(&self, column: usize) -> Option<usize> {
+        let RowStatement::Insert { columns, .. } = &self.statement else {
+            return None;
+        };
+        let mut names = columns.as_ref()?.iter();
+        names.position(|name| self.info.column(name.as_bytes()) == Some(column))
+    }
+}
+
 /// Character sets of a client whose strings are looked into.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ClientText {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientText {
     OneByte,
     Utf8 { bytes_max: u8 },
+}
+
+/// What is handed over as one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parameter {
+    /// The literal with this number.
+    Literal(usize),
+    /// The id that the source's table gave to the row.
+    GeneratedId,
 }
 
 /// Takes the literals out of a text and puts others in.
@@ -48,6 +67,7 @@ struct Template<'a> {
     text: Vec<u8>,
     types: Vec<ParamType>,
     values: Vec<u8>,
+    parameters: Vec<Parameter>,
 }
 
 impl<'a> Template<'a> {
@@ -58,6 +78,7 @@ impl<'a> Template<'a> {
             text: Vec::with_capacity(source.len()),
             types: Vec::new(),
             values: Vec::with_capacity(source.len()),
+            parameters: Vec::new(),
         }
     }
 
@@ -72,16 +93,39 @@ impl<'a> Template<'a> {
         self.text.extend_from_slice(text);
     }
 
-    fn int(&mut self, value: i64) {
-        self.text.push(b'?');
-        self.types.push(ParamType::LongLong { unsigned: false });
-        put_int(&mut self.values, value);
+    fn generated_id(&mut self, id: i64) {
+        self.parameter(Parameter::GeneratedId, ParamType::LongLong { unsigned: false });
+        put_int(&mut self.values, id);
     }
 
-    fn bytes(&mut self, kind: ParamType, value: &[u8]) {
+    fn parameter(&mut self, parameter: Parameter, kind: ParamType) {
         self.text.push(b'?');
         self.types.push(kind);
-        put_bytes(&mut self.values, value);
+        self.parameters.push(parameter);
+    }
+}
+
+/// Appends what a literal says as a value; `None` when it cannot be one for this client, or is part of the shape.
+pub(super) fn put_literal(
+    values: &mut Vec<u8>,
+    literal: &LiteralValue<'_>,
+    text: ClientText,
+) -> Option<ParamType> {
+    match literal {
+        LiteralValue::Int(value) => {
+            put_int(values, *value);
+            Some(ParamType::LongLong { unsigned: false })
+        }
+        LiteralValue::Decimal(digits) => {
+            put_bytes(values, digits);
+            Some(ParamType::NewDecimal)
+        }
+        LiteralValue::Text(bytes) => {
+            let is_value = bytes.len() <= TEXT_BYTES_MAX && text.holds(bytes);
+            is_value.then(|| put_bytes(values, bytes))?;
+            Some(ParamType::VarString)
+        }
+        LiteralValue::Null | LiteralValue::Default => None,
     }
 }
 
@@ -94,14 +138,14 @@ struct GeneratedId<'a> {
 }
 
 impl Preparer {
-    /// The statement as a shape and values, unless it must be sent as text.
+    /// The statement as a shape and values, with what the values are, unless it must be sent as text.
     pub(super) fn bulk_row(
         &mut self,
         rows: &RowsWritten<'_>,
         query: &QueryEvent,
         insert_id: Option<u64>,
         context: &Context,
-    ) -> Option<BulkRow> {
+    ) -> Option<(BulkRow, Vec<Parameter>)> {
         let (info, literals) = (&*rows.info, &rows.literals);
         let is_plain_table = !info.is_view && !info.has_triggers && info.related.is_empty();
         if !is_plain_table || literals.is_delayed || context.database.is_empty() || !context.allows_bulk() {
@@ -147,19 +191,20 @@ impl Preparer {
         let shape = self.shapes.get(
             &template.text,
             &template.types,
-            rows.table,
+            rows.name.id,
             literals.has_expressions || info.reads_clock,
             repeats,
         );
-        Some(BulkRow {
+        let row = BulkRow {
             shape,
             values: template.values,
             keys,
-        })
+        };
+        Some((row, template.parameters))
     }
 
     /// How strings of this client are looked into; `None`: not at all.
-    fn client_text(&self, context: &Context) -> Option<ClientText> {
+    pub(super) fn client_text(&self, context: &Context) -> Option<ClientText> {
         let (charset, _) = self.collations.get(u32::from(context.client_collation()?))?;
         match charset {
             "utf8mb4" => Some(ClientText::Utf8 { bytes_max: 4 }),
@@ -235,33 +280,23 @@ fn fill<'a>(
         template.add(&quoted(id.column)?);
     }
     let mut missing_value = missing;
-    for literal in &literals.list {
+    for (place, literal) in literals.list.iter().enumerate() {
         if let Some(id) = missing_value.take_if(|_| literal.start >= literals.row_end) {
             add_id(&mut template, literals, id)?;
         }
         let is_id = generated.is_some_and(|id| id.place.is_some() && id.place == literal.column);
         match &literal.value {
-            LiteralValue::Int(value) => {
-                template.copy_to(literal.start)?;
-                template.int(*value);
-            }
-            LiteralValue::Decimal(digits) => {
-                template.copy_to(literal.start)?;
-                template.bytes(ParamType::NewDecimal, digits);
-            }
-            LiteralValue::Text(bytes) => {
-                if bytes.len() > TEXT_BYTES_MAX || !text.holds(bytes) {
-                    return None;
-                }
-                template.copy_to(literal.start)?;
-                template.bytes(ParamType::VarString, bytes);
-            }
             LiteralValue::Null | LiteralValue::Default if is_id => {
                 template.copy_to(literal.start)?;
-                template.int(generated?.id);
+                template.generated_id(generated?.id);
             }
             // Part of the shape.
             LiteralValue::Null | LiteralValue::Default => continue,
+            value => {
+                template.copy_to(literal.start)?;
+                let kind = put_literal(&mut template.values, value, text)?;
+                template.parameter(Parameter::Literal(place), kind);
+            }
         }
         template.copied = literal.end;
     }
@@ -280,7 +315,7 @@ fn add_id(template: &mut Template<'_>, literals: &Literals<'_>, id: &GeneratedId
         template.add(&quoted(id.column)?);
         template.add(b"=");
     }
-    template.int(id.id);
+    template.generated_id(id.id);
     Some(())
 }
 

@@ -8,6 +8,7 @@ use tributary_binlog::{Header, QueryEvent, StatementItem, UserVar, UserVarValue}
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
+use super::patterns::Found;
 use super::policy::start_of;
 use super::shapes::RowsWritten;
 use super::{Draft, Place, Preparer, add_related};
@@ -77,8 +78,10 @@ impl Preparer {
         draft: &mut Draft,
         place: &Place<'_>,
     ) -> Result<Option<StatementChange>, StopReason> {
-        let client = query.status.charset.map_or(0, |charset| charset.client);
-        let dialect = Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1);
+        if let Some(change) = self.change_by_pattern(header, query, &given, server_id, draft) {
+            return Ok(Some(change));
+        }
+        let dialect = self.dialect(query);
         let call = self.package_call(query, &dialect);
         let query = call.as_ref().unwrap_or(query);
         let mut statement = self.parse(&query.query, &dialect, query).map_err(|error| {
@@ -172,10 +175,12 @@ impl Preparer {
             || inputs.is_some()
             || !effects.is_empty()
             || !renamed.is_joinable;
+        let rows = rows.filter(|_| is_as_written && !stands_alone);
         let bulk = rows
-            .filter(|_| is_as_written && !stands_alone)
-            .and_then(|rows| self.bulk_row(&rows, query, given.insert_id, &context));
-        Ok(Some(StatementChange {
+            .as_ref()
+            .and_then(|rows| self.bulk_row(rows, query, given.insert_id, &context));
+        let (bulk, parameters) = bulk.unzip();
+        let change = StatementChange {
             bulk: bulk.map(Box::new),
             tolerance,
             divergence,
@@ -197,7 +202,22 @@ impl Preparer {
             expected_error: query.error_code,
             is_joinable: renamed.is_joinable,
             may_generate_id,
-        }))
+        };
+        if let (Some(rows), Some(parameters)) = (rows, parameters) {
+            let found = Found {
+                rows,
+                parameters,
+                may_be_mapped,
+            };
+            self.keep_pattern(header, query, &given, server_id, &change, found);
+        }
+        Ok(Some(change))
+    }
+
+    /// How the statement's bytes are read.
+    pub(super) fn dialect(&self, query: &QueryEvent) -> Dialect {
+        let client = query.status.charset.map_or(0, |charset| charset.client);
+        Dialect::from_event(query.status.sql_mode.unwrap_or(0), client, self.version.1)
     }
 
     fn rename(
@@ -432,7 +452,7 @@ impl Preparer {
         Some(RowsWritten {
             statement: found,
             literals,
-            table: name.id,
+            name,
             info,
             keys,
         })

@@ -71,6 +71,12 @@ impl TemporaryTables {
         self.open.contains_key(&thread)
     }
 
+    /// Whether anything is known of the temporary tables of a thread.
+    pub(super) fn knows(&self, thread: SourceThread) -> bool {
+        !(self.open.is_empty() && self.lost.is_empty())
+            && (self.open.contains_key(&thread) || self.lost.contains_key(&thread))
+    }
+
     /// Whether a thread has this table open.
     pub(super) fn is_open(&self, thread: SourceThread, name: &TableKey) -> bool {
         self.open

@@ -240,10 +240,15 @@ impl<'a> Parser<'a> {
 
     /// `[WHERE condition] [ORDER BY ...] [LIMIT n]`: what must be equal, and whether the rows are limited. Anything else,
     /// like RETURNING, is left standing, and then the statement is not recognised.
-    fn condition(&mut self, table: Path, alias: Option<&Name<'a>>) -> Option<(Equal<'a>, bool)> {
-        let mut equal = Equal::new();
+    fn condition(&mut self, table: Path, alias: Option<&Name<'a>>) -> Option<(Conditions<'a>, bool)> {
+        let mut equal = Conditions::new();
         if self.eat(Keyword::Where) {
-            equal = self.conjuncts(table, alias)?;
+            let found = self.conjuncts(table, alias)?;
+            self.literals.conditions = found.iter().map(|(.., place)| *place).collect();
+            equal = found
+                .into_iter()
+                .map(|(column, value, _)| (column, value))
+                .collect();
         }
         let limited = self.at_any(&[Keyword::Order, Keyword::Limit]);
         self.literals.has_expressions |= limited;
@@ -290,14 +295,14 @@ impl<'a> Parser<'a> {
             return self.eat_kind(TokenKind::Close).then_some(inside);
         }
         if let Some(value) = self.literal() {
-            self.keep_literal();
+            let place = self.keep_literal();
             let column = self.eat_operator(b"=").then(|| self.own_column(table, alias))??;
-            return Some(pair(column, value));
+            return Some(one(column, value, place));
         }
         let column = self.own_column(table, alias)?;
         let value = self.eat_operator(b"=").then(|| self.literal())??;
-        self.keep_literal();
-        Some(pair(column, value))
+        let place = self.keep_literal();
+        Some(one(column, value, place))
     }
 
     /// Equalities joined by AND inside parentheses; `None` when there is anything else.
@@ -393,12 +398,15 @@ impl<'a> Parser<'a> {
 }
 
 /// Conditions `column = literal`.
-type Equal<'a> = Vec<(Name<'a>, Value<'a>)>;
+type Conditions<'a> = Vec<(Name<'a>, Value<'a>)>;
+
+/// The same, each with the place of its literal among those that can be taken out of the text.
+type Equal<'a> = Vec<(Name<'a>, Value<'a>, Option<usize>)>;
 
 /// One condition; none when the literal says nothing about the column.
-fn pair<'a>(column: Name<'a>, value: Value<'a>) -> Equal<'a> {
+fn one<'a>(column: Name<'a>, value: Value<'a>, place: Option<usize>) -> Equal<'a> {
     match value {
-        Value::Int(_) | Value::String(_) | Value::Null => vec![(column, value)],
+        Value::Int(_) | Value::String(_) | Value::Null => vec![(column, value, place)],
         Value::Default | Value::Other => Vec::new(),
     }
 }

@@ -24,10 +24,11 @@ impl<'a> Parser<'a> {
         Some(Value::Other)
     }
 
-    /// Notes the literal just read as a value of the statement.
-    pub(super) fn keep_literal(&mut self) {
-        let last = self.last_literal.take();
-        self.literals.list.extend(last);
+    /// Notes the literal just read as a value of the statement, unless it cannot be taken out of the text. Returns its place.
+    pub(super) fn keep_literal(&mut self) -> Option<usize> {
+        let last = self.last_literal.take()?;
+        self.literals.list.push(last);
+        Some(self.literals.list.len() - 1)
     }
 
     /// Whether a value in a list ends here.
