@@ -51,6 +51,12 @@ pub struct RowImage<'a> {
 }
 
 impl<'a> RowImage<'a> {
+    /// How many bytes of the event's rows it is.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.nulls.len() + self.data.len()
+    }
+
     /// All columns of the table, in order.
     #[must_use]
     pub fn cells(&self) -> Cells<'a> {

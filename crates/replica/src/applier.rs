@@ -267,7 +267,7 @@ impl Applier {
         };
         let (info, is_current) = self.defining.describe(id, &group, &self.catalog);
         if !is_current {
-            group.send_as_text();
+            group.send_one_by_one();
         }
         let is_empty = info.kind == GroupKind::Empty;
         if let Some(defines) = &group.defines {

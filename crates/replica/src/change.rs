@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::load_file::LoadFile;
 use crate::pieces::Pieces;
 use crate::relay::Permit;
+use crate::spans::RowSpans;
 use crate::temporary::TemporaryNote;
 use crate::xa::XaChange;
 
@@ -108,11 +109,13 @@ impl PreparedGroup {
         self.changes.is_empty() && self.xa.is_none() && self.temporary.is_empty() && self.pieces.is_none()
     }
 
-    /// Forgets how its statements could be executed together: their tables are no longer what they were then.
-    pub(crate) fn send_as_text(&mut self) {
+    /// Forgets how its changes could be made together: their tables are no longer what they were then.
+    pub(crate) fn send_one_by_one(&mut self) {
         for change in &mut self.changes {
-            if let Change::Statement(statement) = change {
-                statement.bulk = None;
+            match change {
+                Change::Statement(statement) => statement.bulk = None,
+                Change::Rows(rows) => rows.spans = None,
+                Change::Load(_) => {}
             }
         }
     }
@@ -283,6 +286,8 @@ pub(crate) struct RowsChange {
     pub(crate) tolerances: SmallVec<[Arc<Tolerance>; 1]>,
     /// Row changes in all events.
     pub(crate) row_count: usize,
+    /// Where the rows lie, if they may be brought together with those of other changes.
+    pub(crate) spans: Option<Box<RowSpans>>,
 }
 
 /// `LOAD DATA`: the statement, renamed, and the file.
@@ -351,11 +356,12 @@ impl Change {
         }
     }
 
-    /// Memory for values that are kept beside the statement's text.
+    /// Memory for what is kept beside the statement's text, or the rows.
     pub(crate) fn bulk_bytes(&self) -> usize {
         match self {
             Self::Statement(statement) => statement.bulk.as_ref().map_or(0, |bulk| bulk.values.capacity()),
-            Self::Rows(_) | Self::Load(_) => 0,
+            Self::Rows(rows) => rows.spans.as_ref().map_or(0, |spans| spans.size_bytes()),
+            Self::Load(_) => 0,
         }
     }
 

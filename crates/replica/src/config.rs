@@ -122,6 +122,10 @@ pub struct ApplyOptions {
     pub batch_bytes_max: usize,
     /// How often a group is tried again after a deadlock or lock wait (`slave_transaction_retries`).
     pub transaction_retries: u32,
+    /// Whether row changes of one table and kind are brought together in one event, where their order does not matter.
+    pub merge_rows: bool,
+    /// Whether a row that is inserted or updated and then updated again in one batch is written once. Needs [`Self::merge_rows`].
+    pub net_changes: bool,
     /// Longest time a clean stop may take before the rest is rolled back.
     pub stop_timeout: Duration,
     /// Where files of `LOAD DATA` wait for their statement, as far as they exceed [`ConnectionOptions::group_bytes_max`]
@@ -137,6 +141,8 @@ impl Default for ApplyOptions {
             batch_groups_max: 500,
             batch_bytes_max: 1 << 20,
             transaction_retries: 10,
+            merge_rows: true,
+            net_changes: true,
             stop_timeout: Duration::from_secs(30),
             load_tmpdir: std::env::temp_dir(),
         }

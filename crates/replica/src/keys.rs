@@ -11,7 +11,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
 use smallvec::SmallVec;
-use tributary_binlog::{Cell, RowImage, RowsEvent, RowsOp, TableMap};
+use tributary_binlog::{Cell, Row, RowImage, RowsOp, TableMap};
 use tributary_sql::{LiteralValue, Name, RowStatement, Value};
 
 use crate::catalog::{ColumnInfo, TableInfo, ValueClass, Visibility};
@@ -262,27 +262,42 @@ fn in_range<'v>(number: i128, size: u8, is_unsigned: bool) -> Option<KeyValue<'v
         .then_some(KeyValue::Integer(number))
 }
 
-/// Hashes of the rows that one rows event writes, appended to `keys`. `None` when the table must be taken whole.
-pub(crate) fn of_rows(table: &TableInfo, map: &TableMap, event: &RowsEvent, keys: &mut Keys) -> Option<()> {
+/// The keys that one row of an event writes.
+#[derive(Debug)]
+pub(crate) struct KeysOfRow {
+    pub(crate) keys: Keys,
+    /// Whether the columns of all keys have the same bytes before and after.
+    pub(crate) are_kept: bool,
+}
+
+/// Hashes of the keys that one row of an event writes. `None` when the table must be taken whole.
+pub(crate) fn of_row(table: &TableInfo, map: &TableMap, op: RowsOp, row: &Row<'_>) -> Option<KeysOfRow> {
     if !table.has_plain_keys() || map.columns.len() > table.columns.len() {
         return None;
     }
-    for row in event.row_images(map) {
-        let row = row.ok()?;
-        if keys.len() > KEYS_MAX {
-            return None;
-        }
-        if let Some(before) = &row.before {
-            of_image(table, before, keys)?;
-        }
-        match &row.after {
-            // What a partial after image leaves out has not changed, and the before image has named it.
-            Some(after) if event.op == RowsOp::Update => of_changed(table, after, keys)?,
-            Some(after) => of_image(table, after, keys)?,
-            None => {}
-        }
+    let mut keys = Keys::new();
+    if let Some(before) = &row.before {
+        of_image(table, before, &mut keys)?;
     }
-    Some(())
+    let are_kept = match (&row.before, &row.after) {
+        (Some(before), Some(after)) => keeps_keys(table, before, after),
+        _ => true,
+    };
+    match &row.after {
+        Some(_) if row.before.is_some() && are_kept => {}
+        // What a partial after image leaves out has not changed, and the before image has named it.
+        Some(after) if op == RowsOp::Update => of_changed(table, after, &mut keys)?,
+        Some(after) => of_image(table, after, &mut keys)?,
+        None => {}
+    }
+    Some(KeysOfRow { keys, are_kept })
+}
+
+fn keeps_keys(table: &TableInfo, before: &RowImage<'_>, after: &RowImage<'_>) -> bool {
+    table.unique_keys.iter().flatten().flatten().all(|&column| {
+        let after = after.cell(column);
+        after == Cell::Absent || after == before.cell(column)
+    })
 }
 
 fn of_image(table: &TableInfo, image: &RowImage<'_>, keys: &mut Keys) -> Option<()> {

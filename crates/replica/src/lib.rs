@@ -29,6 +29,7 @@ mod relay;
 mod replicator;
 mod session;
 mod source;
+mod spans;
 mod status;
 mod temporary;
 mod worker;

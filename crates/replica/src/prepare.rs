@@ -72,6 +72,8 @@ pub(crate) struct Preparer {
     pub(crate) known_flags: u32,
     /// Sessions seen last; most statements share one of a few.
     pub(crate) contexts: Vec<Arc<Context>>,
+    /// Whether rows may be brought together with those of other changes.
+    pub(crate) merges_rows: bool,
     /// Shapes of statements seen.
     pub(crate) shapes: Shapes,
     /// Statements of kinds seen.

@@ -103,6 +103,7 @@ impl Session {
             schema: schema.clone(),
             collations: collations.clone(),
             writes_binlog: facts.writes_binlog,
+            nets_changes: options.apply.net_changes,
         };
         let mut workers = Vec::new();
         for slot in 0..options.apply.workers.max(1) {
@@ -304,6 +305,7 @@ fn source(
             format: None,
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
+            merges_rows: options.apply.merge_rows,
             shapes: Shapes::default(),
             patterns: Patterns::default(),
             temporary,

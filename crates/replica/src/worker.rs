@@ -28,6 +28,7 @@ mod idempotent;
 mod ledger;
 mod load;
 mod login;
+mod merge;
 mod passing;
 mod pieces;
 mod plan;
@@ -285,7 +286,7 @@ impl Worker {
     }
 
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
-        self.login.isolate_rows(false, RowPlace::default());
+        self.login.all_or_nothing();
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
         let (free, held) = (planned(free), planned(held));
         self.login.begin_steps();
@@ -342,10 +343,10 @@ impl Worker {
         is_final: bool,
     ) -> Result<Vec<PlanStep>, ClientError> {
         if changes.len() >= BULK_ROWS_MIN {
-            let steps = plan(changes, is_final, self.login.bulk_bytes_max());
-            if has_bulk(&steps) {
+            let steps = plan(changes, self.login.limits(is_final));
+            if are_together(&steps) {
                 let steps = self.login.prepare_steps(steps, changes).await?;
-                if has_bulk(&steps) {
+                if are_together(&steps) {
                     return Ok(steps);
                 }
             }
@@ -447,7 +448,7 @@ impl Worker {
     async fn take_together(&mut self, changes: &[Planned<'_>], isolates: bool) -> Result<Left, ClientError> {
         self.login.begin_steps();
         let steps = self.prepared_steps(changes, true).await?;
-        if !has_bulk(&steps) {
+        if !are_together(&steps) {
             return Ok(Left {
                 changes: (0..changes.len()).collect(),
                 failure: None,
@@ -504,8 +505,9 @@ fn planned(groups: &[PreparedGroup]) -> Vec<Planned<'_>> {
     changes.collect()
 }
 
-fn has_bulk(steps: &[PlanStep]) -> bool {
-    steps.iter().any(|step| matches!(step, PlanStep::Bulk(_)))
+/// Whether any changes are made together.
+fn are_together(steps: &[PlanStep]) -> bool {
+    steps.iter().any(|step| !matches!(step, PlanStep::One(_)))
 }
 
 /// Where a run of non-transactional tables goes on.

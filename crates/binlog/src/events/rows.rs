@@ -166,6 +166,16 @@ impl RowsEvent {
     ///
     /// `header` is the event's own; type and length are replaced.
     pub fn encode_plain(&self, header: &Header, out: &mut Vec<u8>) {
+        self.encode_plain_of(header, [&self.rows[..]], out);
+    }
+
+    /// As [`RowsEvent::encode_plain`], with these rows, or images, one behind the other.
+    pub fn encode_plain_of<'a>(
+        &self,
+        header: &Header,
+        rows: impl IntoIterator<Item = &'a [u8]>,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         out.reserve(HEADER_BYTES + 8 + 9 + 2 * self.present.as_bytes().len() + self.rows.len());
         Header {
@@ -180,7 +190,9 @@ impl RowsEvent {
         if let Some(after) = &self.present_after {
             out.extend_from_slice(after.as_bytes());
         }
-        out.extend_from_slice(&self.rows);
+        for part in rows {
+            out.extend_from_slice(part);
+        }
         patch_length(out, start);
     }
 

@@ -17,6 +17,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
     let batch_groups_max = reader.number_as(keys::BATCH_GROUPS_MAX);
     let batch_bytes_max = reader.number_as(keys::BATCH_BYTES_MAX);
     let stop_timeout = reader.seconds(keys::STOP_TIMEOUT);
+    let merge_rows = reader.switch(keys::TRIBUTARY_MERGE_ROWS);
+    let net_changes = reader.switch(keys::TRIBUTARY_NET_CHANGES);
     let load_tmpdir = reader.path(keys::SLAVE_LOAD_TMPDIR);
     Some(ApplyOptions {
         // 0 turns parallel apply off on the server, which leaves one thread that applies.
@@ -25,6 +27,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
         batch_groups_max: batch_groups_max?,
         batch_bytes_max: batch_bytes_max?,
         transaction_retries: transaction_retries?,
+        merge_rows,
+        net_changes,
         stop_timeout: stop_timeout?,
         load_tmpdir: load_tmpdir.unwrap_or_else(std::env::temp_dir),
     })

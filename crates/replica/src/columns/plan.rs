@@ -239,6 +239,7 @@ pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChang
         columns: change.columns.clone(),
         source: change.source.clone(),
         row_count: change.row_count,
+        spans: None,
     })
 }
 

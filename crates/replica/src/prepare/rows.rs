@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::{FormatDescription, RowsEvent, RowsItem};
+use tributary_binlog::{FormatDescription, Row, RowsEvent, RowsItem, TableMap};
 use tributary_schedule::Access;
 
 use super::{Draft, Preparer, add_related};
-use crate::catalog::TableUseDraft;
+use crate::catalog::{TableInfo, TableUseDraft};
 use crate::change::{Change, RowsChange};
 use crate::columns::Plan;
-use crate::keys::{self, Keys};
+use crate::keys::{self, KEYS_MAX, Keys};
+use crate::spans::RowSpans;
 
 impl Preparer {
     pub(super) fn prepare_rows(
@@ -62,11 +63,14 @@ impl Preparer {
             .map(|(_, map)| self.tolerances.of_table(&map.db, &map.table))
             .collect();
         let mut row_count = 0;
+        let is_only = self.merges_rows && item.maps.len() == 1;
+        let mut spans = None;
         for (((_, map), database), columns) in item.maps.iter().zip(&databases).zip(&columns) {
             let mut events = item
                 .events
                 .iter()
-                .filter(|(_, event)| event.table_id == map.table_id)
+                .enumerate()
+                .filter(|(_, (_, event))| event.table_id == map.table_id)
                 .peekable();
             if events.peek().is_none() {
                 continue;
@@ -75,24 +79,38 @@ impl Preparer {
             let old_digits = self.columns.old_digits(map, columns, format);
             // Keys are columns at their places: nothing is known of rows whose columns will be moved.
             let is_in_place = self.columns.plan(map, columns, format) == Plan::AsIs;
-            let mut hashes = is_in_place.then(Keys::new);
-            for (_, event) in events {
-                row_count += if old_digits.is_empty() {
-                    event.row_images(map).count()
-                } else {
-                    event.row_images_with(map, &old_digits).count()
-                };
-                if let (Some(found), Some(info)) = (&mut hashes, &info)
-                    && info.is_transactional
-                    && keys::of_rows(info, map, event, found).is_none()
-                {
-                    hashes = None;
-                }
-            }
             let keyed = info
                 .as_ref()
-                .is_some_and(|info| info.is_transactional && info.has_plain_keys());
-            let access = hashes.filter(|_| keyed).map_or(Access::Whole, Access::Keys);
+                .filter(|info| is_in_place && info.is_transactional && info.has_plain_keys());
+            let mut known = keyed.map(|info| KnownRows {
+                info,
+                map,
+                keys: Keys::new(),
+                spans: None,
+            });
+            if let Some(known) = known.as_mut().filter(|_| is_only && old_digits.is_empty()) {
+                known.spans = RowSpans::of_table(name.id, known.info, map);
+            }
+            for (place, (_, event)) in events {
+                let images = if old_digits.is_empty() {
+                    event.row_images(map)
+                } else {
+                    event.row_images_with(map, &old_digits)
+                };
+                for row in images {
+                    row_count += 1;
+                    known = known
+                        .zip(row.ok())
+                        .and_then(|(known, row)| known.with(place, event, &row));
+                }
+            }
+            let access = match known {
+                Some(known) => {
+                    spans = known.spans;
+                    Access::Keys(known.keys)
+                }
+                None => Access::Whole,
+            };
             let first = draft.tables.len();
             draft.add_table(TableUseDraft {
                 name,
@@ -110,6 +128,30 @@ impl Preparer {
             source: self.columns.clone(),
             tolerances,
             row_count,
+            spans: spans.map(Box::new),
         })));
+    }
+}
+
+/// What is known of the rows of one table, as long as all of them name their keys.
+struct KnownRows<'a> {
+    info: &'a TableInfo,
+    map: &'a TableMap,
+    keys: Keys,
+    /// Where the rows lie, if they may be brought together with those of other changes.
+    spans: Option<RowSpans>,
+}
+
+impl KnownRows<'_> {
+    /// With one row more.
+    fn with(mut self, place: usize, event: &RowsEvent, row: &Row<'_>) -> Option<Self> {
+        if self.keys.len() > KEYS_MAX {
+            return None;
+        }
+        let of_row = keys::of_row(self.info, self.map, event.op, row)?;
+        self.keys.extend_from_slice(&of_row.keys);
+        let spans = self.spans.take();
+        self.spans = spans.and_then(|spans| spans.with(self.info, (place, event), row, of_row));
+        Some(self)
     }
 }

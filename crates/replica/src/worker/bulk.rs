@@ -8,7 +8,7 @@ use tributary_client::{Error as ClientError, Prepared, ServerError, StatementRes
 
 use super::Login;
 use super::burst::{Failure, Step, single};
-use super::plan::{BULK_BYTES_MAX, PlanStep, Planned};
+use super::plan::{BULK_BYTES_MAX, Limits, PlanStep, Planned};
 use super::rows::RowPlace;
 use crate::bulk::{Repeats, Shape};
 use crate::context::Context;
@@ -89,9 +89,13 @@ pub(super) struct Left {
 }
 
 impl Login {
-    /// Longest values of one bulk execute.
-    pub(super) fn bulk_bytes_max(&self) -> usize {
-        BULK_BYTES_MAX.min(self.packet_bytes_max / 2)
+    /// What limits the steps of a run.
+    pub(super) fn limits(&self, is_final: bool) -> Limits {
+        Limits {
+            bytes_max: BULK_BYTES_MAX.min(self.packet_bytes_max / 2),
+            is_final,
+            nets: self.nets_changes,
+        }
     }
 
     /// A run begins: what it has prepared stays until it ends.
@@ -199,6 +203,7 @@ impl Login {
             match step {
                 PlanStep::One(index) => self.add_change(changes[*index].change, *index).await?,
                 PlanStep::Bulk(rows) => self.add_bulk(rows, changes).await?,
+                PlanStep::Rows(rows) => self.add_merged(rows, changes).await?,
             }
         }
         Ok(())
@@ -214,7 +219,7 @@ impl Login {
         while let Some(step) = steps.get(place) {
             let end = match step {
                 PlanStep::Bulk(_) => place + 1,
-                PlanStep::One(_) => steps[place..]
+                PlanStep::One(_) | PlanStep::Rows(_) => steps[place..]
                     .iter()
                     .position(|step| matches!(step, PlanStep::Bulk(_)))
                     .map_or(steps.len(), |count| place + count),
@@ -228,6 +233,8 @@ impl Login {
                         });
                     }
                 }
+                // Not where changes are final.
+                PlanStep::Rows(_) => {}
                 PlanStep::One(first) => {
                     self.add_steps(&steps[place..end], changes).await?;
                     if let Some(failure) = self.finish().await? {
@@ -378,6 +385,8 @@ fn from(steps: &[PlanStep], first: usize) -> Vec<usize> {
     let all = steps.iter().flat_map(|step| match step {
         PlanStep::One(index) => std::slice::from_ref(index),
         PlanStep::Bulk(rows) => rows,
+        // Not where changes are final.
+        PlanStep::Rows(_) => &[],
     });
     all.copied().skip_while(|index| *index != first).collect()
 }

@@ -11,6 +11,8 @@ use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
 
 use super::Login;
+use super::merge::MergedRows;
+use super::plan::Planned;
 use super::rows::{self, Lengths, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
 use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
@@ -100,6 +102,13 @@ impl Login {
     pub(super) fn isolate_rows(&mut self, isolates: bool, begin_at: RowPlace) {
         self.burst.isolates_rows = isolates;
         self.burst.begin_at = begin_at;
+        self.burst.rows.is_counted = true;
+    }
+
+    /// What fails is undone with all the rest, so it need not be known which change it was.
+    pub(super) fn all_or_nothing(&mut self) {
+        self.isolate_rows(false, RowPlace::default());
+        self.burst.rows.is_counted = false;
     }
 
     /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
@@ -152,6 +161,33 @@ impl Login {
             self.send_full().await?;
         }
         Ok(())
+    }
+
+    /// Adds rows of several changes, which were [prepared](RowsChange::spans) for the columns that the target had then.
+    pub(super) async fn add_merged(
+        &mut self,
+        rows: &MergedRows,
+        changes: &[Planned<'_>],
+    ) -> Result<(), ClientError> {
+        let Some(id) = rows.first_id() else {
+            return Ok(());
+        };
+        let Some(first) = rows.first(changes) else {
+            return Ok(());
+        };
+        if self.burst.failure.is_some() || self.burst.refused.is_some() {
+            return Ok(());
+        }
+        if !matches!(first.change.source.resolve(first.change), Ok(None)) {
+            let error = wrong_definition("it has changed since the rows were brought together");
+            self.burst.refused = Some((Step::Change(id.change), error));
+            return Ok(());
+        }
+        rows::add_merged(rows, id.change, changes, &mut self.format, &mut self.burst.rows);
+        if self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
+            self.close_rows();
+        }
+        self.send_full().await
     }
 
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
@@ -348,7 +384,10 @@ impl Login {
         if encoded_len > 2 * (self.packet_bytes_max - STATEMENT_ROOM) {
             let error = too_large("the row event", encoded_len / 2, self.packet_bytes_max);
             self.burst.refused = Some((step, error));
-            self.burst.rows = RowBatch::default();
+            self.burst.rows = RowBatch {
+                is_counted: self.burst.rows.is_counted,
+                ..RowBatch::default()
+            };
             self.format = None;
             return;
         }

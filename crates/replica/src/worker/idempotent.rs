@@ -103,6 +103,7 @@ impl<'c> FailedRow<'c> {
             source: self.rows.source.clone(),
             tolerances: smallvec![],
             row_count: 1,
+            spans: None,
         })))
     }
 

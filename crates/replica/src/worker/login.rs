@@ -40,6 +40,8 @@ pub(crate) struct LoginSettings {
     pub(crate) collations: Arc<Collations>,
     /// Whether what is applied goes into the target's own binlog.
     pub(crate) writes_binlog: bool,
+    /// Whether a row that is changed several times in one transaction is written once.
+    pub(crate) nets_changes: bool,
 }
 
 /// A login on the target.
@@ -52,6 +54,8 @@ pub(crate) struct Login {
     pub(super) schema: String,
     /// Longest text the target takes in one packet (`max_allowed_packet`).
     pub(super) packet_bytes_max: usize,
+    /// Whether a row that is changed several times in one transaction is written once.
+    pub(super) nets_changes: bool,
     /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
     pub(super) has_old_errors: bool,
     /// Keys of the table whose rows were replaced last.
@@ -76,6 +80,7 @@ impl Login {
         Ok(Self {
             client,
             packet_bytes_max: limit.max(PACKET_BYTES_MIN) - 1,
+            nets_changes: settings.nets_changes,
             session: Session::new(settings.collations.clone()),
             burst: Burst::default(),
             format: None,

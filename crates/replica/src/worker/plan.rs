@@ -1,4 +1,4 @@
-//! In which order the changes of a run are made so that statements of one shape come together.
+//! In which order the changes of a run are made so that statements of one shape, and rows of one table and kind, come together.
 //!
 //! Changes that may touch the same row keep their order, so what comes out is what the order of the source gives.
 
@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use tributary_schedule::{Access, Scope, TableId};
 
+use super::merge::{FoundRow, MergedRows, RowId};
 use crate::bulk::{BulkRow, Repeats};
 use crate::change::{Change, PreparedGroup, StatementChange};
+use crate::spans::RowSpans;
 
 /// Fewer rows than this are sent as text: a bulk execute has a packet, and perhaps a prepared statement, of its own.
 pub(super) const BULK_ROWS_MIN: usize = 4;
@@ -22,6 +24,9 @@ pub(super) const BULK_BYTES_MAX: usize = 512 << 10;
 /// Steps that are looked at for one more row, from the last one.
 const OPEN_MAX: usize = 256;
 
+/// Events of a table that are looked at for one more row, from the last one.
+const OPEN_ROWS_MAX: usize = 16;
+
 /// What is done in one go.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PlanStep {
@@ -29,6 +34,8 @@ pub(super) enum PlanStep {
     One(usize),
     /// Statements of one shape, in this order.
     Bulk(Vec<usize>),
+    /// Rows of changes, in one event.
+    Rows(MergedRows),
 }
 
 /// A change of a run, and the group it belongs to.
@@ -46,14 +53,52 @@ impl<'a> Planned<'a> {
             Change::Rows(_) | Change::Load(_) => None,
         }
     }
+
+    /// Its rows, if they may be brought together with others.
+    fn spans(&self) -> Option<&'a RowSpans> {
+        match self.change {
+            Change::Rows(rows) => rows.spans.as_deref(),
+            Change::Statement(_) | Change::Load(_) => None,
+        }
+    }
+}
+
+/// What limits the steps of a plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Longest values of one bulk execute, and longest rows of one event.
+    pub(super) bytes_max: usize,
+    /// Nothing that is done can be taken back: only changes come together whose executions can be accounted for when one of them
+    /// fails.
+    pub(super) is_final: bool,
+    /// Whether a row that is changed several times is written once.
+    pub(super) nets: bool,
+}
+
+/// Where a key was touched last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    step: usize,
+    /// The row, where the step is an event of several.
+    row: usize,
+}
+
+impl Place {
+    fn of_step(step: usize) -> Self {
+        Self {
+            step,
+            row: usize::MAX,
+        }
+    }
 }
 
 /// The steps that touched a table so far, counted from 1.
 #[derive(Default)]
 struct Touched {
-    last: usize,
     last_whole: usize,
-    keys: HashMap<u64, usize>,
+    keys: HashMap<u64, Place>,
+    /// Events to which rows may still be added.
+    open_rows: Vec<usize>,
 }
 
 /// A bulk execute to which rows may still be added.
@@ -74,23 +119,28 @@ impl Open<'_> {
     }
 }
 
-#[derive(Default)]
-struct Planner<'a> {
+struct Planner<'a, 'c> {
+    changes: &'c [Planned<'a>],
+    limits: Limits,
     steps: Vec<PlanStep>,
     open: Vec<Open<'a>>,
     tables: HashMap<TableId, Touched>,
     /// Nothing may come before this step any more.
     barrier: usize,
-    bytes_max: usize,
 }
 
-/// Puts changes of one shape together. With `is_final` only those whose executions can be accounted for when one of them fails, because
-/// none can be taken back.
-/// `bytes_max` limits the values of one bulk execute.
-pub(super) fn plan(changes: &[Planned<'_>], is_final: bool, bytes_max: usize) -> Vec<PlanStep> {
+/// Puts changes of one shape together, and rows of one table and kind.
+pub(super) fn plan(changes: &[Planned<'_>], limits: Limits) -> Vec<PlanStep> {
+    let Limits {
+        bytes_max, is_final, ..
+    } = limits;
     let mut planner = Planner {
-        bytes_max,
-        ..Planner::default()
+        changes,
+        limits,
+        steps: Vec::new(),
+        open: Vec::new(),
+        tables: HashMap::new(),
+        barrier: 0,
     };
     for (index, planned) in changes.iter().enumerate() {
         let bulk = planned
@@ -99,22 +149,24 @@ pub(super) fn plan(changes: &[Planned<'_>], is_final: bool, bytes_max: usize) ->
             .filter(|(_, row)| !is_final || row.shape.repeats != Repeats::Differs)
             // A group is made as a whole or not at all, also when something later in its run fails.
             .filter(|_| !is_final || planned.group.changes.len() == 1);
-        match bulk {
-            Some((statement, row)) => planner.add_row(index, statement, row),
-            None => planner.add_one(index, planned.group),
+        let spans = planned.spans().filter(|_| !is_final);
+        match (bulk, spans) {
+            (Some((statement, row)), _) => planner.add_row(index, statement, row),
+            (None, Some(spans)) if spans.longest() <= bytes_max => planner.add_rows(index, spans),
+            (None, _) => planner.add_one(index, planned.group),
         }
     }
     planner.finish()
 }
 
-impl<'a> Planner<'a> {
+impl<'a> Planner<'a, '_> {
     fn add_row(&mut self, index: usize, statement: &'a StatementChange, row: &'a BulkRow) {
         let touched = self.tables.entry(row.shape.table).or_default();
         let mut earliest = self.barrier.max(touched.last_whole);
         for key in &row.keys {
-            earliest = earliest.max(touched.keys.get(key).copied().unwrap_or(0));
+            earliest = earliest.max(touched.keys.get(key).map_or(0, |place| place.step));
         }
-        let bytes_max = self.bytes_max;
+        let bytes_max = self.limits.bytes_max;
         let mut late_enough = self
             .open
             .iter_mut()
@@ -148,9 +200,67 @@ impl<'a> Planner<'a> {
                 step
             }
         };
-        touched.last = touched.last.max(step);
         for key in &row.keys {
-            touched.keys.insert(*key, step);
+            touched.keys.insert(*key, Place::of_step(step));
+        }
+    }
+
+    /// Each row by itself: those of one change may come to lie in different events.
+    fn add_rows(&mut self, index: usize, spans: &'a RowSpans) {
+        for row in 0..spans.rows.len() {
+            let id = RowId { change: index, row };
+            if let Some(found) = FoundRow::of(self.changes, id) {
+                self.add_row_of_event(id, &found);
+            }
+        }
+    }
+
+    fn add_row_of_event(&mut self, id: RowId, row: &FoundRow<'a>) {
+        let bytes_max = self.limits.bytes_max;
+        let touched = self.tables.entry(row.spans.table).or_default();
+        let mut places = row.span.keys.iter().map(|key| touched.keys.get(key).copied());
+        let latest = places.clone().flatten().map(|place| place.step).max();
+        let earliest = self
+            .barrier
+            .max(touched.last_whole)
+            .max(latest.unwrap_or_default());
+        // Nothing has touched the row, nor any of its keys, since its last change.
+        let same = places
+            .next()
+            .flatten()
+            .filter(|first| first.step == earliest && places.all(|place| place == Some(*first)));
+        if let Some(place) = same.filter(|_| self.limits.nets)
+            && let Some(PlanStep::Rows(rows)) = self.steps.get_mut(place.step - 1)
+            && rows.absorb(place.row, id, row, self.changes, bytes_max)
+        {
+            return;
+        }
+        let late_enough = touched
+            .open_rows
+            .iter()
+            .rev()
+            .take(OPEN_ROWS_MAX)
+            .take_while(|step| **step >= earliest);
+        let mut found = None;
+        for step in late_enough {
+            if let Some(PlanStep::Rows(rows)) = self.steps.get_mut(*step - 1)
+                && rows.takes(row, self.changes, bytes_max)
+            {
+                found = Some(Place {
+                    step: *step,
+                    row: rows.push(id, row),
+                });
+                break;
+            }
+        }
+        let place = found.unwrap_or_else(|| {
+            self.steps.push(PlanStep::Rows(MergedRows::new(id, row)));
+            let step = self.steps.len();
+            touched.open_rows.push(step);
+            Place { step, row: 0 }
+        });
+        for key in &row.span.keys {
+            touched.keys.insert(*key, place);
         }
     }
 
@@ -162,15 +272,17 @@ impl<'a> Planner<'a> {
         }
         for used in &group.tables {
             let touched = self.tables.entry(used.name.id).or_default();
-            touched.last = step;
             match &used.access {
-                Access::Keys(keys) => touched.keys.extend(keys.iter().map(|key| (*key, step))),
+                Access::Keys(keys) => {
+                    let place = Place::of_step(step);
+                    touched.keys.extend(keys.iter().map(|key| (*key, place)));
+                }
                 Access::Read | Access::Whole => touched.last_whole = step,
             }
         }
     }
 
-    /// Takes bulk executes apart that are too small.
+    /// Takes bulk executes apart that are too small, and events out of which nothing is left.
     fn finish(self) -> Vec<PlanStep> {
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in self.steps {
@@ -178,6 +290,7 @@ impl<'a> Planner<'a> {
                 PlanStep::Bulk(rows) if rows.len() < BULK_ROWS_MIN => {
                     steps.extend(rows.into_iter().map(PlanStep::One));
                 }
+                PlanStep::Rows(rows) if rows.is_empty() => {}
                 step => steps.push(step),
             }
         }
@@ -276,10 +389,19 @@ mod tests {
         changes.collect()
     }
 
+    fn limits(is_final: bool) -> Limits {
+        Limits {
+            bytes_max: BULK_BYTES_MAX,
+            is_final,
+            nets: true,
+        }
+    }
+
     fn order(steps: &[PlanStep]) -> Vec<usize> {
         let all = steps.iter().flat_map(|step| match step {
             PlanStep::One(index) => std::slice::from_ref(index),
             PlanStep::Bulk(rows) => rows,
+            PlanStep::Rows(_) => &[],
         });
         all.copied().collect()
     }
@@ -305,7 +427,7 @@ mod tests {
                 group(does, &mut shapes, &context)
             })
             .collect();
-        let steps = plan(&planned(&groups), false, BULK_BYTES_MAX);
+        let steps = plan(&planned(&groups), limits(false));
         let even = (0..20).step_by(2).collect();
         let odd = (1..20).step_by(2).collect();
         assert_eq!(steps, [PlanStep::Bulk(even), PlanStep::Bulk(odd)]);
@@ -330,7 +452,7 @@ mod tests {
                 .map(|does| group(*does, &mut shapes, &context))
                 .collect();
             for is_final in [false, true] {
-                let steps = plan(&planned(&groups), is_final, BULK_BYTES_MAX);
+                let steps = plan(&planned(&groups), limits(is_final));
                 let order = order(&steps);
                 let mut place = vec![usize::MAX; all.len()];
                 for (at, index) in order.iter().enumerate() {

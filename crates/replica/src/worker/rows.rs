@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tributary_binlog::{EventType, FormatDescription, Header, RowsEvent};
 
+use super::merge::MergedRows;
+use super::plan::Planned;
 use crate::change::RowsChange;
 
 /// Row events of one statement are cut into several `BINLOG` statements of about this many bytes, before base64.
@@ -93,10 +95,12 @@ pub(super) struct Unit {
 pub(super) struct RowBatch {
     pub(super) events: Vec<u8>,
     pub(super) units: Vec<Unit>,
+    /// Whether it must be known which unit fails.
+    pub(super) is_counted: bool,
 }
 
 impl RowBatch {
-    /// Whether the events count as they go: always, except for a single unit, which needs no count.
+    /// Whether the events count as they go: except for a single unit, which needs no count.
     pub(super) fn has_markers(&self) -> bool {
         self.units.len() > 1
     }
@@ -104,6 +108,9 @@ impl RowBatch {
     /// Ends a unit that began with `unit`. The marker of a unit is written in front of the next one, so that a single
     /// unit has none.
     fn push(&mut self, unit: Unit) {
+        if !self.is_counted && !self.units.is_empty() {
+            return;
+        }
         if !self.units.is_empty() {
             let text = format!("SET @tributary_row={}", self.units.len());
             encode_query(text.as_bytes(), &mut self.events);
@@ -122,6 +129,15 @@ pub(super) fn add(
     format: &mut Option<Arc<FormatDescription>>,
     batch: &mut RowBatch,
 ) -> Option<RowPlace> {
+    add_format(change, format, batch);
+    if let Some(lengths) = isolates {
+        return add_row_by_row(change, index, from, lengths.next(), batch);
+    }
+    add_events(change, index, from.event, batch)
+}
+
+/// The session's format, if it is another one.
+fn add_format(change: &RowsChange, format: &mut Option<Arc<FormatDescription>>, batch: &mut RowBatch) {
     let is_known = format
         .as_ref()
         .is_some_and(|known| is_same_layout(known, &change.format));
@@ -129,10 +145,23 @@ pub(super) fn add(
         change.format.encode_without_checksum(&mut batch.events);
         *format = Some(change.format.clone());
     }
-    if let Some(lengths) = isolates {
-        return add_row_by_row(change, index, from, lengths.next(), batch);
-    }
-    add_events(change, index, from.event, batch)
+}
+
+/// Adds rows of several changes as one event, the session's format first if it is another one. `index` is the first of the changes.
+pub(super) fn add_merged(
+    rows: &MergedRows,
+    index: usize,
+    changes: &[Planned<'_>],
+    format: &mut Option<Arc<FormatDescription>>,
+    batch: &mut RowBatch,
+) {
+    let Some(first) = rows.first(changes) else { return };
+    add_format(first.change, format, batch);
+    batch.push(Unit {
+        change: index,
+        ..Unit::default()
+    });
+    rows.encode(changes, &mut batch.events);
 }
 
 fn add_events(change: &RowsChange, index: usize, first: usize, batch: &mut RowBatch) -> Option<RowPlace> {
@@ -173,7 +202,7 @@ fn ending(event: &RowsEvent) -> RowsEvent {
 }
 
 /// Whether two sources' row events are read the same way.
-fn is_same_layout(a: &Arc<FormatDescription>, b: &Arc<FormatDescription>) -> bool {
+pub(super) fn is_same_layout(a: &Arc<FormatDescription>, b: &Arc<FormatDescription>) -> bool {
     Arc::ptr_eq(a, b)
         || (a.server_version == b.server_version && a.post_header_lengths == b.post_header_lengths)
 }

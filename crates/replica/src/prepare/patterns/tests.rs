@@ -109,6 +109,7 @@ fn preparer(catalog: &Arc<Catalog>) -> Preparer {
         format: None,
         known_flags: known_flags((10, 11, 9)),
         contexts: Vec::new(),
+        merges_rows: true,
         shapes: Shapes::default(),
         patterns: Patterns::default(),
         xa: XaFootprints::default(),
