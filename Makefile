@@ -4,12 +4,13 @@ CARGO ?= cargo
 SHELL := /bin/sh
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo matrix test lint fuzz-seeds unit bench suite soak fuzz-smoke tools
+.PHONY: help demo matrix test lint fuzz-seeds unit bench bench-page suite soak fuzz-smoke tools
 
 help:
 	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
 	@echo "make test        format, lints, dependencies, all tests, real servers included"
-	@echo "make bench       catch-up of Tributary and of the native replica on the same binlogs (BENCH_SCALE=1)"
+	@echo "make bench       Tributary and the native replica on the same binlogs (BENCH_SCALE=1, BENCH_ONLY=mixed-myisam,idle)"
+	@echo "make bench-page  the last results as tables and a chart in docs/bench"
 	@echo "make soak        random statements of every kind on three sources, compared in rounds (SOAK_SECONDS=600, SOAK_SEED=n, SOAK_KEEP=1)"
 	@echo "make suite       MariaDB's own replication tests, read from the package mariadb-test-data (SUITE=rpl.rpl_insert,mix)"
 	@echo "make matrix      sources and targets of all supported versions, each pair compared (fetches servers with debootstrap, as root, once)"
@@ -45,6 +46,11 @@ matrix: tools
 bench: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-benches
 	@$(BINARIES)/tributary-benches
+
+# What the last bench has left in target/bench.
+bench-page:
+	$(CARGO) build --release --locked -p tributary-benches
+	@$(BINARIES)/tributary-benches publish docs/bench
 
 soak: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox

@@ -1,41 +1,70 @@
-//! Catch-up benches: the same full binlog through the native replica and through Tributary, on real servers.
+//! Benches on real servers: the same binlogs through the native replica and through Tributary.
 //!
 //! `README.md` beside this program says what is measured and how. In the order things happen: [`settings`] say what
-//! to run, [`source`] fills a binlog with the calls of [`call`] into the tables of [`workload`], [`target`] gives each
-//! run a fresh server, [`native`] or [`engine`] catches up on it, [`verify`] compares, [`report`] writes and prints.
+//! to run, [`source`] fills the binlogs of a [`workload`] with its [`traffic`], [`target`] gives each run a fresh server,
+//! a [`replica`] of either kind ([`native`], [`engine`]) works behind a [`link`], [`measure`] counts, [`verify`] compares,
+//! [`report`] writes and prints. [`catch_up`] does this for full binlogs, [`steady`] while sources write, [`idle`] while
+//! they do not; [`decode`] reads files.
 
-mod call;
+mod catch_up;
 mod coordinates;
+mod decode;
 mod engine;
+mod idle;
+mod link;
+mod log;
 mod measure;
 mod native;
+mod null_target;
+mod replica;
 mod report;
 mod settings;
 mod source;
+mod steady;
+mod system;
 mod target;
+mod traffic;
 mod verify;
 mod workload;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::measure::Run;
-use crate::report::{Report, SystemRuns};
-use crate::settings::{Settings, System};
-use crate::source::Source;
-use crate::workload::Workload;
+use crate::report::{Line, Report};
+use crate::settings::Settings;
+use crate::system::System;
+use crate::workload::{Measure, Workload};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run_until_signal().await {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        [] => run_until_signal().await,
+        ["null-target", files @ ..] if !files.is_empty() => null_target::run(files),
+        ["publish", folder] => publish(Path::new(folder)),
+        _ => {
+            eprintln!("usage: tributary-benches [publish FOLDER | null-target FILE...]");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Draws the tables and the chart of the last results into a folder.
+fn publish(folder: &Path) -> Result<()> {
+    let report = Report::read()?;
+    ensure!(!report.is_empty(), "there are no results: run the bench first");
+    report.publish(folder)
 }
 
 /// Runs the bench. On SIGINT or SIGTERM it is dropped, which ends every process it started.
@@ -58,12 +87,15 @@ async fn run() -> Result<()> {
         true => Some(engine::program()?),
         false => None,
     };
-    let mut report = Report::default();
+    let mut report = match settings.keeps_results {
+        true => Report::read()?,
+        false => Report::default(),
+    };
     for workload in &settings.workloads {
-        let systems = run_workload(*workload, &settings, program.as_deref())
+        let lines = run_workload(*workload, &settings, program.as_deref())
             .await
             .with_context(|| format!("workload {}", workload.name()))?;
-        report.add(*workload, systems);
+        report.add(lines);
         // After every workload, so that a later failure does not take the finished ones with it.
         report.write()?;
     }
@@ -71,94 +103,11 @@ async fn run() -> Result<()> {
     Ok(())
 }
 
-/// Fills one binlog and lets every system catch up from it, in rounds.
-async fn run_workload(
-    workload: Workload,
-    settings: &Settings,
-    program: Option<&std::path::Path>,
-) -> Result<Vec<SystemRuns>> {
-    let source = Source::fill(workload, settings).await?;
-    eprintln!("{}: {}", workload.name(), source.describe());
-    let mut systems: Vec<SystemRuns> = settings
-        .systems
-        .iter()
-        .map(|system| SystemRuns::new(*system, source.transactions))
-        .collect();
-    let count = systems.len();
-    for round in 0..settings.runs {
-        for turn in 0..count {
-            // Every round begins with another system, so none always follows the same one.
-            let entry = &mut systems[(round + turn) % count];
-            let run = run_once(entry.system, &source, settings, program)
-                .await
-                .with_context(|| format!("{}, run {}", entry.system.name(), round + 1))?;
-            eprintln!(
-                "{}: run {} of {}: {}: {}",
-                workload.name(),
-                round + 1,
-                settings.runs,
-                entry.system.name(),
-                run
-            );
-            entry.runs.push(run);
-        }
-    }
-    Ok(systems)
-}
-
-/// One catch-up on a fresh target, compared with the source before it counts.
-async fn run_once(
-    system: System,
-    source: &Source,
-    settings: &Settings,
-    program: Option<&std::path::Path>,
-) -> Result<Run> {
-    let target = target::start(system, source.workload, settings).await?;
-    measure::settle_disk().await?;
-    let run = match (system, program) {
-        (System::Tributary, Some(program)) => engine::catch_up(program, source, &target, settings).await,
-        (System::Tributary, None) => bail!("the engine's program was not looked for"),
-        (System::NativeOptimistic | System::NativeSerial, _) => {
-            native::catch_up(source, &target, settings).await
-        }
-    };
-    let run =
-        run.map_err(|error| with_log(&error, "the target's error log", &problems(&target.error_log())))?;
-    verify::same_data(source, &target).await?;
-    Ok(run)
-}
-
-/// `error`, then the last lines of a log that may explain it.
-fn with_log(error: &anyhow::Error, name: &str, log: &str) -> anyhow::Error {
-    const LINES_MAX: usize = 20;
-    let lines: Vec<&str> = log.lines().collect();
-    let end = lines[lines.len().saturating_sub(LINES_MAX)..].join("\n");
-    anyhow!("{error:#}\n{name} ends with:\n{end}")
-}
-
-/// The lines of a server's error log that are more than a note.
-fn problems(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().filter(|line| !line.contains("[Note]")).collect();
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_comes_before_the_last_lines_of_the_log() {
-        let log: String = (0..30).map(|n| format!("line {n}\n")).collect();
-        let message = with_log(&anyhow!("cause").context("what failed"), "the log", &log).to_string();
-        assert!(
-            message.starts_with("what failed: cause\nthe log ends with:\nline 10\n"),
-            "{message}"
-        );
-        assert!(message.ends_with("line 29"), "{message}");
-    }
-
-    #[test]
-    fn notes_are_no_problems() {
-        assert_eq!(problems("0 [Note] ready\n1 [ERROR] disk\n"), "1 [ERROR] disk");
+async fn run_workload(workload: Workload, settings: &Settings, program: Option<&Path>) -> Result<Vec<Line>> {
+    match workload.measure() {
+        Measure::CatchUp => catch_up::run(workload, settings, program).await,
+        Measure::Steady => steady::run(settings, program).await,
+        Measure::Idle => idle::run(settings, program).await,
+        Measure::Decode => decode::run(settings).await,
     }
 }

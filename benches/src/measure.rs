@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tributary_sandbox::{Server, process};
+
+use crate::source::Sources;
 
 /// How often a running catch-up is asked how far it is, in every system alike.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -14,43 +16,45 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// One catch-up.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     /// From the start of the replica (`START SLAVE`, or the engine's process) to its last transaction.
     pub(crate) seconds: f64,
     /// CPU of the target's server over that time.
     pub(crate) target_cpu_seconds: f64,
-    /// CPU of the engine's process, from its start; none for the native replica, which is the server.
+    /// CPU of the engine's process; none for the native replica, which is the server.
     pub(crate) engine_cpu_seconds: Option<f64>,
     /// The most memory the target's server held, caches included.
     pub(crate) target_peak_rss_bytes: u64,
     /// The most memory the engine held.
     pub(crate) engine_peak_rss_bytes: Option<u64>,
-    /// CPU the machine spent on other than source, target and engine: unrelated work, and the kernel's own.
+    /// CPU the machine spent on other than sources, target and engine: unrelated work, and the kernel's own.
     pub(crate) other_cpu_seconds: f64,
 }
 
 /// The clocks of one catch-up, from its start on.
 pub(crate) struct Watch<'a> {
-    source: &'a Server,
+    sources: &'a Sources,
     target: &'a Server,
     began: Instant,
     source_cpu: f64,
+    engine_cpu: f64,
     target_cpu: f64,
     machine_cpu: f64,
 }
 
 impl<'a> Watch<'a> {
-    /// Starts the clocks. What catches up is started right after.
+    /// Starts the clocks. `engine` is the engine's process if it runs already.
     ///
     /// # Errors
     /// When the machine's CPU time cannot be read.
-    pub(crate) fn start(source: &'a Server, target: &'a Server) -> Result<Watch<'a>> {
+    pub(crate) fn start(sources: &'a Sources, target: &'a Server, engine: Option<u32>) -> Result<Watch<'a>> {
         Ok(Watch {
-            source,
+            sources,
             target,
             machine_cpu: machine_cpu_seconds()?,
-            source_cpu: source.cpu_seconds(),
+            source_cpu: sources.cpu_seconds(),
+            engine_cpu: engine.map_or(0.0, process::cpu_seconds),
             target_cpu: target.cpu_seconds(),
             began: Instant::now(),
         })
@@ -68,15 +72,15 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Reads the clocks. `engine` is the engine's process, started after this watch.
+    /// Reads the clocks. `engine` is the engine's process, which still runs.
     ///
     /// # Errors
     /// When the machine's CPU time cannot be read.
     pub(crate) fn stop(self, engine: Option<u32>) -> Result<Run> {
         let seconds = self.began.elapsed().as_secs_f64();
         let target_cpu_seconds = self.target.cpu_seconds() - self.target_cpu;
-        let engine_cpu_seconds = engine.map(process::cpu_seconds);
-        let source_cpu_seconds = self.source.cpu_seconds() - self.source_cpu;
+        let engine_cpu_seconds = engine.map(|pid| process::cpu_seconds(pid) - self.engine_cpu);
+        let source_cpu_seconds = self.sources.cpu_seconds() - self.source_cpu;
         let ours = target_cpu_seconds + engine_cpu_seconds.unwrap_or(0.0) + source_cpu_seconds;
         Ok(Run {
             seconds,
@@ -91,7 +95,10 @@ impl<'a> Watch<'a> {
 }
 
 /// CPU time all cores together have been busy since the machine started.
-fn machine_cpu_seconds() -> Result<f64> {
+///
+/// # Errors
+/// When `/proc` does not tell.
+pub(crate) fn machine_cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
     let ticks = busy_ticks(&stat).context("/proc/stat does not begin with the CPU times")?;
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)

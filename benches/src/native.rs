@@ -1,4 +1,4 @@
-//! Catching up by the server's own replica: `START SLAVE` until its executed coordinates are the source's end.
+//! The server's own replica: one connection for each source.
 
 use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::{FromValue, Queryable};
@@ -6,80 +6,124 @@ use mysql_async::{Conn, Row};
 use tributary_sandbox::Server;
 
 use crate::coordinates::Coordinates;
-use crate::measure::{POLL_INTERVAL, Run, Watch};
-use crate::settings::Settings;
-use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Source};
-use crate::target::CONNECTION;
+use crate::link::Route;
+use crate::replica::Progress;
+use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Source, Sources};
+use crate::system::NativeSetting;
+use crate::workload::connection;
 
-/// Runs the replica on `target` from the source's start to its end.
-///
-/// # Errors
-/// A replica that stops, or does not arrive in time.
-pub(crate) async fn catch_up(source: &Source, target: &Server, settings: &Settings) -> Result<Run> {
-    let mut conn = target.connect().await?;
-    conn.query_drop(change_master(source))
-        .await
-        .context("configure the native replica")?;
-    check_settings(&mut conn, settings).await?;
-
-    let watch = Watch::start(&source.server, target)?;
-    conn.query_drop(format!("START SLAVE '{CONNECTION}'")).await?;
-    while !executed(&mut conn).await?.has_reached(&source.end)? {
-        watch.check_time()?;
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
-    let run = watch.stop(None)?;
-
-    conn.query_drop(format!("STOP SLAVE '{CONNECTION}'")).await?;
-    conn.disconnect().await?;
-    Ok(run)
+/// The replica of one target.
+pub(crate) struct Native {
+    conn: Conn,
+    sources: usize,
 }
 
-fn change_master(source: &Source) -> String {
+impl Native {
+    /// Configures a connection for each source.
+    ///
+    /// # Errors
+    /// When the target refuses, or does not run with the settings the result is named after.
+    pub(crate) async fn prepare(
+        setting: NativeSetting,
+        sources: &Sources,
+        target: &Server,
+        route: &Route,
+    ) -> Result<Native> {
+        let mut conn = target.connect().await?;
+        for (index, source) in sources.all.iter().enumerate() {
+            conn.query_drop(change_master(source, route.source_port(index)))
+                .await
+                .context("configure the native replica")?;
+        }
+        check_settings(&mut conn, setting, route.link.is_compressed).await?;
+        Ok(Native {
+            conn,
+            sources: sources.all.len(),
+        })
+    }
+
+    /// Starts all connections.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        Ok(self.conn.query_drop("START ALL SLAVES").await?)
+    }
+
+    /// Stops all connections.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.conn.query_drop("STOP ALL SLAVES").await?;
+        self.conn.disconnect().await?;
+        Ok(())
+    }
+
+    /// How far each connection is, in the sources' order; an error when one has stopped.
+    pub(crate) async fn connections(&mut self) -> Result<Vec<Progress>> {
+        let rows: Vec<Row> = self.conn.query("SHOW ALL SLAVES STATUS").await?;
+        ensure!(
+            rows.len() == self.sources,
+            "the target has {} connections instead of {}",
+            rows.len(),
+            self.sources
+        );
+        let mut named: Vec<(String, Progress)> = rows.iter().map(progress).collect::<Result<_>>()?;
+        // The sources' order is that of their connections' names.
+        named.sort_by(|left, right| left.0.cmp(&right.0));
+        Ok(named.into_iter().map(|(_, progress)| progress).collect())
+    }
+}
+
+fn change_master(source: &Source, port: u16) -> String {
     format!(
-        "CHANGE MASTER '{CONNECTION}' TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{REPLICATION_USER}', \
+        "CHANGE MASTER '{}' TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='{REPLICATION_USER}', \
          MASTER_PASSWORD='{REPLICATION_PASSWORD}', MASTER_LOG_FILE='{}', MASTER_LOG_POS={}, \
          MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=no",
-        source.server.port(),
+        connection(source.number),
         source.start.file,
         source.start.offset
     )
 }
 
-/// The server must really run with the settings the result is named after.
-async fn check_settings(conn: &mut Conn, settings: &Settings) -> Result<()> {
-    let row: Option<(u64, u64, u64)> = conn
-        .query_first("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@slave_compressed_protocol")
+async fn check_settings(conn: &mut Conn, setting: NativeSetting, is_compressed: bool) -> Result<()> {
+    let row: Option<(u64, u64, u64, u16, String)> = conn
+        .query_first(
+            "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@slave_compressed_protocol, \
+             @@slave_parallel_threads, @@slave_parallel_mode",
+        )
         .await?;
-    let expected = (2, 0, u64::from(settings.is_compressed));
+    let expected = (
+        2,
+        0,
+        u64::from(is_compressed),
+        setting.threads,
+        setting.mode.to_owned(),
+    );
     ensure!(
-        row == Some(expected),
+        row.as_ref() == Some(&expected),
         "the target's settings are {row:?} instead of {expected:?}"
     );
     Ok(())
 }
 
-/// How far the replica has executed; an error when it has stopped.
-async fn executed(conn: &mut Conn) -> Result<Coordinates> {
-    let row: Row = conn
-        .query_first(format!("SHOW SLAVE '{CONNECTION}' STATUS"))
-        .await?
-        .context("the target does not know the connection")?;
+fn progress(row: &Row) -> Result<(String, Progress)> {
+    let name: String = column(row, "Connection_name")?;
     for thread in ["IO", "SQL"] {
-        let error: u64 = column(&row, &format!("Last_{thread}_Errno"))?;
+        let error: u64 = column(row, &format!("Last_{thread}_Errno"))?;
         if error != 0 {
-            let text: String = column(&row, &format!("Last_{thread}_Error"))?;
-            bail!("the native replica stopped: {text} ({error})");
+            let text: String = column(row, &format!("Last_{thread}_Error"))?;
+            bail!("the native replica's connection {name} stopped: {text} ({error})");
         }
     }
-    Ok(Coordinates {
-        file: column(&row, "Relay_Master_Log_File")?,
-        offset: column(&row, "Exec_Master_Log_Pos")?,
-    })
+    let io: String = column(row, "Slave_IO_Running")?;
+    let progress = Progress {
+        executed: Some(Coordinates {
+            file: column(row, "Relay_Master_Log_File")?,
+            offset: column(row, "Exec_Master_Log_Pos")?,
+        }),
+        is_reading: io == "Yes",
+    };
+    Ok((name, progress))
 }
 
 fn column<T: FromValue>(row: &Row, name: &str) -> Result<T> {
     row.get_opt(name)
-        .with_context(|| format!("SHOW SLAVE STATUS has no {name}"))?
-        .map_err(|error| anyhow::anyhow!("SHOW SLAVE STATUS: {name}: {error:?}"))
+        .with_context(|| format!("SHOW ALL SLAVES STATUS has no {name}"))?
+        .map_err(|error| anyhow::anyhow!("SHOW ALL SLAVES STATUS: {name}: {error:?}"))
 }

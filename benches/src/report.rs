@@ -1,167 +1,86 @@
-//! Results: `target/bench/results.json` for programs, a Markdown table for people.
+//! Results: `target/bench/results.json` for programs, tables and a chart for people, all drawn from the same lines.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
-use crate::measure::{Run, median};
-use crate::settings::System;
-use crate::workload::Workload;
+mod chart;
+mod line;
+mod tables;
 
-/// Above this part of the machine's CPU, other work has disturbed a run. The kernel's writing to disk stays below.
-const OTHER_SHARE_MAX: f64 = 0.1;
-
-/// The runs of one system on one workload.
-#[derive(Debug)]
-pub(crate) struct SystemRuns {
-    /// The system.
-    pub(crate) system: System,
-    /// Its runs, in time order.
-    pub(crate) runs: Vec<Run>,
-    transactions: u64,
-}
-
-impl SystemRuns {
-    /// No runs yet.
-    pub(crate) fn new(system: System, transactions: u64) -> SystemRuns {
-        SystemRuns {
-            system,
-            runs: Vec::new(),
-            transactions,
-        }
-    }
-}
-
-/// One line of the results: medians over the runs.
-#[derive(Debug, Serialize)]
-struct ResultLine {
-    workload: &'static str,
-    system: &'static str,
-    seconds: f64,
-    cpu_seconds: f64,
-    transactions: u64,
-    engine_cpu_seconds: Option<f64>,
-    target_cpu_seconds: f64,
-    /// The largest of the runs, of the process that applies: the engine, or for the native replica the server.
-    peak_rss_bytes: u64,
-    target_peak_rss_bytes: u64,
-    /// The largest part of the machine's CPU, 0 to 1, that other work took during a run.
-    other_cpu_share: f64,
-    runs: Vec<Run>,
-    #[serde(skip)]
-    is_native: bool,
-}
+pub(crate) use line::{Latency, Line};
 
 /// All results so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    lines: Vec<ResultLine>,
+    lines: Vec<Line>,
 }
 
 impl Report {
-    /// Adds the systems of one workload. A system without runs is left out.
-    pub(crate) fn add(&mut self, workload: Workload, systems: Vec<SystemRuns>) {
-        self.lines
-            .extend(systems.into_iter().filter_map(|system| line(workload, system)));
+    /// The results of earlier invocations; none if there is no file.
+    ///
+    /// # Errors
+    /// A file that holds something else.
+    pub(crate) fn read() -> Result<Report> {
+        let path = results_folder().join("results.json");
+        if !path.exists() {
+            return Ok(Report::default());
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let lines = serde_json::from_str(&text).with_context(|| format!("read {}", path.display()))?;
+        Ok(Report { lines })
     }
 
-    /// Replaces `target/bench/results.json`.
+    /// Adds lines, in place of earlier ones of the same workloads.
+    pub(crate) fn add(&mut self, lines: Vec<Line>) {
+        self.lines
+            .retain(|old| lines.iter().all(|new| new.workload != old.workload));
+        self.lines.extend(lines);
+        self.lines.sort_by_key(Line::place);
+    }
+
+    /// Replaces `target/bench/results.json`, and the tables and the chart beside it.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub(crate) fn write(&self) -> Result<()> {
         let folder = results_folder();
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let text = serde_json::to_string_pretty(&self.lines)?;
-        let path = folder.join("results.json");
-        let unfinished = folder.join("results.json.unfinished");
-        fs::write(&unfinished, text + "\n").with_context(|| format!("write {}", unfinished.display()))?;
-        fs::rename(&unfinished, &path).with_context(|| format!("write {}", path.display()))?;
-        Ok(())
+        replace(
+            &folder.join("results.json"),
+            &(serde_json::to_string_pretty(&self.lines)? + "\n"),
+        )?;
+        self.publish(&folder)
     }
 
-    /// The table: medians, and how each system compares with the better native setting.
+    /// Writes `results.md` and `catch-up.svg` into a folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn publish(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        replace(&folder.join("results.md"), &self.to_markdown())?;
+        replace(&folder.join("catch-up.svg"), &chart::draw(&self.lines))
+    }
+
+    /// The tables.
     pub(crate) fn to_markdown(&self) -> String {
-        let mut text = String::from(
-            "| workload | system | seconds | transactions/s | CPU s (engine + target) | peak memory MiB | speed against the better native setting |\n\
-             | --- | --- | ---: | ---: | ---: | ---: | ---: |\n",
-        );
-        for line in &self.lines {
-            let cpu = match line.engine_cpu_seconds {
-                Some(engine) => {
-                    format!(
-                        "{:.2} ({engine:.2} + {:.2})",
-                        line.cpu_seconds, line.target_cpu_seconds
-                    )
-                }
-                None => format!("{:.2}", line.cpu_seconds),
-            };
-            let speed = match self.better_native(line.workload) {
-                Some(native) => format!("{:.2}x", native / line.seconds),
-                None => "not run".to_owned(),
-            };
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(
-                text,
-                "| {} | {} | {:.2} | {:.0} | {cpu} | {:.0} | {speed} |",
-                line.workload,
-                line.system,
-                line.seconds,
-                line.transactions as f64 / line.seconds,
-                line.peak_rss_bytes as f64 / f64::from(1 << 20),
-            );
-        }
-        text + &self.disturbance()
+        tables::write(&self.lines)
     }
 
-    /// A warning when the machine was not the bench's own: more threads then get a larger share of the cores, so
-    /// seconds favour the systems that run in parallel. Empty when it was.
-    fn disturbance(&self) -> String {
-        let shares = self.lines.iter().map(|line| line.other_cpu_share);
-        match shares.max_by(f64::total_cmp) {
-            Some(share) if share > OTHER_SHARE_MAX => format!(
-                "\nOther work took up to {:.0} % of the machine's CPU during a run: compare CPU seconds, not \
-                 seconds, or repeat on a quiet machine.\n",
-                share * 100.0
-            ),
-            _ => String::new(),
-        }
-    }
-
-    /// The shortest median of a native setting on this workload.
-    fn better_native(&self, workload: &str) -> Option<f64> {
-        let native = self
-            .lines
-            .iter()
-            .filter(|line| line.workload == workload && line.is_native);
-        native.map(|line| line.seconds).min_by(f64::total_cmp)
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 }
 
-fn line(workload: Workload, system: SystemRuns) -> Option<ResultLine> {
-    let SystemRuns {
-        system,
-        runs,
-        transactions,
-    } = system;
-    let peak = |bytes: fn(&Run) -> u64| runs.iter().map(bytes).max();
-    Some(ResultLine {
-        workload: workload.name(),
-        system: system.name(),
-        seconds: median(runs.iter().map(|run| run.seconds))?,
-        cpu_seconds: median(runs.iter().map(Run::cpu_seconds))?,
-        transactions,
-        engine_cpu_seconds: median(runs.iter().filter_map(|run| run.engine_cpu_seconds)),
-        target_cpu_seconds: median(runs.iter().map(|run| run.target_cpu_seconds))?,
-        peak_rss_bytes: peak(|run| run.engine_peak_rss_bytes.unwrap_or(run.target_peak_rss_bytes))?,
-        target_peak_rss_bytes: peak(|run| run.target_peak_rss_bytes)?,
-        other_cpu_share: runs.iter().map(Run::other_share).max_by(f64::total_cmp)?,
-        is_native: system.is_native(),
-        runs,
-    })
+/// Writes a file beside its place first, so that it is there whole or not at all.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    fs::write(&unfinished, text).with_context(|| format!("write {}", path.display()))?;
+    fs::rename(&unfinished, path).with_context(|| format!("write {}", path.display()))
 }
 
 /// `bench` in the build directory this program lies in, else in `target` of the current folder.
@@ -175,91 +94,51 @@ fn results_folder() -> PathBuf {
         .join("bench")
 }
 
+/// The shortest time of a native setting on the workload of `line`.
+fn best_native(lines: &[Line], line: &Line) -> Option<f64> {
+    lines
+        .iter()
+        .filter(|other| other.workload == line.workload && other.is_native())
+        .map(|other| other.seconds)
+        .min_by(f64::total_cmp)
+}
+
+/// The time of the user's native setting on the workload of `line`.
+fn users_native(lines: &[Line], line: &Line) -> Option<f64> {
+    lines
+        .iter()
+        .find(|other| other.workload == line.workload && other.is_users_setting())
+        .map(|other| other.seconds)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::line::tests::{lines, runs};
     use super::*;
+    use crate::system::System;
 
-    fn runs(system: System, seconds: &[f64]) -> SystemRuns {
-        let engine = (!system.is_native()).then_some(0.5);
-        let mut runs = SystemRuns::new(system, 1000);
-        runs.runs = seconds
-            .iter()
-            .map(|seconds| Run {
-                seconds: *seconds,
-                target_cpu_seconds: 2.0,
-                engine_cpu_seconds: engine,
-                target_peak_rss_bytes: 300 << 20,
-                engine_peak_rss_bytes: engine.map(|_| 20 << 20),
-                other_cpu_seconds: 0.0,
-            })
-            .collect();
-        runs
-    }
-
-    fn report() -> Report {
-        let mut report = Report::default();
-        report.add(
-            Workload::MixedMyisam,
-            vec![
-                runs(System::NativeOptimistic, &[9.0, 8.0, 10.0]),
-                runs(System::NativeSerial, &[4.0, 5.0, 90.0]),
-                runs(System::Tributary, &[2.5, 2.0, 2.6]),
-            ],
+    #[test]
+    fn new_lines_replace_those_of_their_workload_and_stand_in_the_benchs_order() {
+        let mut report = Report { lines: lines() };
+        let count = report.lines.len();
+        let again = Line::of(
+            "mixed-myisam",
+            "tributary",
+            10,
+            10,
+            runs(System::Tributary, &[1.0]),
         );
-        report
+        let first = Line::of("big", "tributary", 1, 1, runs(System::Tributary, &[1.0]));
+        report.add(first.into_iter().chain(again).collect());
+        assert_eq!(count, 3);
+        let names: Vec<&str> = report.lines.iter().map(|line| line.workload.as_str()).collect();
+        assert_eq!(names, ["mixed-myisam", "big"]);
     }
 
     #[test]
-    fn results_are_medians_with_the_agreed_names() {
-        let json = serde_json::to_value(&report().lines).unwrap();
-        assert_eq!(json[2]["workload"], "mixed-myisam");
-        assert_eq!(json[2]["system"], "tributary");
-        assert_eq!(json[2]["seconds"], 2.5);
-        assert_eq!(json[2]["cpu_seconds"], 2.5);
-        assert_eq!(json[2]["engine_cpu_seconds"], 0.5);
-        assert_eq!(json[2]["transactions"], 1000);
-        assert_eq!(json[2]["runs"].as_array().unwrap().len(), 3);
-        assert_eq!(json[1]["cpu_seconds"], 2.0);
-        assert!(json[1]["engine_cpu_seconds"].is_null());
-    }
-
-    #[test]
-    fn ratios_are_against_the_better_native_setting() {
-        let table = report().to_markdown();
-        let lines: Vec<&str> = table.lines().collect();
-        assert!(
-            lines[2].starts_with("| mixed-myisam | native-4-optimistic | 9.00 | 111 |"),
-            "{table}"
-        );
-        assert!(lines[2].ends_with("| 0.56x |"), "{table}");
-        assert!(lines[3].ends_with("| 1.00x |"), "{table}");
-        assert!(
-            lines[4].ends_with("| 400 | 2.50 (0.50 + 2.00) | 20 | 2.00x |"),
-            "{table}"
-        );
-    }
-
-    #[test]
-    fn a_busy_machine_is_told() {
-        let mut report = report();
-        assert!(!report.to_markdown().contains("Other work"));
-        let mut disturbed = runs(System::Tributary, &[1.0]);
-        disturbed.runs[0].other_cpu_seconds = 1e6;
-        report.add(Workload::RowInnodb, vec![disturbed]);
-        assert!(report.to_markdown().contains("Other work took up to"));
-    }
-
-    #[test]
-    fn without_a_native_run_there_is_no_ratio() {
-        let mut report = Report::default();
-        report.add(Workload::RowInnodb, vec![runs(System::Tributary, &[1.0])]);
-        assert!(report.to_markdown().contains("| not run |"));
-    }
-
-    #[test]
-    fn a_system_without_runs_has_no_line() {
-        let mut report = Report::default();
-        report.add(Workload::RowInnodb, vec![runs(System::Tributary, &[])]);
-        assert!(report.lines.is_empty());
+    fn what_is_written_can_be_read() {
+        let text = serde_json::to_string(&lines()).unwrap();
+        let again: Vec<Line> = serde_json::from_str(&text).unwrap();
+        assert_eq!(tables::write(&again), tables::write(&lines()));
     }
 }

@@ -3,56 +3,32 @@
 //! Promise: a value that is not understood is an error naming the variable, the value and what is allowed; it is
 //! never replaced by a default.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{call::CALL_STATEMENTS, workload::Workload};
+use crate::link::Link;
+use crate::system::System;
+use crate::workload::Workload;
 
-/// Transactions per workload at scale 1.
-const TRANSACTIONS_AT_SCALE_ONE: f64 = 200_000.0;
-
-/// The system that catches up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum System {
-    /// The native replica with 4 parallel threads in optimistic mode: what the user runs.
-    NativeOptimistic,
-    /// The native replica with its serial applier: its best setting on small transactions.
-    NativeSerial,
-    /// Tributary with 4 workers.
-    Tributary,
-}
-
-impl System {
-    /// Every system, in the order of a round.
-    pub(crate) const ALL: [System; 3] = [System::NativeOptimistic, System::NativeSerial, System::Tributary];
-
-    /// The name in results, filters and tables.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            System::NativeOptimistic => "native-4-optimistic",
-            System::NativeSerial => "native-0",
-            System::Tributary => "tributary",
-        }
-    }
-
-    /// Whether the server's own replica does the work.
-    pub(crate) fn is_native(self) -> bool {
-        self != System::Tributary
-    }
-}
+/// The longest line, there and back.
+const ROUND_TRIP_MS_MAX: f64 = 10_000.0;
 
 /// What to run and how often.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settings {
-    /// Calls per workload; each is [`CALL_STATEMENTS`] transactions.
-    pub(crate) calls: usize,
+    /// How much is written, against the figures that are reported.
+    pub(crate) scale: f64,
     /// Runs of each system on each workload, 1 or more. The median is reported.
     pub(crate) runs: usize,
     /// Workloads, in order.
     pub(crate) workloads: Vec<Workload>,
     /// Systems, in the order of a round.
     pub(crate) systems: Vec<System>,
-    /// Whether replication streams use the compressed protocol (`slave_compressed_protocol`), in every system alike.
-    pub(crate) is_compressed: bool,
+    /// Lines between the servers, over each of which every catch-up is measured.
+    pub(crate) links: Vec<Link>,
+    /// Whether results of earlier invocations stay in the file, for workloads that are not run now.
+    pub(crate) keeps_results: bool,
     /// Further options of every source (`--name=value`), after the bench's own: to try what a setting changes.
     pub(crate) source_args: Vec<String>,
     /// The same for every target.
@@ -91,26 +67,21 @@ impl Settings {
             (1..=1000).contains(&runs),
             "BENCH_RUNS={runs}: allowed is 1 to 1000"
         );
-        let is_compressed = match text("BENCH_COMPRESS").as_deref() {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(other) => bail!("BENCH_COMPRESS={other}: allowed is 0 or 1"),
-        };
-
-        let calls = (TRANSACTIONS_AT_SCALE_ONE * scale / CALL_STATEMENTS as f64).ceil() as usize;
+        let keeps_results = switch("BENCH_KEEP", text("BENCH_KEEP").as_deref().unwrap_or("0"))?;
+        let links = links(text("BENCH_ROUND_TRIP_MS"), text("BENCH_COMPRESS"))?;
         let workloads = chosen(
             "BENCH_ONLY",
             text("BENCH_ONLY"),
             &Workload::ALL,
-            &Workload::DEFAULT,
             |w| w.name(),
+            |w, word| w.is_called(word),
         )?;
         let systems = chosen(
             "BENCH_SYSTEMS",
             text("BENCH_SYSTEMS"),
             &System::ALL,
-            &System::ALL,
             |s| s.name(),
+            |s, word| s.name() == word,
         )?;
         let words = |name| {
             text(name)
@@ -120,35 +91,68 @@ impl Settings {
                 .collect()
         };
         Ok(Settings {
-            calls: calls.max(1),
+            scale,
             runs,
             workloads,
             systems,
-            is_compressed,
+            links,
+            keeps_results,
             source_args: words("BENCH_SOURCE_ARGS"),
             target_args: words("BENCH_TARGET_ARGS"),
         })
     }
 }
 
-/// The entries of `all` that `filter` names, comma-separated; `default` when there is no filter.
+/// Every round trip without and with compression, as asked for.
+fn links(round_trips: Option<String>, compress: Option<String>) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    for word in list(round_trips.as_deref().unwrap_or("0")) {
+        let milliseconds: f64 = word.parse().with_context(|| {
+            format!("BENCH_ROUND_TRIP_MS={word}: a list of numbers such as 0,0.3,20 is needed")
+        })?;
+        ensure!(
+            (0.0..=ROUND_TRIP_MS_MAX).contains(&milliseconds),
+            "BENCH_ROUND_TRIP_MS={word}: allowed is 0 to {ROUND_TRIP_MS_MAX}"
+        );
+        for word in list(compress.as_deref().unwrap_or("0")) {
+            links.push(Link {
+                round_trip: Duration::from_secs_f64(milliseconds / 1000.0),
+                is_compressed: switch("BENCH_COMPRESS", word)?,
+            });
+        }
+    }
+    ensure!(
+        !links.is_empty(),
+        "BENCH_ROUND_TRIP_MS or BENCH_COMPRESS names nothing"
+    );
+    Ok(links)
+}
+
+fn switch(variable: &str, word: &str) -> Result<bool> {
+    match word {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        other => bail!("{variable}={other}: allowed is 0 or 1"),
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// The entries of `all` that `filter` names, comma-separated; all when there is no filter.
 fn chosen<T: Copy>(
     variable: &str,
     filter: Option<String>,
     all: &[T],
-    default: &[T],
     name: impl Fn(&T) -> &'static str,
+    is_called: impl Fn(&T, &str) -> bool,
 ) -> Result<Vec<T>> {
     let Some(filter) = filter else {
-        return Ok(default.to_vec());
+        return Ok(all.to_vec());
     };
-    let wanted: Vec<&str> = filter
-        .split(',')
-        .map(str::trim)
-        .filter(|w| !w.is_empty())
-        .collect();
-    for word in &wanted {
-        if !all.iter().any(|entry| name(entry) == *word) {
+    for word in list(&filter) {
+        if !all.iter().any(|entry| is_called(entry, word)) {
             let allowed: Vec<&str> = all.iter().map(&name).collect();
             bail!(
                 "{variable}: {word} is not known; allowed is a comma-separated list of {}",
@@ -156,12 +160,13 @@ fn chosen<T: Copy>(
             );
         }
     }
-    ensure!(!wanted.is_empty(), "{variable} names nothing");
-    Ok(all
+    let chosen: Vec<T> = all
         .iter()
         .copied()
-        .filter(|entry| wanted.contains(&name(entry)))
-        .collect())
+        .filter(|entry| list(&filter).any(|word| is_called(entry, word)))
+        .collect();
+    ensure!(!chosen.is_empty(), "{variable} names nothing");
+    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -180,11 +185,11 @@ mod tests {
     #[test]
     fn defaults_are_the_reported_figures() {
         let settings = read(&[]).unwrap();
-        assert_eq!(settings.calls * CALL_STATEMENTS, 200_000);
         assert_eq!(settings.runs, 3);
-        assert_eq!(settings.workloads, Workload::DEFAULT);
+        assert_eq!(settings.workloads, Workload::ALL);
         assert_eq!(settings.systems, System::ALL);
-        assert!(!settings.is_compressed);
+        let names: Vec<String> = settings.links.iter().map(Link::to_string).collect();
+        assert_eq!(names, [""]);
     }
 
     #[test]
@@ -206,6 +211,9 @@ mod tests {
             ("BENCH_SCALE", "NaN", "more than 0"),
             ("BENCH_RUNS", "0", "1 to 1000"),
             ("BENCH_COMPRESS", "yes", "0 or 1"),
+            ("BENCH_COMPRESS", ",", "names nothing"),
+            ("BENCH_ROUND_TRIP_MS", "fast", "a list of numbers"),
+            ("BENCH_ROUND_TRIP_MS", "-1", "0 to 10000"),
             (
                 "BENCH_ONLY",
                 "mixed",
@@ -229,7 +237,18 @@ mod tests {
     }
 
     #[test]
-    fn small_scales_still_run_a_call() {
-        assert_eq!(read(&[("BENCH_SCALE", "0.000001")]).unwrap().calls, 1);
+    fn every_round_trip_is_measured_with_every_choice_of_compression() {
+        let settings = read(&[("BENCH_ROUND_TRIP_MS", "0, 20"), ("BENCH_COMPRESS", "0,1")]).unwrap();
+        let names: Vec<String> = settings.links.iter().map(Link::to_string).collect();
+        assert_eq!(names, ["", "+compressed", "@20ms", "@20ms+compressed"]);
+    }
+
+    #[test]
+    fn one_name_may_choose_both_formats() {
+        let settings = read(&[("BENCH_ONLY", "sysbench-like")]).unwrap();
+        assert_eq!(
+            settings.workloads,
+            [Workload::SysbenchMixed, Workload::SysbenchRow]
+        );
     }
 }

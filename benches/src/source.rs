@@ -1,100 +1,197 @@
-//! The source of one workload: a server whose binlog is filled once, before anything is measured.
+//! The sources of one workload: servers whose binlogs are filled once, before anything is measured.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use mysql_async::Row;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
 use tokio::task::JoinSet;
 use tributary_sandbox::{Server, ServerOptions};
 
-use crate::call::{CALL_STATEMENTS, Call, CallIds};
 use crate::coordinates::Coordinates;
 use crate::settings::Settings;
+use crate::traffic::Size;
 use crate::workload::{SOURCE_DATABASE, Workload};
-
-/// Clients that write calls at the same time; their statements interleave in the binlog.
-const CLIENTS: usize = 8;
 
 /// The account replicas log in with. The server listens on the local interface only and lives as long as the bench.
 pub(crate) const REPLICATION_USER: &str = "repl";
 /// Its password.
 pub(crate) const REPLICATION_PASSWORD: &str = "repl-bench";
 
-/// A source with a full binlog.
-pub(crate) struct Source {
-    /// What it holds.
+/// All sources of a workload, and what each of them writes.
+pub(crate) struct Sources {
+    /// The workload.
     pub(crate) workload: Workload,
-    /// The running server.
-    pub(crate) server: Server,
-    /// Where the calls begin.
-    pub(crate) start: Coordinates,
-    /// Where the calls end.
-    pub(crate) end: Coordinates,
-    /// Transactions in between, as the server counted them.
-    pub(crate) transactions: u64,
+    /// What one source writes.
+    pub(crate) size: Size,
+    /// The sources; number 1 is the first.
+    pub(crate) all: Vec<Source>,
     filled_in: Duration,
 }
 
-impl Source {
-    /// Starts a server and writes the calls to it.
+/// One source.
+pub(crate) struct Source {
+    /// Its number, from 1.
+    pub(crate) number: u32,
+    /// The running server.
+    pub(crate) server: Server,
+    /// Where the binlog begins.
+    pub(crate) start: Coordinates,
+    /// Where it ends.
+    pub(crate) end: Coordinates,
+}
+
+impl Sources {
+    /// Starts the servers with the workload's tables; nothing is in their binlogs.
     ///
     /// # Errors
-    /// A statement that fails; a binlog that does not hold one transaction for each statement.
-    pub(crate) async fn fill(workload: Workload, settings: &Settings) -> Result<Source> {
-        let calls = settings.calls;
-        let mut options = ServerOptions::source(1)
+    /// A server that does not start, or refuses the tables.
+    pub(crate) async fn start(workload: Workload, settings: &Settings) -> Result<Sources> {
+        let size = (workload.traffic().size)(settings.scale);
+        let mut all = Vec::new();
+        for number in 1..=workload.sources() {
+            all.push(Source::start(number, workload, &size, settings).await?);
+        }
+        Ok(Sources {
+            workload,
+            size,
+            all,
+            filled_in: Duration::ZERO,
+        })
+    }
+
+    /// Starts the servers and writes the workload to all of them at once.
+    ///
+    /// # Errors
+    /// A statement that fails; a binlog that does not hold the transactions that were written.
+    pub(crate) async fn fill(workload: Workload, settings: &Settings) -> Result<Sources> {
+        let mut sources = Sources::start(workload, settings).await?;
+        let began = Instant::now();
+        let mut clients = JoinSet::new();
+        for source in &sources.all {
+            for client in 0..sources.size.clients {
+                let conn = source.connect().await?;
+                let size = sources.size.clone();
+                clients.spawn(async move { workload.traffic().write_share(conn, client, &size).await });
+            }
+        }
+        while let Some(result) = clients.join_next().await {
+            result
+                .context("a client's task died")?
+                .context("fill the binlog")?;
+        }
+        sources.filled_in = began.elapsed();
+        for source in &mut sources.all {
+            source.note_end().await?;
+            let (found, expected) = (source.transactions().await?, sources.size.transactions);
+            ensure!(
+                found == expected,
+                "the binlog of source {} holds {found} transactions instead of {expected}",
+                source.number
+            );
+        }
+        Ok(sources)
+    }
+
+    /// Transactions of all sources together.
+    pub(crate) fn transactions(&self) -> u64 {
+        self.size.transactions * self.all.len() as u64
+    }
+
+    /// Row changes of all sources together.
+    pub(crate) fn rows(&self) -> u64 {
+        self.size.rows * self.all.len() as u64
+    }
+
+    /// CPU time of all sources together.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        self.all.iter().map(|source| source.server.cpu_seconds()).sum()
+    }
+
+    /// One line on what was written.
+    pub(crate) fn describe(&self) -> String {
+        let bytes: u64 = self
+            .all
+            .iter()
+            .map(|source| source.end.offset - source.start.offset)
+            .sum();
+        format!(
+            "{} transactions, {} row changes, {:.1} MiB of binlog, written by {} clients in {:.1} s",
+            self.transactions(),
+            self.rows(),
+            bytes as f64 / f64::from(1 << 20),
+            self.size.clients * self.all.len(),
+            self.filled_in.as_secs_f64()
+        )
+    }
+}
+
+impl Source {
+    async fn start(number: u32, workload: Workload, size: &Size, settings: &Settings) -> Result<Source> {
+        let mut options = ServerOptions::source(number)
             .arg(&format!("--binlog-format={}", workload.binlog_format()))
             // One file: a run is the same whether or not a size limit happens to fall into it.
             .arg("--max-binlog-size=1G")
             .arg("--innodb-buffer-pool-size=256M")
             .arg("--key-buffer-size=128M");
         options.args.extend_from_slice(&settings.source_args);
-        let server = Server::start(options).await.context("start the source")?;
+        let server = Server::start(options).await.context("start a source")?;
         server
-            .run(&prepare_sql(workload))
+            .run(&prepare_sql(workload, size))
             .await
-            .context("create the source's tables and account")?;
+            .context("create a source's tables and account")?;
         let start = coordinates(&server).await?;
-        let began = Instant::now();
-        write_calls(&server, calls).await.context("write the calls")?;
-        let filled_in = began.elapsed();
-        let end = coordinates(&server).await?;
-        let transactions = transactions(&server).await?;
-        let expected = (calls * CALL_STATEMENTS) as u64;
-        ensure!(
-            transactions == expected,
-            "the binlog holds {transactions} transactions for {expected} statements"
-        );
         Ok(Source {
-            workload,
+            number,
             server,
+            end: start.clone(),
             start,
-            end,
-            transactions,
-            filled_in,
         })
     }
 
-    /// One line on what was written.
-    pub(crate) fn describe(&self) -> String {
-        format!(
-            "{} transactions, {:.1} MiB of binlog, written by {CLIENTS} clients in {:.1} s",
-            self.transactions,
-            (self.end.offset - self.start.offset) as f64 / (1 << 20) as f64,
-            self.filled_in.as_secs_f64()
-        )
+    /// A session in the source's database.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(crate) async fn connect(&self) -> Result<mysql_async::Conn> {
+        let mut conn = self.server.connect().await?;
+        conn.query_drop(format!("USE {SOURCE_DATABASE}")).await?;
+        Ok(conn)
+    }
+
+    /// Takes the present end of the binlog for [`Self::end`].
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(crate) async fn note_end(&mut self) -> Result<()> {
+        self.end = coordinates(&self.server).await?;
+        Ok(())
+    }
+
+    /// Transactions since `RESET MASTER`: the sequence number of the last one.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(crate) async fn transactions(&self) -> Result<u64> {
+        let gtid = self.server.value("SELECT @@gtid_binlog_pos").await?;
+        let sequence = gtid.rsplit('-').next().unwrap_or_default();
+        sequence
+            .parse()
+            .with_context(|| format!("gtid_binlog_pos {gtid:?} does not end in a sequence number"))
     }
 }
 
-/// Tables and account, kept out of the binlog: it holds the calls and nothing else.
-fn prepare_sql(workload: Workload) -> String {
+/// Tables, their first rows, and the account, kept out of the binlog: it holds what is measured and nothing else.
+fn prepare_sql(workload: Workload, size: &Size) -> String {
+    let schema = workload
+        .traffic()
+        .schema(SOURCE_DATABASE, workload.engine(), size);
     format!(
-        "SET sql_log_bin=0;\n{}\
+        "SET sql_log_bin=0;\n{};\n\
          CREATE USER {REPLICATION_USER}@'%' IDENTIFIED BY '{REPLICATION_PASSWORD}';\n\
          GRANT REPLICATION SLAVE ON *.* TO {REPLICATION_USER}@'%';\n\
          RESET MASTER",
-        workload.schema(SOURCE_DATABASE)
+        schema.join(";\n")
     )
 }
 
@@ -111,48 +208,4 @@ async fn coordinates(server: &Server) -> Result<Coordinates> {
         .get_opt("Position")
         .context("SHOW MASTER STATUS has no Position")??;
     Ok(Coordinates { file, offset })
-}
-
-/// Transactions since `RESET MASTER`: the sequence number of the last one.
-async fn transactions(server: &Server) -> Result<u64> {
-    let gtid = server.value("SELECT @@gtid_binlog_pos").await?;
-    let sequence = gtid.rsplit('-').next().unwrap_or_default();
-    sequence
-        .parse()
-        .with_context(|| format!("gtid_binlog_pos {gtid:?} does not end in a sequence number"))
-}
-
-/// Writes all calls, each client every [`CLIENTS`]-th.
-async fn write_calls(server: &Server, calls: usize) -> Result<()> {
-    let mut clients = JoinSet::new();
-    for client in 0..CLIENTS {
-        let conn = server.connect().await?;
-        clients.spawn(write_share(conn, client, calls));
-    }
-    while let Some(result) = clients.join_next().await {
-        result.context("a client's task died")??;
-    }
-    Ok(())
-}
-
-async fn write_share(mut conn: Conn, first: usize, calls: usize) -> Result<()> {
-    conn.query_drop(format!("USE {SOURCE_DATABASE}")).await?;
-    for number in (first..calls).step_by(CLIENTS) {
-        let call = Call::new(number);
-        let mut ids = CallIds::default();
-        for step in 0..CALL_STATEMENTS {
-            let sql = call.statement(step, ids);
-            conn.query_drop(&sql)
-                .await
-                .with_context(|| format!("run {sql}"))?;
-            ensure!(
-                conn.affected_rows() == 1,
-                "changed {} rows instead of 1: {sql}",
-                conn.affected_rows()
-            );
-            call.note_id(step, conn.last_insert_id(), &mut ids);
-        }
-    }
-    conn.disconnect().await?;
-    Ok(())
 }

@@ -1,19 +1,30 @@
-//! The check behind every run: the target holds the source's rows, all of them and no others.
+//! The check behind every run: the target holds the sources' rows, all of them and no others.
 
 use anyhow::{Result, ensure};
 use tributary_sandbox::{Server, compare};
 
-use crate::source::Source;
-use crate::workload::{SOURCE_DATABASE, TARGET_DATABASE};
+use crate::source::Sources;
+use crate::workload::{SOURCE_DATABASE, target_database};
 
-/// Compares every table of the workload.
+/// Compares every table of every source.
 ///
 /// # Errors
 /// The tables that differ, each with its first difference; no rows to compare.
-pub(crate) async fn same_data(source: &Source, target: &Server) -> Result<()> {
-    let comparison = compare(&source.server, SOURCE_DATABASE, target, TARGET_DATABASE, &[]).await?;
-    ensure!(comparison.is_equal(), "source and target differ: {comparison}");
-    ensure!(comparison.replicated_rows() > 0, "the source has no rows");
+pub(crate) async fn same_data(sources: &Sources, target: &Server) -> Result<()> {
+    for source in &sources.all {
+        let database = target_database(source.number);
+        let comparison = compare(&source.server, SOURCE_DATABASE, target, &database, &[]).await?;
+        ensure!(
+            comparison.is_equal(),
+            "source {} and target differ: {comparison}",
+            source.number
+        );
+        ensure!(
+            comparison.replicated_rows() > 0,
+            "source {} has no rows",
+            source.number
+        );
+    }
     Ok(())
 }
 
@@ -22,35 +33,62 @@ pub(crate) async fn same_data(source: &Source, target: &Server) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Settings, System};
-    use crate::workload::Workload;
-    use crate::{native, target};
+    use crate::link::{Link, Route};
+    use crate::measure::Watch;
+    use crate::replica::Replica;
+    use crate::settings::Settings;
+    use crate::system::System;
+    use crate::target;
+    use crate::workload::{Measure, Workload};
+
+    const CHANGED_TABLES: [&str; 6] = ["call_log", "slow_0", "no_key_updated", "sbtest1", "hot", "big"];
 
     #[tokio::test]
     async fn a_caught_up_target_is_equal_until_a_row_changes() {
         let variables = |name: &str| (name == "BENCH_SCALE").then(|| "0.001".to_owned());
         let settings = Settings::read(variables).unwrap();
-        for workload in Workload::ALL {
-            let source = Source::fill(workload, &settings).await.unwrap();
-            assert_eq!(source.transactions, 200);
-            let target = target::start(System::NativeSerial, workload, &settings)
+        for workload in Workload::ALL
+            .into_iter()
+            .filter(|workload| workload.measure() == Measure::CatchUp)
+        {
+            let sources = Sources::fill(workload, &settings).await.unwrap();
+            let target = target::start(System::NativeSerial, &sources, false, &settings)
                 .await
                 .unwrap();
             assert!(
-                same_data(&source, &target).await.is_err(),
-                "an empty target passed as equal"
+                same_data(&sources, &target).await.is_err(),
+                "{}: a target without the changes passed as equal",
+                workload.name()
             );
 
-            let run = native::catch_up(&source, &target, &settings).await.unwrap();
-            assert!(run.seconds > 0.0 && run.engine_cpu_seconds.is_none());
-            same_data(&source, &target).await.unwrap();
-
-            target
-                .run(&format!("UPDATE {TARGET_DATABASE}.call_log SET type='X' LIMIT 1"))
+            let route = Route::open(Link::PLAIN, &sources, &target).await.unwrap();
+            let mut replica = Replica::prepare(System::NativeSerial, None, &sources, &target, &route)
                 .await
                 .unwrap();
-            let message = same_data(&source, &target).await.unwrap_err().to_string();
-            assert!(message.contains("call_log"), "{message}");
+            let watch = Watch::start(&sources, &target, None).unwrap();
+            replica.start().await.unwrap();
+            replica.wait_until_executed(&sources, &watch).await.unwrap();
+            let run = watch.stop(None).unwrap();
+            assert!(run.seconds > 0.0 && run.engine_cpu_seconds.is_none());
+            replica.stop().await.unwrap();
+            same_data(&sources, &target).await.unwrap();
+
+            let last = target_database(workload.sources());
+            let table = changed_table(workload);
+            target
+                .run(&format!("DELETE FROM {last}.{table} LIMIT 1"))
+                .await
+                .unwrap();
+            let message = same_data(&sources, &target).await.unwrap_err().to_string();
+            assert!(message.contains(table), "{message}");
         }
+    }
+
+    fn changed_table(workload: Workload) -> &'static str {
+        let tables = workload.traffic().tables;
+        CHANGED_TABLES
+            .into_iter()
+            .find(|name| tables.iter().any(|(table, _)| table == name))
+            .unwrap()
     }
 }

@@ -2,17 +2,23 @@
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Bytes passed on at a time; with a delay, each such chunk waits on its own.
+/// Bytes passed on at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bytes on their way in one direction of a connection; when there are as many, no more are read.
+const ON_THE_WAY_BYTES_MAX: usize = 32 << 20;
+
+/// Below this delay a millisecond more or less, which the runtime's timer has, would be a different line.
+const FINE_DELAY_MAX: Duration = Duration::from_millis(5);
 
 /// Listens on a port of its own and passes bytes to and from a server's port.
 ///
@@ -93,7 +99,8 @@ impl TcpRelay {
             .send_modify(|faults| faults.refusing = refusing);
     }
 
-    /// Holds every chunk back for `delay`, in both directions.
+    /// Lets every byte arrive `delay` after it was sent, in both directions, as a long line does: what follows does not
+    /// wait for what is on its way.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.faults.send_modify(|faults| faults.delay = delay);
     }
@@ -213,33 +220,91 @@ async fn relay(client: TcpStream, to: u16, shared: Arc<Shared>, mut faults: watc
     }
 }
 
+/// Bytes on their way.
+struct Chunk {
+    bytes: Vec<u8>,
+    due: Instant,
+    is_fine: bool,
+}
+
 /// Passes bytes on until either end closes. `counted` is given for the direction from server to client.
 async fn pump(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    counted: Option<&Shared>,
+    faults: watch::Receiver<Faults>,
+) {
+    let room = Semaphore::new(ON_THE_WAY_BYTES_MAX);
+    let (line, arrivals) = mpsc::unbounded_channel();
+    tokio::select! {
+        () = send(from, line, &room, faults.clone()) => {}
+        () = deliver(to, arrivals, &room, counted, faults) => {}
+    }
+}
+
+/// Puts bytes on the line. At the end of the stream it waits: what is on its way still arrives.
+async fn send(
     mut from: OwnedReadHalf,
+    line: mpsc::UnboundedSender<Chunk>,
+    room: &Semaphore,
+    mut faults: watch::Receiver<Faults>,
+) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let delay = faults.borrow_and_update().delay;
+        let chunk = Chunk {
+            bytes: buffer[..count].to_vec(),
+            due: Instant::now() + delay,
+            is_fine: delay < FINE_DELAY_MAX,
+        };
+        // Given back on arrival. A chunk is smaller than a `u32` counts; the semaphore is never closed.
+        match room.acquire_many(count as u32).await {
+            Ok(taken) => taken.forget(),
+            Err(_) => return,
+        }
+        if line.send(chunk).is_err() {
+            return;
+        }
+    }
+    drop(line);
+    std::future::pending::<()>().await;
+}
+
+/// Takes bytes off the line when they are due.
+async fn deliver(
     mut to: OwnedWriteHalf,
+    mut arrivals: mpsc::UnboundedReceiver<Chunk>,
+    room: &Semaphore,
     counted: Option<&Shared>,
     mut faults: watch::Receiver<Faults>,
 ) {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let Ok(count @ 1..) = from.read(&mut chunk).await else {
-            return;
-        };
-        let delay = faults.borrow_and_update().delay;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+    while let Some(Chunk { bytes, due, is_fine }) = arrivals.recv().await {
+        wait_until(due, is_fine).await;
         if faults.wait_for(|now| !now.stalled).await.is_err() {
             return;
         }
+        let count = bytes.len();
         let (passed, is_last) = counted.map_or((count, false), |shared| shared.take_bytes(count));
-        if to.write_all(&chunk[..passed]).await.is_err() {
+        if to.write_all(&bytes[..passed]).await.is_err() {
             return;
         }
+        room.add_permits(count);
         if let (Some(shared), true) = (counted, is_last) {
             shared.cut();
             // Nothing may follow: the rest of this chunk is lost, and a stream with a gap is no cut stream.
             return;
         }
     }
+}
+
+async fn wait_until(due: Instant, is_fine: bool) {
+    let left = due.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return;
+    }
+    if !is_fine {
+        return tokio::time::sleep(left).await;
+    }
+    // A sleeping thread is woken within a tenth of a millisecond.
+    let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
 }

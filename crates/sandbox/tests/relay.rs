@@ -153,3 +153,51 @@ async fn a_server_is_reached_through_it() {
     );
     assert!(!format!("{account:?}").contains(&account.password));
 }
+
+/// A long line is slow to answer, not narrow: what is on its way does not hold up what follows.
+#[tokio::test]
+async fn a_delay_takes_nothing_from_the_throughput() {
+    const BYTES: usize = 4 << 20;
+    let relay = TcpRelay::start(echo().await).await.unwrap();
+    relay.set_delay(Duration::from_millis(50));
+    let (mut read, mut write) = connect(&relay).await.into_split();
+    let start = Instant::now();
+    let writer = tokio::spawn(async move {
+        write.write_all(&vec![7; BYTES]).await.unwrap();
+        // Dropping it would end the stream, and with it what is still on its way back.
+        write
+    });
+    let mut back = vec![0; BYTES];
+    timeout(DEADLINE, read.read_exact(&mut back))
+        .await
+        .unwrap()
+        .unwrap();
+    let took = start.elapsed();
+    assert!(back.iter().all(|byte| *byte == 7));
+    // In pieces of 64 KiB one after the other it would be 6.4 seconds.
+    assert!(
+        (Duration::from_millis(100)..Duration::from_secs(3)).contains(&took),
+        "{took:?}"
+    );
+    drop(writer.await.unwrap());
+}
+
+/// The server's last bytes, an error packet for example, arrive although it has hung up behind them.
+#[tokio::test]
+async fn what_was_sent_before_the_end_arrives() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let relay = TcpRelay::start(listener.local_addr().unwrap().port())
+        .await
+        .unwrap();
+    relay.set_delay(Duration::from_millis(50));
+    let mut stream = connect(&relay).await;
+    let (mut server, _) = timeout(DEADLINE, listener.accept()).await.unwrap().unwrap();
+    server.write_all(b"farewell").await.unwrap();
+    drop(server);
+    let mut back = Vec::new();
+    timeout(DEADLINE, stream.read_to_end(&mut back))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(back, b"farewell");
+}

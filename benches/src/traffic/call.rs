@@ -4,6 +4,8 @@
 //! over four of the five tables: outbound calls write `vicidial_log`, inbound ones `vicidial_closer_log`. The text of
 //! a call depends on its number and on the ids the source numbered its rows with, on nothing else.
 
+use super::random::Random;
+
 /// Transactions of one call.
 pub(crate) const CALL_STATEMENTS: usize = 8;
 
@@ -38,7 +40,7 @@ impl Call {
     /// The call with this number. Four starts a second, so a run's calls spread over hours.
     pub(crate) fn new(number: usize) -> Call {
         let number = number as u64;
-        let mut random = Random(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x51ed_270b | 1);
+        let mut random = Random::new(number);
         let start_epoch = 1_735_722_000 + number / 4;
         Call {
             uniqueid: format!("{start_epoch}.{number}"),
@@ -282,19 +284,6 @@ fn datetime(epoch: u64) -> String {
         second / 60 % 60,
         second % 60
     )
-}
-
-/// A small generator (xorshift64*), seeded by the call's number.
-struct Random(u64);
-
-impl Random {
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
 }
 
 #[cfg(test)]

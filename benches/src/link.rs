@@ -1,0 +1,121 @@
+//! How the servers are reached: directly, or behind relays that hold everything back as a long line does.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use tributary_sandbox::{Server, TcpRelay};
+
+use crate::source::Sources;
+
+/// A kind of line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Time there and back; zero for none, which goes without a relay.
+    pub(crate) round_trip: Duration,
+    /// Whether the protocol is compressed, in every system alike.
+    pub(crate) is_compressed: bool,
+}
+
+/// What stands behind a workload's name in results: nothing for the direct, plain one.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.round_trip.is_zero() {
+            write!(f, "@{}ms", self.round_trip.as_secs_f64() * 1000.0)?;
+        }
+        if self.is_compressed {
+            f.write_str("+compressed")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a server is reached.
+pub(crate) enum Address {
+    /// A port on 127.0.0.1, which may be a relay's.
+    Port(u16),
+    /// A unix socket.
+    Socket(PathBuf),
+}
+
+/// The way to the sources and the target of one run.
+pub(crate) struct Route {
+    /// The line.
+    pub(crate) link: Link,
+    /// Where an engine beside the target reaches it.
+    pub(crate) target: Address,
+    /// The sources' ports, in their order.
+    sources: Vec<u16>,
+    /// They work until they are dropped.
+    _relays: Vec<TcpRelay>,
+}
+
+impl Link {
+    /// Directly and uncompressed.
+    pub(crate) const PLAIN: Link = Link {
+        round_trip: Duration::ZERO,
+        is_compressed: false,
+    };
+}
+
+impl Route {
+    /// Puts a relay in front of each server if the line needs one.
+    ///
+    /// # Errors
+    /// When no port is left.
+    pub(crate) async fn open(link: Link, sources: &Sources, target: &Server) -> Result<Route> {
+        let mut relays = Vec::new();
+        let mut ports = Vec::new();
+        for source in &sources.all {
+            ports.push(port(link, source.server.port(), &mut relays).await?);
+        }
+        let target = match link.round_trip.is_zero() {
+            true => Address::Socket(target.socket().to_owned()),
+            false => Address::Port(port(link, target.port(), &mut relays).await?),
+        };
+        Ok(Route {
+            link,
+            target,
+            sources: ports,
+            _relays: relays,
+        })
+    }
+
+    /// The port at which a replica reaches the source with this index.
+    pub(crate) fn source_port(&self, index: usize) -> u16 {
+        self.sources[index]
+    }
+}
+
+/// The port to use instead of a server's: its own, or that of a relay.
+async fn port(link: Link, port: u16, relays: &mut Vec<TcpRelay>) -> Result<u16> {
+    if link.round_trip.is_zero() {
+        return Ok(port);
+    }
+    let relay = TcpRelay::start(port).await?;
+    relay.set_delay(link.round_trip / 2);
+    let port = relay.port();
+    relays.push(relay);
+    Ok(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_out_of_the_ordinary_is_named() {
+        let link = |micros, is_compressed| {
+            let round_trip = Duration::from_micros(micros);
+            Link {
+                round_trip,
+                is_compressed,
+            }
+            .to_string()
+        };
+        assert_eq!(link(0, false), "");
+        assert_eq!(link(300, false), "@0.3ms");
+        assert_eq!(link(80_000, true), "@80ms+compressed");
+    }
+}
