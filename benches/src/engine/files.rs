@@ -42,7 +42,8 @@ impl Files {
         Ok(files)
     }
 
-    /// The user's replica settings, and where sources and target are.
+    /// The user's replica settings, and where sources and target are. The target, which may be a replica beside this one,
+    /// has the server id 10.
     fn options(&self, sources: &Sources, route: &Route) -> String {
         let target = match &route.target {
             Address::Socket(path) => format!("target_socket = {}", path.display()),
@@ -50,7 +51,7 @@ impl Files {
         };
         let mut text = format!(
             "[mysqld]\n\
-             server-id = 10\n\
+             server-id = 11\n\
              slave_parallel_threads = 4\n\
              slave_parallel_mode = optimistic\n\
              slave_skip_errors = {SKIPPED_ERRORS}\n\
