@@ -87,7 +87,12 @@ fn command(program: usize, file: &Path, copies: usize) -> Result<Command> {
             command.arg("null-target");
             command
         }
-        _ => Command::new("mariadb-binlog"),
+        _ => {
+            let mut command = Command::new("mariadb-binlog");
+            // The same file again begins with GTIDs that have been.
+            command.arg("--skip-gtid-strict-mode");
+            command
+        }
     };
     command.args(vec![file; copies]);
     Ok(command)
