@@ -24,7 +24,10 @@ pub(crate) async fn run(
     settings: &Settings,
     program: Option<&Path>,
 ) -> Result<Vec<Line>> {
-    let sources = Sources::fill(workload, settings).await?;
+    let sources = match &settings.named {
+        Some(named) => Sources::named(named).await?,
+        None => Sources::fill(workload, settings).await?,
+    };
     eprintln!("{}: {}", workload.name(), sources.describe());
     let mut lines = Vec::new();
     for link in &settings.links {

@@ -38,9 +38,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<Vec<Line>> {
     for (name, workload) in FILES {
         let mut sources = Sources::fill(workload, settings).await?;
         let source = &mut sources.all[0];
-        let file = source.server.data_dir().join(&source.end.file);
+        let server = source.server.as_mut().context("a source of our own")?;
+        let file = server.data_dir().join(&source.end.file);
         // All of it is in the file, and nobody writes on while it is read.
-        source.server.shutdown().await;
+        server.shutdown().await;
         let bytes = fs::metadata(&file)?.len();
         let copies = ((BYTES * settings.scale / bytes as f64).ceil() as usize).max(1);
         eprintln!("{name}: {bytes} bytes, read {copies} times");

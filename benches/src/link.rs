@@ -4,10 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tributary_sandbox::{Server, TcpRelay};
 
 use crate::source::Sources;
+
+/// Where relays listen and lead to.
+const LOCAL: &str = "127.0.0.1";
 
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +48,8 @@ pub(crate) struct Route {
     pub(crate) link: Link,
     /// Where an engine beside the target reaches it.
     pub(crate) target: Address,
-    /// The sources' ports, in their order.
-    sources: Vec<u16>,
+    /// The sources' hosts and ports, in their order.
+    sources: Vec<(String, u16)>,
     /// They work until they are dropped.
     _relays: Vec<TcpRelay>,
 }
@@ -68,11 +71,18 @@ impl Route {
         let mut relays = Vec::new();
         let mut ports = Vec::new();
         for source in &sources.all {
-            ports.push(port(link, source.server.port(), &mut relays).await?);
+            let login = &source.login;
+            ports.push(match link.round_trip.is_zero() {
+                true => (login.host.clone(), login.port),
+                false => (
+                    LOCAL.to_owned(),
+                    port(link, &login.host, login.port, &mut relays).await?,
+                ),
+            });
         }
         let target = match link.round_trip.is_zero() {
             true => Address::Socket(target.socket().to_owned()),
-            false => Address::Port(port(link, target.port(), &mut relays).await?),
+            false => Address::Port(port(link, LOCAL, target.port(), &mut relays).await?),
         };
         Ok(Route {
             link,
@@ -82,17 +92,19 @@ impl Route {
         })
     }
 
-    /// The port at which a replica reaches the source with this index.
-    pub(crate) fn source_port(&self, index: usize) -> u16 {
-        self.sources[index]
+    /// The host and port at which a replica reaches the source with this index.
+    pub(crate) fn source(&self, index: usize) -> (&str, u16) {
+        let (host, port) = &self.sources[index];
+        (host, *port)
     }
 }
 
-/// The port to use instead of a server's: its own, or that of a relay.
-async fn port(link: Link, port: u16, relays: &mut Vec<TcpRelay>) -> Result<u16> {
-    if link.round_trip.is_zero() {
-        return Ok(port);
-    }
+/// The port of a relay in front of a server.
+async fn port(link: Link, host: &str, port: u16, relays: &mut Vec<TcpRelay>) -> Result<u16> {
+    ensure!(
+        host == LOCAL || host == "localhost",
+        "a delay can be put in front of servers on this machine only, not of {host}"
+    );
     let relay = TcpRelay::start(port).await?;
     relay.set_delay(link.round_trip / 2);
     let port = relay.port();

@@ -1,7 +1,8 @@
 //! Benches on real servers: the same binlogs through the native replica and through Tributary.
 //!
 //! `README.md` beside this program says what is measured and how. In the order things happen: [`settings`] say what
-//! to run, [`source`] fills the binlogs of a [`workload`] with its [`traffic`], [`target`] gives each run a fresh server,
+//! to run, [`source`] fills the binlogs of a [`workload`] with its [`traffic`],
+//! unless the user has [`named`] one, [`target`] gives each run a fresh server,
 //! a [`replica`] of either kind ([`native`], [`engine`]) works behind a [`link`], [`measure`] counts, [`verify`] compares,
 //! [`report`] writes and prints. [`catch_up`] does this for full binlogs, [`steady`] while sources write, [`idle`] while
 //! they do not; [`decode`] reads files.
@@ -14,6 +15,7 @@ mod idle;
 mod link;
 mod log;
 mod measure;
+mod named;
 mod native;
 mod null_target;
 mod replica;

@@ -8,7 +8,7 @@ use tributary_sandbox::Server;
 use crate::coordinates::Coordinates;
 use crate::link::Route;
 use crate::replica::Progress;
-use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Source, Sources};
+use crate::source::{Source, Sources};
 use crate::system::NativeSetting;
 use crate::workload::connection;
 
@@ -31,7 +31,7 @@ impl Native {
     ) -> Result<Native> {
         let mut conn = target.connect().await?;
         for (index, source) in sources.all.iter().enumerate() {
-            conn.query_drop(change_master(source, route.source_port(index)))
+            conn.query_drop(change_master(source, route.source(index)))
                 .await
                 .context("configure the native replica")?;
         }
@@ -70,13 +70,16 @@ impl Native {
     }
 }
 
-fn change_master(source: &Source, port: u16) -> String {
+fn change_master(source: &Source, (host, port): (&str, u16)) -> String {
+    let text = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
     format!(
-        "CHANGE MASTER '{}' TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='{REPLICATION_USER}', \
-         MASTER_PASSWORD='{REPLICATION_PASSWORD}', MASTER_LOG_FILE='{}', MASTER_LOG_POS={}, \
-         MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=no",
+        "CHANGE MASTER '{}' TO MASTER_HOST='{}', MASTER_PORT={port}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
+         MASTER_LOG_FILE='{}', MASTER_LOG_POS={}, MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=no",
         connection(source.number),
-        source.start.file,
+        text(host),
+        text(&source.login.user),
+        text(&source.login.password),
+        text(&source.start.file),
         source.start.offset
     )
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::link::Link;
+use crate::named::Named;
 use crate::system::System;
 use crate::workload::Workload;
 
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) scale: f64,
     /// Runs of each system on each workload, 1 or more. The median is reported.
     pub(crate) runs: usize,
+    /// The user's source, if he names one.
+    pub(crate) named: Option<Named>,
     /// Workloads, in order.
     pub(crate) workloads: Vec<Workload>,
     /// Systems, in the order of a round.
@@ -76,6 +79,11 @@ impl Settings {
             |w| w.name(),
             |w, word| w.is_called(word),
         )?;
+        let named = Named::read(text)?;
+        let workloads = match named {
+            Some(_) => vec![Workload::Named],
+            None => workloads,
+        };
         let systems = chosen(
             "BENCH_SYSTEMS",
             text("BENCH_SYSTEMS"),
@@ -93,6 +101,7 @@ impl Settings {
         Ok(Settings {
             scale,
             runs,
+            named,
             workloads,
             systems,
             links,

@@ -6,17 +6,17 @@ use anyhow::{Context, Result, ensure};
 use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
-use tributary_sandbox::{Server, ServerOptions};
+use tributary_sandbox::{Server, ServerOptions, Site};
 
 use crate::coordinates::Coordinates;
+use crate::named::Named;
 use crate::settings::Settings;
 use crate::traffic::Size;
 use crate::workload::{SOURCE_DATABASE, Workload};
 
 /// The account replicas log in with. The server listens on the local interface only and lives as long as the bench.
-pub(crate) const REPLICATION_USER: &str = "repl";
-/// Its password.
-pub(crate) const REPLICATION_PASSWORD: &str = "repl-bench";
+const REPLICATION_USER: &str = "repl";
+const REPLICATION_PASSWORD: &str = "repl-bench";
 
 /// All sources of a workload, and what each of them writes.
 pub(crate) struct Sources {
@@ -29,12 +29,27 @@ pub(crate) struct Sources {
     filled_in: Duration,
 }
 
+/// How replicas reach a source.
+#[derive(Clone)]
+pub(crate) struct Login {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
 /// One source.
 pub(crate) struct Source {
     /// Its number, from 1.
     pub(crate) number: u32,
-    /// The running server.
-    pub(crate) server: Server,
+    /// The server, for questions.
+    pub(crate) site: Site,
+    /// The server, for replicas.
+    pub(crate) login: Login,
+    /// The database that replicas rename.
+    pub(crate) database: String,
+    /// The server's process, unless it is the user's.
+    pub(crate) server: Option<Server>,
     /// Where the binlog begins.
     pub(crate) start: Coordinates,
     /// Where it ends.
@@ -42,6 +57,36 @@ pub(crate) struct Source {
 }
 
 impl Sources {
+    /// The user's source, with what it holds between the start he names and its end.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) async fn named(named: &Named) -> Result<Sources> {
+        let site = named.site()?;
+        let mut source = Source {
+            number: 1,
+            login: named.login()?,
+            database: named.database.clone(),
+            server: None,
+            start: named.start.clone(),
+            end: named.start.clone(),
+            site,
+        };
+        source.note_end().await?;
+        Ok(Sources {
+            workload: Workload::Named,
+            // Nobody has counted them.
+            size: Size {
+                clients: 0,
+                units: 0,
+                transactions: 0,
+                rows: 0,
+            },
+            all: vec![source],
+            filled_in: Duration::ZERO,
+        })
+    }
+
     /// Starts the servers with the workload's tables; nothing is in their binlogs.
     ///
     /// # Errors
@@ -103,9 +148,10 @@ impl Sources {
         self.size.rows * self.all.len() as u64
     }
 
-    /// CPU time of all sources together.
+    /// CPU time of all sources together, as far as they are ours.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.all.iter().map(|source| source.server.cpu_seconds()).sum()
+        let servers = self.all.iter().filter_map(|source| source.server.as_ref());
+        servers.map(Server::cpu_seconds).sum()
     }
 
     /// One line on what was written.
@@ -136,14 +182,22 @@ impl Source {
             .arg("--key-buffer-size=128M");
         options.args.extend_from_slice(&settings.source_args);
         let server = Server::start(options).await.context("start a source")?;
-        server
-            .run(&prepare_sql(workload, size))
+        let site: Site = server.as_ref().clone();
+        site.run(&prepare_sql(workload, size))
             .await
             .context("create a source's tables and account")?;
-        let start = coordinates(&server).await?;
+        let start = coordinates(&site).await?;
         Ok(Source {
             number,
-            server,
+            login: Login {
+                host: "127.0.0.1".to_owned(),
+                port: server.port(),
+                user: REPLICATION_USER.to_owned(),
+                password: REPLICATION_PASSWORD.to_owned(),
+            },
+            database: SOURCE_DATABASE.to_owned(),
+            server: Some(server),
+            site,
             end: start.clone(),
             start,
         })
@@ -154,9 +208,17 @@ impl Source {
     /// # Errors
     /// When the server cannot be reached.
     pub(crate) async fn connect(&self) -> Result<mysql_async::Conn> {
-        let mut conn = self.server.connect().await?;
+        let mut conn = self.site.connect().await?;
         conn.query_drop(format!("USE {SOURCE_DATABASE}")).await?;
         Ok(conn)
+    }
+
+    /// Whether the binlog still ends at [`Self::end`].
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(crate) async fn is_at_rest(&self) -> Result<bool> {
+        Ok(coordinates(&self.site).await? == self.end)
     }
 
     /// Takes the present end of the binlog for [`Self::end`].
@@ -164,7 +226,7 @@ impl Source {
     /// # Errors
     /// When the server cannot be asked.
     pub(crate) async fn note_end(&mut self) -> Result<()> {
-        self.end = coordinates(&self.server).await?;
+        self.end = coordinates(&self.site).await?;
         Ok(())
     }
 
@@ -173,7 +235,7 @@ impl Source {
     /// # Errors
     /// When the server cannot be asked.
     pub(crate) async fn transactions(&self) -> Result<u64> {
-        let gtid = self.server.value("SELECT @@gtid_binlog_pos").await?;
+        let gtid = self.site.value("SELECT @@gtid_binlog_pos").await?;
         let sequence = gtid.rsplit('-').next().unwrap_or_default();
         sequence
             .parse()
@@ -196,7 +258,7 @@ fn prepare_sql(workload: Workload, size: &Size) -> String {
 }
 
 /// The end of the server's binlog.
-async fn coordinates(server: &Server) -> Result<Coordinates> {
+async fn coordinates(server: &Site) -> Result<Coordinates> {
     let mut conn = server.connect().await?;
     let row: Row = conn
         .query_first("SHOW MASTER STATUS")

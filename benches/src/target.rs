@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use tributary_sandbox::{Server, ServerOptions};
 
 use crate::settings::Settings;
-use crate::source::Sources;
+use crate::source::{Source, Sources};
 use crate::system::{NativeSetting, System};
-use crate::workload::{SOURCE_DATABASE, connection, target_database};
+use crate::workload::{connection, target_database};
 
 /// Errors the user's replica passes over.
 pub(crate) const SKIPPED_ERRORS: &str = "1032,1062,1146,1269,1396,1932";
@@ -40,31 +40,39 @@ pub(crate) async fn start(
     }
     options.args.extend_from_slice(&settings.target_args);
     let server = Server::start(options).await.context("start the target")?;
-    server
-        .run(&prepare_sql(system, sources))
-        .await
-        .context("create the target's tables")?;
+    match &settings.named {
+        Some(named) => named.load_seed(&server, &target_database(1)).await?,
+        None => server
+            .run(&tables(sources))
+            .await
+            .context("create the target's tables")?,
+    }
+    if system == System::Tributary {
+        server
+            .run(&account())
+            .await
+            .context("create the engine's account")?;
+    }
     Ok(server)
 }
 
-fn prepare_sql(system: System, sources: &Sources) -> String {
+fn tables(sources: &Sources) -> String {
     let workload = sources.workload;
-    let mut sql = Vec::new();
-    for source in &sources.all {
+    let of_source = |source: &Source| {
         let database = target_database(source.number);
-        sql.extend(
-            workload
-                .traffic()
-                .schema(&database, workload.engine(), &sources.size),
-        );
-    }
-    if system == System::Tributary {
-        sql.push(format!(
-            "CREATE USER {APPLIER_USER}@'%' IDENTIFIED BY '{APPLIER_PASSWORD}'"
-        ));
-        sql.push(format!("GRANT ALL PRIVILEGES ON *.* TO {APPLIER_USER}@'%'"));
-    }
-    sql.join(";\n")
+        workload
+            .traffic()
+            .schema(&database, workload.engine(), &sources.size)
+    };
+    let statements: Vec<String> = sources.all.iter().flat_map(of_source).collect();
+    statements.join(";\n")
+}
+
+fn account() -> String {
+    format!(
+        "CREATE USER {APPLIER_USER}@'%' IDENTIFIED BY '{APPLIER_PASSWORD}';\n\
+         GRANT ALL PRIVILEGES ON *.* TO {APPLIER_USER}@'%'"
+    )
 }
 
 fn native_args(native: NativeSetting, sources: &Sources, is_compressed: bool) -> Vec<String> {
@@ -73,7 +81,7 @@ fn native_args(native: NativeSetting, sources: &Sources, is_compressed: bool) ->
         .iter()
         .map(|source| {
             let (name, to) = (connection(source.number), target_database(source.number));
-            format!("--{name}.replicate-rewrite-db={SOURCE_DATABASE}->{to}")
+            format!("--{name}.replicate-rewrite-db={}->{to}", source.database)
         })
         .collect();
     args.extend([

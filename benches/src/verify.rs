@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use tributary_sandbox::{Server, compare};
 
 use crate::source::Sources;
-use crate::workload::{SOURCE_DATABASE, target_database};
+use crate::workload::target_database;
 
 /// Compares every table of every source.
 ///
@@ -13,7 +13,12 @@ use crate::workload::{SOURCE_DATABASE, target_database};
 pub(crate) async fn same_data(sources: &Sources, target: &Server) -> Result<()> {
     for source in &sources.all {
         let database = target_database(source.number);
-        let comparison = compare(&source.server, SOURCE_DATABASE, target, &database, &[]).await?;
+        let comparison = compare(&source.site, &source.database, target, &database, &[]).await?;
+        ensure!(
+            source.is_at_rest().await?,
+            "source {} has been written to: its rows are no longer what was replayed",
+            source.number
+        );
         ensure!(
             comparison.is_equal(),
             "source {} and target differ: {comparison}",

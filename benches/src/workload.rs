@@ -36,6 +36,8 @@ pub(crate) enum Workload {
     Idle,
     /// Statements and row events from files into nothing.
     Decode,
+    /// What a source of the user's holds; run instead of all others when one is named.
+    Named,
 }
 
 /// What is measured.
@@ -87,6 +89,7 @@ impl Workload {
             Workload::Steady => "steady",
             Workload::Idle => "idle",
             Workload::Decode => "decode",
+            Workload::Named => "named",
         }
     }
 

@@ -15,9 +15,9 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use crate::link::{Address, Route};
-use crate::source::{REPLICATION_PASSWORD, REPLICATION_USER, Sources};
+use crate::source::Sources;
 use crate::target::{APPLIER_PASSWORD, APPLIER_USER, SKIPPED_ERRORS, on_off};
-use crate::workload::{SOURCE_DATABASE, connection, target_database};
+use crate::workload::{connection, target_database};
 
 /// One look at the status socket.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +36,10 @@ impl Files {
         let files = Files { folder };
         fs::create_dir(files.state_dir()).context("create the state directory")?;
         fs::set_permissions(files.state_dir(), fs::Permissions::from_mode(0o700))?;
-        write_secret(&files.path("source-password"), REPLICATION_PASSWORD)?;
+        for source in &sources.all {
+            let file = format!("{}-password", connection(source.number));
+            write_secret(&files.path(&file), &source.login.password)?;
+        }
         write_secret(&files.path("target-password"), APPLIER_PASSWORD)?;
         fs::write(files.path("bench.cnf"), files.options(sources, route))?;
         Ok(files)
@@ -69,22 +72,24 @@ impl Files {
             state = self.state_dir().display(),
         );
         for (index, source) in sources.all.iter().enumerate() {
+            let (host, port) = route.source(index);
+            let name = connection(source.number);
             // Writing to a `String` cannot fail.
             let _ = write!(
                 text,
                 "\n\
-                 {name}.replicate_rewrite_db = {SOURCE_DATABASE}->{to}\n\
-                 {name}.master_host = 127.0.0.1\n\
+                 {name}.replicate_rewrite_db = {database}->{to}\n\
+                 {name}.master_host = {host}\n\
                  {name}.master_port = {port}\n\
-                 {name}.master_user = {REPLICATION_USER}\n\
+                 {name}.master_user = {user}\n\
                  {name}.master_password_file = {password}\n\
                  {name}.master_log_file = {file}\n\
                  {name}.master_log_pos = {offset}\n\
                  {name}.master_connect_retry = 10\n",
-                name = connection(source.number),
+                database = source.database,
                 to = target_database(source.number),
-                port = route.source_port(index),
-                password = self.path("source-password").display(),
+                user = source.login.user,
+                password = self.path(&format!("{name}-password")).display(),
                 file = source.start.file,
                 offset = source.start.offset,
             );

@@ -15,7 +15,7 @@ pub(crate) struct Line {
     pub(crate) system: String,
     pub(crate) seconds: f64,
     pub(crate) cpu_seconds: f64,
-    /// Transactions of all sources.
+    /// Transactions of all sources; 0 of a source of the user's, where nobody has counted them.
     pub(crate) transactions: u64,
     /// Row changes in them.
     pub(crate) rows: u64,

@@ -49,13 +49,17 @@ fn catch_up_row(lines: &[Line], line: &Line) -> String {
         Some(native) => format!("{:.2}x", native / line.seconds),
         None => "not run".to_owned(),
     };
+    let rate = |count: u64| match count {
+        0 => "-".to_owned(),
+        count => format!("{:.0}", count as f64 / line.seconds),
+    };
     format!(
-        "| {} | {} | {:.2} | {:.0} | {:.0} | {} | {:.0} | {} | {} |",
+        "| {} | {} | {:.2} | {} | {} | {} | {:.0} | {} | {} |",
         line.workload,
         line.system,
         line.seconds,
-        line.transactions as f64 / line.seconds,
-        line.rows as f64 / line.seconds,
+        rate(line.transactions),
+        rate(line.rows),
         cpu(line),
         mib(line.peak_rss_bytes),
         speed(users_native(lines, line)),
