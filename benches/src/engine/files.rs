@@ -19,8 +19,9 @@ use crate::source::Sources;
 use crate::target::{APPLIER_PASSWORD, APPLIER_USER, SKIPPED_ERRORS, on_off};
 use crate::workload::{connection, target_database};
 
-/// One look at the status socket.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+/// One look at the status socket, which is there before the engine has logged in to the target, and answers when it has:
+/// over a slow link after some hundreds of round trips.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(120);
 /// A status document larger than this is not one.
 const STATUS_BYTES_MAX: u64 = 1 << 20;
 
