@@ -243,7 +243,10 @@ impl Kind {
 
     /// Whether versions differ in what they refuse for it, and when: at once, row by row, or not at all.
     pub(super) fn is_cast_strictly(&self) -> bool {
-        matches!(self, Kind::Geometry(_) | Kind::Uuid | Kind::Inet4 | Kind::Inet6)
+        matches!(
+            self,
+            Kind::Geometry(_) | Kind::Uuid | Kind::Inet4 | Kind::Inet6 | Kind::Json
+        )
     }
 
     /// Whether a table in memory can have it.
