@@ -406,7 +406,8 @@ impl Worker {
                 Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
             };
             let Planned { group, change } = changes[failed];
-            let is_resumable = failure.is_row || columns::precedes_rows(failure.error.code);
+            let is_resumable =
+                failure.is_row || failure.made.is_none() && columns::precedes_rows(failure.error.code);
             if is_resumable && looked_at != Some(failed) {
                 looked_at = Some(failed);
                 if self.definitions_changed(work, change).await? {

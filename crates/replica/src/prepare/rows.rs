@@ -81,7 +81,8 @@ impl Preparer {
             let is_in_place = self.columns.plan(map, columns, format) == Plan::AsIs;
             let keyed = info
                 .as_ref()
-                .filter(|info| is_in_place && info.is_transactional && info.has_plain_keys());
+                .filter(|info| is_in_place && info.has_plain_keys())
+                .filter(|info| info.is_transactional || is_only);
             let mut known = keyed.map(|info| KnownRows {
                 info,
                 map,
@@ -107,7 +108,10 @@ impl Preparer {
             let access = match known {
                 Some(known) => {
                     spans = known.spans;
-                    Access::Keys(known.keys)
+                    match known.info.is_transactional {
+                        true => Access::Keys(known.keys),
+                        false => Access::Whole,
+                    }
                 }
                 None => Access::Whole,
             };

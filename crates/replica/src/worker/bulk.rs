@@ -233,15 +233,21 @@ impl Login {
                         });
                     }
                 }
-                // Not where changes are final.
-                PlanStep::Rows(_) => {}
-                PlanStep::One(first) => {
+                PlanStep::One(_) | PlanStep::Rows(_) => {
                     self.add_steps(&steps[place..end], changes).await?;
                     if let Some(failure) = self.finish().await? {
                         let failed = match failure.step {
                             Step::Change(index) => index,
-                            Step::Mark | Step::Commit => *first,
+                            Step::Mark | Step::Commit => first_of(step),
                         };
+                        if let Some((first, failure)) =
+                            rows_left(&steps[place..end], failed, &failure, changes)
+                        {
+                            return Ok(Left {
+                                changes: from(&steps[place..], first),
+                                failure,
+                            });
+                        }
                         return Ok(Left {
                             changes: from(&steps[place..], failed),
                             failure: Some(Failure {
@@ -380,15 +386,63 @@ impl<'a> BulkExecute<'a> {
     }
 }
 
-/// The changes of these steps from `first` on.
+/// The changes of these steps from `first` on: behind it in the order of the source, since what has failed may leave other rows in the way
+/// than are on the source.
 fn from(steps: &[PlanStep], first: usize) -> Vec<usize> {
-    let all = steps.iter().flat_map(|step| match step {
-        PlanStep::One(index) => std::slice::from_ref(index),
-        PlanStep::Bulk(rows) => rows,
-        // Not where changes are final.
-        PlanStep::Rows(_) => &[],
-    });
-    all.copied().skip_while(|index| *index != first).collect()
+    let mut all = Vec::new();
+    for step in steps {
+        match step {
+            PlanStep::One(index) => all.push(*index),
+            PlanStep::Bulk(rows) => all.extend_from_slice(rows),
+            PlanStep::Rows(rows) => all.extend(rows.changes()),
+        }
+    }
+    let place = all.iter().position(|index| *index == first);
+    let mut left = all.split_off(place.unwrap_or_default());
+    if let Some((_, behind)) = left.split_first_mut() {
+        behind.sort_unstable();
+    }
+    left
+}
+
+/// The change with which a step begins.
+fn first_of(step: &PlanStep) -> usize {
+    match step {
+        PlanStep::One(index) => *index,
+        PlanStep::Bulk(rows) => rows.first().copied().unwrap_or_default(),
+        PlanStep::Rows(rows) => rows.first_id().map_or(0, |id| id.change),
+    }
+}
+
+/// Where an event of several changes failed, the first change that is not made; `None` when it was something else that failed.
+fn rows_left(
+    steps: &[PlanStep],
+    failed: usize,
+    failure: &Failure,
+    changes: &[Planned<'_>],
+) -> Option<(usize, Option<Failure>)> {
+    let rows = steps.iter().find_map(|step| match step {
+        PlanStep::Rows(rows) if first_of(step) == failed => Some(rows),
+        _ => None,
+    })?;
+    // Without a count, it was not begun.
+    let done = match failure.made {
+        Some(made) => rows.done(changes, made, failure.error.code),
+        None => Some(0),
+    };
+    tracing::debug!(
+        code = failure.error.code,
+        ?done,
+        "rows that were brought together have failed"
+    );
+    match done.and_then(|done| rows.change_at(done)) {
+        Some(first) => Some((first, None)),
+        None => {
+            let doubt = in_doubt(rows.changes().count(), &failure.error);
+            let made = failure.made;
+            Some((failed, Some(Failure { made, ..doubt })))
+        }
+    }
 }
 
 /// What is told when it is not known how much of a bulk execute was done.
@@ -406,5 +460,6 @@ fn in_doubt(rows: usize, error: &ServerError) -> Failure {
         },
         at: RowPlace::default(),
         is_row: false,
+        made: None,
     }
 }

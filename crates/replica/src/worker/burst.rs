@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 
-use tributary_client::{Client, Error as ClientError, Reply, ServerError, StatementResult};
+use tributary_binlog::RowsOp;
+use tributary_client::{Client, Error as ClientError, Reply, ResultSet, ServerError, StatementResult};
 use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
 
@@ -58,6 +59,8 @@ pub(super) struct Failure {
     pub(super) at: RowPlace,
     /// Whether exactly one row failed, so that the change can go on behind it.
     pub(super) is_row: bool,
+    /// How many rows of an event of several changes the storage engine was told of.
+    pub(super) made: Option<u64>,
 }
 
 /// Whose a result is.
@@ -76,6 +79,18 @@ enum Owner {
 struct Sent {
     owners: Vec<Owner>,
     units: Vec<Unit>,
+    /// What counts the rows of its event.
+    counter: Option<&'static str>,
+}
+
+/// The first reply that was an error.
+#[derive(Debug)]
+struct Failed {
+    step: Step,
+    error: ServerError,
+    units: Vec<Unit>,
+    /// What counted the rows of the event, and where it stood before.
+    counter: Option<(&'static str, u64)>,
 }
 
 /// What is being put together and what is under way.
@@ -87,7 +102,7 @@ pub(super) struct Burst {
     in_flight: VecDeque<Sent>,
     /// A packet has been sent since the last time all replies had been read.
     needs_guard: bool,
-    failure: Option<(Step, ServerError, Vec<Unit>)>,
+    failure: Option<Failed>,
     /// A change that was not sent, because the target could not take it. Everything before it has been.
     refused: Option<(Step, ServerError)>,
     isolates_rows: bool,
@@ -183,8 +198,13 @@ impl Login {
             self.burst.refused = Some((Step::Change(id.change), error));
             return Ok(());
         }
+        let counter = self.burst.rows.is_counted.then(|| counter_of(first.event.op));
+        if counter.is_some() {
+            self.close_rows();
+        }
         rows::add_merged(rows, id.change, changes, &mut self.format, &mut self.burst.rows);
-        if self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
+        self.burst.rows.counter = counter;
+        if counter.is_some() || self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
             self.close_rows();
         }
         self.send_full().await
@@ -270,7 +290,7 @@ impl Login {
     pub(super) fn bulk_queued(&mut self, index: usize) {
         self.burst.in_flight.push_back(Sent {
             owners: vec![Owner::Change(index)],
-            units: Vec::new(),
+            ..Sent::default()
         });
         self.burst.needs_guard = true;
         self.burst.has_bulk = true;
@@ -317,28 +337,35 @@ impl Login {
         self.burst.needs_guard = false;
         self.burst.has_bulk = false;
         self.burst.begin_at = RowPlace::default();
-        let refused = self
-            .burst
-            .refused
-            .take()
-            .map(|(step, error)| (step, error, Vec::new()));
-        let Some((step, error, units)) = self.burst.failure.take().or(refused) else {
+        let refused = self.burst.refused.take().map(|(step, error)| Failed {
+            step,
+            error,
+            units: Vec::new(),
+            counter: None,
+        });
+        let Some(failed) = self.burst.failure.take().or(refused) else {
             return Ok(None);
         };
         self.has_old_errors = true;
         // Settings behind the failure were never made.
         self.session.forget();
         self.format = None;
-        Ok(Some(self.failure(step, error, &units).await?))
+        Ok(Some(self.failure(failed).await?))
     }
 
     /// Finds out which change of a `BINLOG` statement failed.
-    async fn failure(
-        &mut self,
-        step: Step,
-        error: ServerError,
-        units: &[Unit],
-    ) -> Result<Failure, ClientError> {
+    async fn failure(&mut self, failed: Failed) -> Result<Failure, ClientError> {
+        let Failed {
+            step,
+            error,
+            units,
+            counter,
+        } = failed;
+        let mut made = None;
+        if let Some((name, before)) = counter {
+            let after = self.client.query(&show_counter(name)).await?;
+            made = counted(&after).and_then(|after| after.checked_sub(before));
+        }
         if units.is_empty() {
             self.clear_errors().await?;
             return Ok(Failure {
@@ -346,6 +373,7 @@ impl Login {
                 error,
                 at: RowPlace::default(),
                 is_row: false,
+                made,
             });
         }
         let done = self.client.query(b"SELECT @tributary_row").await?;
@@ -360,6 +388,7 @@ impl Login {
             error,
             at: unit.at,
             is_row: unit.is_row,
+            made,
         })
     }
 
@@ -405,6 +434,11 @@ impl Login {
             burst.text.extend_from_slice(b"SET @tributary_row=0;\n");
             burst.current.owners.push(Owner::For(step));
         }
+        if let Some(counter) = burst.rows.counter {
+            burst.text.extend_from_slice(&show_counter(counter));
+            burst.text.extend_from_slice(b";\n");
+            burst.current.owners.push(Owner::For(step));
+        }
         if is_in_halves {
             burst.text.extend_from_slice(b"BINLOG @tributary_a,@tributary_b");
         } else {
@@ -413,6 +447,7 @@ impl Login {
             burst.text.push(b'\'');
         }
         burst.current.owners.push(Owner::Rows);
+        burst.current.counter = burst.rows.counter.take();
         burst.current.units = std::mem::take(&mut burst.rows.units);
         burst.rows.events.clear();
         burst.rows.events.shrink_to(BUFFER_KEPT_BYTES);
@@ -477,10 +512,38 @@ impl Login {
                 Some(Owner::Commit) => (Step::Commit, Vec::new()),
                 Some(Owner::Mark) | None => (Step::Mark, Vec::new()),
             };
-            self.burst.failure = Some((step, error, units));
+            let before = results.iter().rev().find_map(|result| match result {
+                StatementResult::Rows(rows) => counted(rows),
+                StatementResult::Ok(_) => None,
+            });
+            let counter = sent.counter.zip(before).filter(|_| !units.is_empty());
+            self.burst.failure = Some(Failed {
+                step,
+                error,
+                units,
+                counter,
+            });
         }
         Ok(())
     }
+}
+
+/// What counts the rows that a storage engine is told of in this session.
+fn counter_of(op: RowsOp) -> &'static str {
+    match op {
+        RowsOp::Write => "Handler_write",
+        RowsOp::Update => "Handler_update",
+        RowsOp::Delete => "Handler_delete",
+    }
+}
+
+/// Tells where a counter stands. The statement itself is not counted.
+fn show_counter(name: &str) -> Vec<u8> {
+    format!("SHOW SESSION STATUS LIKE '{name}'").into_bytes()
+}
+
+fn counted(shown: &ResultSet) -> Option<u64> {
+    shown.rows.first()?.text(1)?.parse().ok()
 }
 
 /// What the server would say, had it been asked: `ER_NET_PACKET_TOO_LARGE`.

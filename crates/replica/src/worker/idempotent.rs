@@ -26,13 +26,13 @@ use crate::context::quote_name;
 use crate::records::RecordKind;
 
 /// A key of an inserted row is taken.
-const DUPLICATE: [u16; 4] = [1022, 1062, 1169, 1586];
+pub(super) const DUPLICATE: [u16; 4] = [1022, 1062, 1169, 1586];
 
 /// The row to change is missing, or a foreign key or another row forbids the change.
 const FORBIDDEN: [u16; 8] = [1032, 1216, 1217, 1451, 1452, 1557, 1761, 1762];
 
 /// No row has the key.
-const NOT_FOUND: u16 = 1032;
+pub(super) const NOT_FOUND: u16 = 1032;
 
 /// Whether the row is passed over or mended after this error.
 pub(super) fn is_forgiven(code: u16) -> bool {

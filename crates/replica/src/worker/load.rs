@@ -132,5 +132,6 @@ fn load_failure(error: ServerError) -> Failure {
         error,
         at: RowPlace::default(),
         is_row: false,
+        made: None,
     }
 }

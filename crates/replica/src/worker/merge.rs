@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::plan::Planned;
+use super::idempotent::{DUPLICATE, NOT_FOUND};
+use super::plan::{Limits, Planned};
 use crate::change::{Change, RowsChange};
 use crate::spans::{RowSpan, RowSpans};
 use tributary_binlog::{Header, RowsEvent, RowsOp};
@@ -25,6 +26,8 @@ struct Slot {
     first: RowId,
     /// Which row its image after comes from: not the first, if that was changed once more.
     last: RowId,
+    /// The changes behind the first, up to the last.
+    others: Vec<usize>,
     /// Another event does what this row did.
     is_gone: bool,
 }
@@ -124,6 +127,7 @@ impl MergedRows {
         self.slots.push(Slot {
             first: id,
             last: id,
+            others: Vec::new(),
             is_gone: false,
         });
         self.slots.len() - 1
@@ -143,14 +147,15 @@ impl MergedRows {
     /// updated row writes what it leaves behind. All images must be full, and follow each other byte by byte. No key may change: a
     /// row in the way of one of them is then found, or not, as it was.
     ///
-    /// A deletion takes the place of the update in front of it: `false`, as it is in another event, but the update is gone.
+    /// A deletion takes the place of the update in front of it: `false`, as it is in another event, but the update is gone. Where
+    /// changes are final, both are made: it must be known of each event what it has done.
     pub(super) fn absorb(
         &mut self,
         place: usize,
         id: RowId,
         row: &FoundRow<'_>,
         changes: &[Planned<'_>],
-        bytes_max: usize,
+        limits: Limits,
     ) -> bool {
         let Some(slot) = self.slots.get_mut(place).filter(|slot| !slot.is_gone) else {
             return false;
@@ -172,13 +177,14 @@ impl MergedRows {
         match (first.event.op, row.event.op) {
             (RowsOp::Write | RowsOp::Update, RowsOp::Update) => {
                 let bytes = self.bytes - last.after().len() + row.after().len();
-                if bytes > bytes_max {
+                if bytes > limits.bytes_max {
                     return false;
                 }
                 (self.bytes, slot.last) = (bytes, id);
+                slot.others.push(id.change);
                 true
             }
-            (RowsOp::Update, RowsOp::Delete) if first.span.keeps_keys => {
+            (RowsOp::Update, RowsOp::Delete) if first.span.keeps_keys && !limits.is_final => {
                 slot.is_gone = true;
                 self.bytes -= first.before().len() + last.after().len();
                 false
@@ -186,6 +192,31 @@ impl MergedRows {
             // What is inserted and deleted again could meet another row with its key: that must be seen.
             _ => false,
         }
+    }
+
+    /// The changes that it makes, those of one row behind each other.
+    pub(super) fn changes(&self) -> impl Iterator<Item = usize> {
+        let slots = self.slots.iter().filter(|slot| !slot.is_gone);
+        slots.flat_map(|slot| std::iter::once(slot.first.change).chain(slot.others.iter().copied()))
+    }
+
+    /// The first change of the row at this place.
+    pub(super) fn change_at(&self, place: usize) -> Option<usize> {
+        self.slots.get(place).map(|slot| slot.first.change)
+    }
+
+    /// How many rows are in, when one fails with `code` after the storage engine was told of `made`; `None` when that does not tell.
+    /// Of a row with a duplicate key it was told; of one that was not found it was not.
+    pub(super) fn done(&self, changes: &[Planned<'_>], made: u64, code: u16) -> Option<usize> {
+        let op = self.first(changes)?.event.op;
+        let made = usize::try_from(made).ok()?;
+        let done = match op {
+            _ if made == 0 => 0,
+            RowsOp::Write | RowsOp::Update if DUPLICATE.contains(&code) => made - 1,
+            RowsOp::Update | RowsOp::Delete if code == NOT_FOUND => made,
+            _ => return None,
+        };
+        (done < self.slots.len()).then_some(done)
     }
 
     /// Whether nothing is left of it.

@@ -24,6 +24,9 @@ pub(super) const BULK_BYTES_MAX: usize = 512 << 10;
 /// Steps that are looked at for one more row, from the last one.
 const OPEN_MAX: usize = 256;
 
+/// Fewer changes of rows than this go by themselves where they are final: to count the rows of an event costs a statement.
+const COUNTED_ROWS_MIN: usize = 16;
+
 /// Events of a table that are looked at for one more row, from the last one.
 const OPEN_ROWS_MAX: usize = 16;
 
@@ -149,7 +152,9 @@ pub(super) fn plan(changes: &[Planned<'_>], limits: Limits) -> Vec<PlanStep> {
             .filter(|(_, row)| !is_final || row.shape.repeats != Repeats::Differs)
             // A group is made as a whole or not at all, also when something later in its run fails.
             .filter(|_| !is_final || planned.group.changes.len() == 1);
-        let spans = planned.spans().filter(|_| !is_final);
+        let spans = planned
+            .spans()
+            .filter(|spans| !is_final || planned.group.changes.len() == 1 && spans.rows.len() == 1);
         match (bulk, spans) {
             (Some((statement, row)), _) => planner.add_row(index, statement, row),
             (None, Some(spans)) if spans.longest() <= bytes_max => planner.add_rows(index, spans),
@@ -231,7 +236,7 @@ impl<'a> Planner<'a, '_> {
             .filter(|first| first.step == earliest && places.all(|place| place == Some(*first)));
         if let Some(place) = same.filter(|_| self.limits.nets)
             && let Some(PlanStep::Rows(rows)) = self.steps.get_mut(place.step - 1)
-            && rows.absorb(place.row, id, row, self.changes, bytes_max)
+            && rows.absorb(place.row, id, row, self.changes, self.limits)
         {
             return;
         }
@@ -291,6 +296,9 @@ impl<'a> Planner<'a, '_> {
                     steps.extend(rows.into_iter().map(PlanStep::One));
                 }
                 PlanStep::Rows(rows) if rows.is_empty() => {}
+                PlanStep::Rows(rows) if self.limits.is_final && rows.changes().count() < COUNTED_ROWS_MIN => {
+                    steps.extend(rows.changes().map(PlanStep::One));
+                }
                 step => steps.push(step),
             }
         }

@@ -97,6 +97,8 @@ pub(super) struct RowBatch {
     pub(super) units: Vec<Unit>,
     /// Whether it must be known which unit fails.
     pub(super) is_counted: bool,
+    /// What counts the rows of its one event, if that is of several changes.
+    pub(super) counter: Option<&'static str>,
 }
 
 impl RowBatch {

@@ -51,33 +51,33 @@ impl Table {
     }
 
     /// What a server does, which finds rows by their primary key.
-    fn make(&mut self, did: Did) -> Result<(), String> {
+    fn make(&mut self, did: Did) -> Result<(), u16> {
         match did {
             Did::Insert(row) => {
                 if self.0.contains_key(&row.id) || self.has_u(row.u, row.id) {
-                    return Err(format!("{row:?} is in the way"));
+                    return Err(1062);
                 }
                 self.0.insert(row.id, row);
             }
             Did::Update(before, after) => {
                 if !self.0.contains_key(&before.id) {
-                    return Err(format!("no {before:?}"));
+                    return Err(1032);
                 }
                 let is_taken = after.id != before.id && self.0.contains_key(&after.id);
                 if is_taken || self.has_u(after.u, before.id) {
-                    return Err(format!("{after:?} is in the way"));
+                    return Err(1062);
                 }
                 self.0.remove(&before.id);
                 self.0.insert(after.id, after);
             }
             Did::Delete(row) => {
-                self.0.remove(&row.id).ok_or(format!("no {row:?}"))?;
+                self.0.remove(&row.id).ok_or(1032_u16)?;
             }
         }
         Ok(())
     }
 
-    fn act(&mut self, act: &Act) -> Result<(), String> {
+    fn act(&mut self, act: &Act) -> Result<(), u16> {
         match act {
             Act::Rows(rows) => rows.iter().try_for_each(|did| self.make(*did)),
             Act::Whole(by) => {
@@ -277,49 +277,68 @@ fn both(did: Did) -> Vec<u8> {
     }
 }
 
-/// Carries out a plan as the target would: from the bytes that are sent.
+/// Where a plan has failed.
+#[derive(Debug, PartialEq, Eq)]
+struct Stopped {
+    step: usize,
+    /// Rows of the step that the storage engine was told of.
+    made: u64,
+    code: u16,
+}
+
+/// Carries out a plan as the target would: from the bytes that are sent. Returns how many rows were written.
 fn carry_out(
     steps: &[PlanStep],
     changes: &[Planned<'_>],
     acts: &[Act],
     table: &mut Table,
-) -> Result<usize, String> {
+) -> Result<usize, Stopped> {
     let mut written = 0;
-    for step in steps {
-        match step {
-            PlanStep::One(index) => table.act(&acts[*index])?,
+    for (step, what) in steps.iter().enumerate() {
+        let stopped = |made, code| Stopped { step, made, code };
+        match what {
+            PlanStep::One(index) => table.act(&acts[*index]).map_err(|code| stopped(0, code))?,
             PlanStep::Bulk(_) => panic!("no statements"),
             PlanStep::Rows(rows) => {
-                let mut bytes = Vec::new();
-                rows.encode(changes, &mut bytes);
-                let map_length = u32::from_le_bytes(bytes[9..13].try_into().unwrap()) as usize;
-                assert_eq!(bytes[4], EventType::TABLE_MAP.0);
-                let op = rows.first(changes).unwrap().event.op;
-                let fixed = 19 + 8 + 1 + if op == RowsOp::Update { 2 } else { 1 };
-                let mut left = &bytes[map_length + fixed..];
-                assert_eq!(
-                    u32::from_le_bytes(bytes[map_length + 9..][..4].try_into().unwrap()) as usize,
-                    bytes.len() - map_length
-                );
-                while !left.is_empty() {
-                    let (first, rest) = read(left);
-                    left = rest;
-                    let did = match op {
-                        RowsOp::Write => Did::Insert(first),
-                        RowsOp::Delete => Did::Delete(first),
-                        RowsOp::Update => {
-                            let (after, rest) = read(left);
-                            left = rest;
-                            Did::Update(first, after)
-                        }
-                    };
-                    written += 1;
-                    table.make(did)?;
+                let all = sent(rows, changes);
+                written += all.len();
+                for (place, did) in all.into_iter().enumerate() {
+                    // A row that is not found never gets to be changed.
+                    table
+                        .make(did)
+                        .map_err(|code| stopped(place as u64 + u64::from(code == 1062), code))?;
                 }
             }
         }
     }
     Ok(written)
+}
+
+/// What the event that is sent says.
+fn sent(rows: &MergedRows, changes: &[Planned<'_>]) -> Vec<Did> {
+    let mut bytes = Vec::new();
+    rows.encode(changes, &mut bytes);
+    let length = |at: usize| u32::from_le_bytes(bytes[at + 9..at + 13].try_into().unwrap()) as usize;
+    let event = length(0);
+    assert_eq!(bytes[4], EventType::TABLE_MAP.0);
+    assert_eq!(length(event), bytes.len() - event);
+    let op = rows.first(changes).unwrap().event.op;
+    let bitmaps = if op == RowsOp::Update { 2 } else { 1 };
+    let mut left = &bytes[event + 19 + 8 + 1 + bitmaps..];
+    let mut all = Vec::new();
+    while !left.is_empty() {
+        let mut next = || {
+            let (row, rest) = read(left);
+            left = rest;
+            row
+        };
+        all.push(match op {
+            RowsOp::Write => Did::Insert(next()),
+            RowsOp::Delete => Did::Delete(next()),
+            RowsOp::Update => Did::Update(next(), next()),
+        });
+    }
+    all
 }
 
 /// Numbers that look random and are the same each time.
@@ -335,15 +354,15 @@ impl Random {
     }
 
     /// The next thing that happens to the source's table, which it is made on.
-    fn act(&mut self, table: &mut Table) -> Act {
-        if self.below(25) == 0 {
+    fn act(&mut self, table: &mut Table, rows_max: u32) -> Act {
+        if self.below(60) == 0 {
             let act = Act::Whole(1000);
             table.act(&act).unwrap();
             return act;
         }
         let kind = self.below(6);
         let mut rows = Vec::new();
-        for _ in 0..=self.below(3) {
+        for _ in 0..1 + self.below(rows_max) {
             let u = (self.below(4) > 0).then(|| self.below(10));
             let fresh = Values {
                 id: self.below(10),
@@ -364,7 +383,7 @@ impl Random {
             }
         }
         if rows.is_empty() {
-            self.act(table)
+            self.act(table, rows_max)
         } else {
             Act::Rows(rows)
         }
@@ -379,10 +398,12 @@ fn what_is_written_is_what_the_sources_order_leaves() {
     for round in 0..2000 {
         let mut begin = Table::default();
         for _ in 0..random.below(8) {
-            random.act(&mut begin);
+            random.act(&mut begin, 3);
         }
         let mut end = begin.clone();
-        let acts: Vec<Act> = (0..1 + random.below(30)).map(|_| random.act(&mut end)).collect();
+        let acts: Vec<Act> = (0..1 + random.below(30))
+            .map(|_| random.act(&mut end, 3))
+            .collect();
         let groups: Vec<_> = acts.iter().map(|act| source.group(act)).collect();
         let changes: Vec<Planned<'_>> = groups
             .iter()
@@ -456,4 +477,76 @@ fn a_row_that_is_inserted_and_updated_is_inserted_once() {
         assert_eq!(written, Ok(expected));
         assert_eq!(table.0[&1], row(2));
     }
+}
+
+/// What is final when it is made: behind a failure it is known what is in, and what is left comes to what the source's order would
+/// have come to, with every row that fails passed over.
+#[test]
+fn what_is_left_behind_a_failure_is_neither_lost_nor_doubled() {
+    let source = Source::new();
+    let mut random = Random(11);
+    let (mut together, mut failed) = (0, 0);
+    for _ in 0..500 {
+        let mut begin = Table::default();
+        for _ in 0..random.below(8) {
+            random.act(&mut begin, 1);
+        }
+        let mut end = begin.clone();
+        let acts: Vec<Act> = (0..150).map(|_| random.act(&mut end, 1)).collect();
+        let groups: Vec<_> = acts.iter().map(|act| source.group(act)).collect();
+        let changes: Vec<Planned<'_>> = groups
+            .iter()
+            .map(|group| Planned {
+                group,
+                change: &group.changes[0],
+            })
+            .collect();
+        let limits = Limits {
+            bytes_max: BULK_BYTES_MAX,
+            is_final: true,
+            nets: true,
+        };
+        let steps = plan(&changes, limits);
+        let mut target = begin.clone();
+        // Rows that only the target has.
+        for id in 20..20 + random.below(3) {
+            let row = Values {
+                id,
+                u: Some(random.below(10)),
+                n: 0,
+            };
+            let _ = target.make(Did::Insert(row));
+        }
+        let mut expected = target.clone();
+        let skipped = acts.iter().filter(|act| expected.act(act).is_err()).count();
+        let mut passed_over = 0;
+        if let Err(stopped) = carry_out(&steps, &changes, &acts, &mut target) {
+            let mut left = Vec::new();
+            for (place, step) in steps.iter().enumerate().skip(stopped.step) {
+                match step {
+                    PlanStep::One(index) => left.push(*index),
+                    PlanStep::Bulk(_) => panic!("no statements"),
+                    PlanStep::Rows(rows) if place == stopped.step => {
+                        let done = rows.done(&changes, stopped.made, stopped.code).unwrap();
+                        let first = rows.change_at(done).unwrap();
+                        left.extend(rows.changes().skip_while(|index| *index != first));
+                        failed += 1;
+                    }
+                    PlanStep::Rows(rows) => left.extend(rows.changes()),
+                }
+            }
+            left[1..].sort_unstable();
+            passed_over = left
+                .iter()
+                .filter(|index| target.act(&acts[**index]).is_err())
+                .count();
+        }
+        assert_eq!((&target, passed_over), (&expected, skipped), "{acts:?}");
+        together += steps
+            .iter()
+            .filter(|step| matches!(step, PlanStep::Rows(_)))
+            .count();
+    }
+    assert!(together > 50, "{together} events of several changes");
+    assert!(failed > 10, "{failed} of them failed");
 }
