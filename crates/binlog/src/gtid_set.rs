@@ -37,6 +37,18 @@ impl GtidSet {
 
     /// Adds one; false if it was there.
     pub fn insert(&mut self, gtid: Gtid) -> bool {
+        // Most come in order.
+        let ranges = self.ranges.entry((gtid.domain, gtid.server)).or_default();
+        if let Some(mut newest) = ranges.last_entry()
+            && *newest.get() < gtid.sequence
+        {
+            if *newest.get() + 1 == gtid.sequence {
+                *newest.get_mut() = gtid.sequence;
+            } else {
+                ranges.insert(gtid.sequence, gtid.sequence);
+            }
+            return true;
+        }
         if self.contains(&gtid) {
             return false;
         }

@@ -492,10 +492,14 @@ pub(crate) fn quote_name(name: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a text as a hexadecimal literal, which means the same under every `sql_mode` and character set.
 pub(crate) fn quote_text(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.reserve(2 * text.len() + 3);
     out.extend_from_slice(b"X'");
-    for byte in text {
-        let _ = write!(out, "{byte:02X}");
-    }
+    out.extend(
+        text.iter()
+            .flat_map(|byte| [byte >> 4, byte & 0x0f])
+            .map(|half| DIGITS[usize::from(half)]),
+    );
     out.push(b'\'');
 }
 

@@ -7,7 +7,6 @@
 //! Text compares under collations. Only printable ASCII is used, folded to lower case and without trailing spaces: every
 //! collation that is finer only gets a false conflict from that. Any other text takes the whole table.
 
-use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
 use smallvec::SmallVec;
@@ -15,6 +14,7 @@ use tributary_binlog::{Cell, Row, RowImage, RowsOp, TableMap};
 use tributary_sql::{LiteralValue, Name, RowStatement, Value};
 
 use crate::catalog::{ColumnInfo, TableInfo, ValueClass, Visibility};
+use crate::hash::QuickHasher;
 
 mod plan;
 
@@ -358,11 +358,12 @@ enum KeyHash {
 }
 
 fn hash_key<'a>(key_index: usize, values: impl Iterator<Item = Option<KeyValue<'a>>>) -> KeyHash {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = QuickHasher::default();
     hasher.write_usize(key_index);
     for value in values {
         match value {
-            Some(KeyValue::Integer(number)) => hasher.write_i128(number),
+            // A column holds 64 bits at most; a negative number and a large one never stand in the same.
+            Some(KeyValue::Integer(number)) => hasher.write_u64(number as u64),
             Some(KeyValue::Text(text)) => {
                 let length = text
                     .iter()
@@ -372,9 +373,8 @@ fn hash_key<'a>(key_index: usize, values: impl Iterator<Item = Option<KeyValue<'
                 if !text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
                     return KeyHash::Unknown;
                 }
-                text.iter()
-                    .for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
-                hasher.write_u8(0xff);
+                let lower: SmallVec<[u8; 64]> = text.iter().map(u8::to_ascii_lowercase).collect();
+                hasher.write(&lower);
             }
             Some(KeyValue::Null) => return KeyHash::Null,
             None => return KeyHash::Unknown,

@@ -5,7 +5,7 @@
 //! A saved row never claims a group that is not committed with it or before it. After a restart the newest low-water
 //! mark and the union of all `done` sets tell exactly what is on the target.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::Mutex;
 
@@ -29,12 +29,12 @@ pub(crate) struct Position {
 /// The groups of one connection between the low-water mark and the newest received.
 ///
 /// Invariant: `labels[i]` belongs to the group `low_water.seq + 1 + i`; no set in `done` holds a group at or below the
-/// low-water mark.
+/// low-water mark, and each is in order.
 #[derive(Debug)]
 struct Inner {
     low_water: Position,
     labels: VecDeque<(GroupLabel, Option<Place>)>,
-    done: Vec<BTreeSet<GroupSeq>>,
+    done: Vec<Vec<GroupSeq>>,
     /// Where the stream moved without a group, and the newest group received before that: counts once that is applied.
     move_behind: Option<(GroupSeq, Coordinates)>,
     /// Groups above the low-water mark that earlier lives of the engine have committed. Some may not have arrived yet, so they
@@ -59,7 +59,7 @@ impl Progress {
             inner: Mutex::new(Inner {
                 low_water: saved.position,
                 labels: VecDeque::new(),
-                done: vec![BTreeSet::new(); rows],
+                done: vec![Vec::new(); rows],
                 move_behind: None,
                 earlier: saved.done,
             }),
@@ -110,7 +110,7 @@ impl Progress {
             inner.low_water.coordinates = label.end;
         }
         for done in &mut inner.done {
-            *done = done.split_off(&GroupSeq(seq.0 + 1));
+            done.drain(..done.partition_point(|done| *done <= seq));
         }
         inner.follow_move();
     }
@@ -138,6 +138,8 @@ impl Progress {
         let low_water = inner.low_water.seq;
         if let Some(done) = inner.done.get_mut(usize::from(worker.0)) {
             done.extend(groups.iter().filter(|seq| **seq > low_water));
+            // Mostly in order already.
+            done.sort_unstable();
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Changes that may touch the same row keep their order, so what comes out is what the order of the source gives.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tributary_schedule::{Access, Scope, TableId};
@@ -10,6 +9,7 @@ use tributary_schedule::{Access, Scope, TableId};
 use super::merge::{FoundRow, MergedRows, RowId};
 use crate::bulk::{BulkRow, Repeats};
 use crate::change::{Change, PreparedGroup, StatementChange};
+use crate::hash::QuickMap;
 use crate::spans::RowSpans;
 
 /// Fewer rows than this are sent as text: a bulk execute has a packet, and perhaps a prepared statement, of its own.
@@ -99,7 +99,7 @@ impl Place {
 #[derive(Default)]
 struct Touched {
     last_whole: usize,
-    keys: HashMap<u64, Place>,
+    keys: QuickMap<u64, Place>,
     /// Events to which rows may still be added.
     open_rows: Vec<usize>,
 }
@@ -127,7 +127,7 @@ struct Planner<'a, 'c> {
     limits: Limits,
     steps: Vec<PlanStep>,
     open: Vec<Open<'a>>,
-    tables: HashMap<TableId, Touched>,
+    tables: QuickMap<TableId, Touched>,
     /// Nothing may come before this step any more.
     barrier: usize,
 }
@@ -142,7 +142,7 @@ pub(super) fn plan(changes: &[Planned<'_>], limits: Limits) -> Vec<PlanStep> {
         limits,
         steps: Vec::new(),
         open: Vec::new(),
-        tables: HashMap::new(),
+        tables: QuickMap::default(),
         barrier: 0,
     };
     for (index, planned) in changes.iter().enumerate() {
