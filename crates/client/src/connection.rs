@@ -144,6 +144,22 @@ impl Connection {
         self.ready_within(what, self.reply_timeout).await
     }
 
+    /// Whether a payload is ready in [`packets`](Connection::packets), of what has been received.
+    pub(crate) fn has_arrived(&mut self, what: &'static str) -> Result<bool, Error> {
+        loop {
+            if self.packets.is_ready().map_err(Error::wire(what))? {
+                return Ok(true);
+            }
+            let Some(compression) = &mut self.compression else {
+                return Ok(false);
+            };
+            let frame = compression.reader.decode_next(self.packets.space());
+            if !frame.map_err(Error::wire(what))? {
+                return Ok(false);
+            }
+        }
+    }
+
     /// As [`ready`](Connection::ready), with another limit for the silence.
     pub(crate) async fn ready_within(
         &mut self,
@@ -151,16 +167,8 @@ impl Connection {
         silence_max: Duration,
     ) -> Result<(), Error> {
         loop {
-            if self.packets.is_ready().map_err(Error::wire(what))? {
+            if self.has_arrived(what)? {
                 return Ok(());
-            }
-            if let Some(compression) = &mut self.compression
-                && compression
-                    .reader
-                    .decode_next(self.packets.space())
-                    .map_err(Error::wire(what))?
-            {
-                continue;
             }
             let received = timeout(silence_max, poll_fn(|cx| self.poll_receive(cx))).await;
             match received {

@@ -87,25 +87,47 @@ impl DumpStream {
         packet
     }
 
+    /// As [`DumpStream::next`], but `None` when the next packet has not arrived yet. Reads nothing from the socket.
+    ///
+    /// # Errors
+    /// As [`DumpStream::next`], without those of the socket.
+    pub fn next_arrived(&mut self) -> Result<Option<DumpPacket>, Error> {
+        if self.is_ended {
+            return Err(Error::Broken);
+        }
+        let packet = self.arrived();
+        self.is_ended = !matches!(packet, Ok(Some(DumpPacket::Event { .. }) | None));
+        packet
+    }
+
     async fn read(&mut self, timeout: Duration) -> Result<DumpPacket, Error> {
         loop {
+            if let Some(packet) = self.arrived()? {
+                return Ok(packet);
+            }
             self.connection.ready_within(READING, timeout).await?;
+        }
+    }
+
+    fn arrived(&mut self) -> Result<Option<DumpPacket>, Error> {
+        while self.connection.has_arrived(READING)? {
             let packets = self.connection.packets();
             let frame =
                 DumpFrame::decode(packets.payload(), self.is_semi_sync).map_err(Error::wire(READING))?;
             match frame {
                 DumpFrame::Event { start, ack_wanted } => {
                     let payload = packets.take().slice(start..);
-                    return Ok(DumpPacket::Event { payload, ack_wanted });
+                    return Ok(Some(DumpPacket::Event { payload, ack_wanted }));
                 }
                 DumpFrame::Progress => packets.consume(),
                 DumpFrame::EndOfStream => {
                     packets.consume();
-                    return Ok(DumpPacket::EndOfStream);
+                    return Ok(Some(DumpPacket::EndOfStream));
                 }
                 DumpFrame::Error(error) => return Err(Error::Server(error)),
             }
         }
+        Ok(None)
     }
 
     /// Tells the source that everything up to the end of an event was received; `file` and `end_offset` are that event's.

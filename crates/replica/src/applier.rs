@@ -298,7 +298,8 @@ impl Applier {
             let index = usize::try_from(seq.0.checked_sub(slot.first)?).ok()?;
             slot.groups.get_mut(index)?.take()
         };
-        let groups: Vec<_> = run.groups.iter().filter_map(take).collect();
+        let mut groups = Vec::with_capacity(run.groups.len());
+        groups.extend(run.groups.iter().filter_map(take));
         while slot.groups.front().is_some_and(Option::is_none) {
             slot.groups.pop_front();
             slot.first += 1;

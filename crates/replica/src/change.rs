@@ -61,12 +61,15 @@ impl std::fmt::Display for GroupLabel {
     }
 }
 
+/// Changes of a group; most have one.
+pub(crate) type Changes = SmallVec<[Change; 1]>;
+
 /// One event group, ready for a worker.
 #[derive(Debug)]
 pub(crate) struct PreparedGroup {
     pub(crate) seq: GroupSeq,
     pub(crate) label: GroupLabel,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Changes,
     /// Size of the source's events.
     pub(crate) bytes: usize,
     /// The tables touched, as far as the catalogue knew them when the group was prepared.
@@ -137,7 +140,7 @@ impl PreparedGroup {
                 end: group.end.clone(),
                 timestamp: group.timestamp,
             },
-            changes: Vec::new(),
+            changes: Changes::new(),
             bytes: 0,
             tables: SmallVec::new(),
             scope: Scope::Tables,
@@ -164,7 +167,7 @@ impl PreparedGroup {
         Self {
             seq: self.seq,
             label: self.label.clone(),
-            changes: Vec::new(),
+            changes: Changes::new(),
             bytes: 0,
             tables: whole(&self.tables),
             scope: Scope::Connection,
@@ -251,7 +254,7 @@ pub(crate) struct StatementChange {
     /// The statement with the storage engine that the source gives the table, where `text` names another.
     pub(crate) kept_engine: Option<Bytes>,
     /// The statement as a shape and values, where it may be executed together with others.
-    pub(crate) bulk: Option<Box<BulkRow>>,
+    pub(crate) bulk: Option<BulkRow>,
 }
 
 /// What a statement reads besides tables and its session.

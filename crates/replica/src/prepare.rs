@@ -13,7 +13,7 @@ use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
 
 use crate::bulk::Shapes;
 use crate::catalog::{Catalog, TableUseDraft};
-use crate::change::{Change, Defines, GroupLabel, PreparedGroup};
+use crate::change::{Change, Changes, Defines, GroupLabel, PreparedGroup};
 use crate::collations::Collations;
 use crate::columns::SourceColumns;
 use crate::context::{Context, known_flags};
@@ -95,7 +95,7 @@ pub(crate) struct Preparer {
 /// A group while it is put together.
 #[derive(Debug, Default)]
 struct Draft {
-    changes: Vec<Change>,
+    changes: Changes,
     tables: SmallVec<[TableUseDraft; 2]>,
     scope: Scope,
     is_alone: bool,

@@ -213,25 +213,46 @@ impl Source {
             self.preparer.spool.clear();
         }
         loop {
-            let payload = self.next_payload(&mut stream).await?;
+            let payload = match self.arrived_payload(&mut stream)? {
+                Some(payload) => payload,
+                None => self.next_payload(&mut stream).await?,
+            };
             decoder
                 .push(payload)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
-            while let Some(event) = decoder
-                .fetch()
-                .map_err(|error| self.unreadable(&assembler, &error))?
-            {
-                let assembled = assembler
-                    .push(event)
-                    .map_err(|error| self.unreadable(&assembler, &error))?;
-                if let Some(assembled) = assembled {
-                    self.take(assembled, assembler.coordinates()).await?;
-                }
+            while let Some(assembled) = self.assemble(&mut decoder, &mut assembler)? {
+                self.take(assembled, assembler.coordinates()).await?;
             }
             if self.batch.len() >= MESSAGE_GROUPS_MAX {
                 self.send().await?;
             }
         }
+    }
+
+    /// The next event, if it is here: most are, and waiting costs more than many of them.
+    fn arrived_payload(&self, stream: &mut DumpStream) -> Result<Option<bytes::Bytes>, End> {
+        let packet = stream.next_arrived().map_err(|error| self.dump_error(error))?;
+        packet.map(payload_of).transpose()
+    }
+
+    /// What the events that have been decoded make.
+    fn assemble(
+        &self,
+        decoder: &mut ReplicaDecoder,
+        assembler: &mut GroupAssembler,
+    ) -> Result<Option<Assembled>, End> {
+        while let Some(event) = decoder
+            .fetch()
+            .map_err(|error| self.unreadable(assembler, &error))?
+        {
+            let assembled = assembler
+                .push(event)
+                .map_err(|error| self.unreadable(assembler, &error))?;
+            if assembled.is_some() {
+                return Ok(assembled);
+            }
+        }
+        Ok(None)
     }
 
     /// The next event. Waiting groups are sent before the task waits for the socket.
@@ -253,11 +274,11 @@ impl Source {
                 }
             }
         };
-        match packet.map_err(|error| self.dump_error(error)) {
-            Ok(DumpPacket::Event { payload, .. }) => Ok(payload),
-            Ok(DumpPacket::EndOfStream) => Err(End::Retry(ClientError::Closed {
-                what: "read the binlog: the source ended the stream",
-            })),
+        match packet
+            .map_err(|error| self.dump_error(error))
+            .and_then(payload_of)
+        {
+            Ok(payload) => Ok(payload),
             Err(end) => {
                 self.send().await?;
                 Err(end)
@@ -394,7 +415,8 @@ impl Source {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let groups = std::mem::take(&mut self.batch);
+        let room = Vec::with_capacity(MESSAGE_GROUPS_MAX);
+        let groups = std::mem::replace(&mut self.batch, room);
         self.message(SourceMessage::Groups(groups)).await
     }
 
@@ -457,6 +479,15 @@ impl Source {
             }
             _ => End::from(error),
         }
+    }
+}
+
+fn payload_of(packet: DumpPacket) -> Result<bytes::Bytes, End> {
+    match packet {
+        DumpPacket::Event { payload, .. } => Ok(payload),
+        DumpPacket::EndOfStream => Err(End::Retry(ClientError::Closed {
+            what: "read the binlog: the source ended the stream",
+        })),
     }
 }
 

@@ -154,8 +154,13 @@ impl Pattern {
         if !self.given_id.is_none_or(has_id) {
             return None;
         }
-        // Some bytes more than the literals take in the text.
-        let mut values = Vec::with_capacity(text.len());
+        // A value takes some bytes more than its literal.
+        const VALUE_BYTES: usize = 9;
+        let all = outline.literals().iter();
+        let room = all
+            .map(|literal| literal.end - literal.start + VALUE_BYTES)
+            .sum::<usize>();
+        let mut values = Vec::with_capacity(room + VALUE_BYTES);
         for parameter in &self.parameters {
             let generated;
             let literal = match parameter {
@@ -195,11 +200,11 @@ impl Place {
 }
 
 impl Preparer {
-    /// The change of a statement of a kind seen before.
+    /// The change of a statement of a kind seen before, whose text is taken out.
     pub(super) fn change_by_pattern(
         &mut self,
         header: &Header,
-        query: &QueryEvent,
+        query: &mut QueryEvent,
         given: &Given,
         server_id: u32,
         draft: &mut Draft,
@@ -225,7 +230,7 @@ impl Preparer {
             is_written: true,
         });
         Some(StatementChange {
-            text: query.query.clone(),
+            text: std::mem::take(&mut query.query),
             kind: pattern.kind,
             context: pattern.context.clone(),
             timestamp: (header.timestamp, query.status.microseconds),
@@ -240,7 +245,7 @@ impl Preparer {
             tolerance: pattern.tolerance.clone(),
             divergence: None,
             kept_engine: None,
-            bulk: Some(Box::new(row)),
+            bulk: Some(row),
         })
     }
 

@@ -50,7 +50,7 @@ impl Preparer {
     ) -> Result<(), StopReason> {
         let StatementItem {
             header,
-            query,
+            mut query,
             insert_id,
             last_insert_id,
             rand,
@@ -62,7 +62,11 @@ impl Preparer {
             rand,
             user_vars,
         };
-        if let Some(change) = self.change(&header, &query, given, server_id, draft, place)? {
+        let change = match self.change_by_pattern(&header, &mut query, &given, server_id, draft) {
+            Some(change) => Some(change),
+            None => self.change(&header, &query, given, server_id, draft, place)?,
+        };
+        if let Some(change) = change {
             draft.changes.push(Change::Statement(Box::new(change)));
         }
         Ok(())
@@ -78,9 +82,6 @@ impl Preparer {
         draft: &mut Draft,
         place: &Place<'_>,
     ) -> Result<Option<StatementChange>, StopReason> {
-        if let Some(change) = self.change_by_pattern(header, query, &given, server_id, draft) {
-            return Ok(Some(change));
-        }
         let dialect = self.dialect(query);
         let call = self.package_call(query, &dialect);
         let query = call.as_ref().unwrap_or(query);
@@ -181,7 +182,7 @@ impl Preparer {
             .and_then(|rows| self.bulk_row(rows, query, given.insert_id, &context));
         let (bulk, parameters) = bulk.unzip();
         let change = StatementChange {
-            bulk: bulk.map(Box::new),
+            bulk,
             tolerance,
             divergence,
             kept_engine,

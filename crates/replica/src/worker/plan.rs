@@ -52,7 +52,7 @@ impl<'a> Planned<'a> {
     /// The statement and its values, if it has a shape.
     pub(super) fn bulk(&self) -> Option<(&'a StatementChange, &'a BulkRow)> {
         match self.change {
-            Change::Statement(statement) => Some((statement, statement.bulk.as_deref()?)),
+            Change::Statement(statement) => Some((statement, statement.bulk.as_ref()?)),
             Change::Rows(_) | Change::Load(_) => None,
         }
     }
@@ -362,11 +362,11 @@ mod tests {
                 Repeats::Same
             };
             let shape = shapes.get(text.as_bytes(), &[INT], TableId(does.table), false, repeats);
-            Box::new(BulkRow {
+            BulkRow {
                 shape,
                 values: vec![0; 9],
                 keys: smallvec![key],
-            })
+            }
         });
         group.changes.push(Change::Statement(Box::new(StatementChange {
             text: Bytes::new(),
