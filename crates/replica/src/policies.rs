@@ -16,6 +16,8 @@ pub struct Policies {
     pub applies_accounts: bool,
     /// Whether `OPTIMIZE`, `ANALYZE`, `REPAIR` and `FLUSH` are applied (`tributary_apply_housekeeping`).
     pub applies_housekeeping: bool,
+    /// Whether every statement is sent as text, none together with others of its shape (`tributary_bulk=OFF`).
+    pub sends_text: bool,
     /// Storage engines that are replaced (`tributary_rewrite_engine`, `tributary_keep_engine`).
     pub engines: EngineRules,
 }

@@ -239,6 +239,7 @@ keys! {
     .also_server();
     TRIBUTARY_APPLY_ACCOUNTS = Key::connection("tributary_apply_accounts", Allowed::Switch, "OFF");
     TRIBUTARY_APPLY_HOUSEKEEPING = Key::connection("tributary_apply_housekeeping", Allowed::Switch, "OFF");
+    TRIBUTARY_BULK = Key::connection("tributary_bulk", Allowed::Switch, "ON");
     TRIBUTARY_IGNORED_READS = Key::connection(
         "tributary_ignored_reads",
         Allowed::Text("warn or stop"),

@@ -39,12 +39,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, connection: &str) -> Option<Policies
     });
     let applies_accounts = reader.switch(keys::TRIBUTARY_APPLY_ACCOUNTS);
     let applies_housekeeping = reader.switch(keys::TRIBUTARY_APPLY_HOUSEKEEPING);
+    let sends_text = !reader.switch(keys::TRIBUTARY_BULK);
     Some(Policies {
         table_skips,
         exec_mode: exec_mode?,
         ignored_reads: ignored_reads?,
         applies_accounts,
         applies_housekeeping,
+        sends_text,
         engines,
     })
 }

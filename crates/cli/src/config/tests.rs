@@ -192,7 +192,7 @@ fn policies_are_taken_per_connection() {
         (ExecMode::Strict, IgnoredReads::Warn, false)
     );
     let options = with(
-        "n.master_host=h2\nn.master_user=r\nn.slave_exec_mode=idempotent\ntributary_apply_accounts\nm.tributary_apply_housekeeping=ON\n\
+        "n.master_host=h2\nn.master_user=r\nn.slave_exec_mode=idempotent\ntributary_apply_accounts\nm.tributary_apply_housekeeping=ON\nn.tributary_bulk=OFF\n\
          tributary_ignored_reads=STOP\ntributary_skip_errors=asterisk.log%:1062,1032\nn.tributary_skip_errors=asterisk.x:all\n\
          n.tributary_never_skip=asterisk.a,asterisk.b\ntributary_rewrite_engine=MyISAM->InnoDB,HEAP->InnoDB\nn.tributary_keep_engine=asterisk.old_%",
     );
@@ -203,6 +203,7 @@ fn policies_are_taken_per_connection() {
     );
     assert!(m.applies_accounts && n.applies_accounts);
     assert!(m.applies_housekeeping && !n.applies_housekeeping);
+    assert!(!m.sends_text && n.sends_text);
     assert_eq!(n.ignored_reads, IgnoredReads::Stop);
     let mut skips = TableSkips::new();
     skips.allow("asterisk.log%:1032,1062").unwrap();

@@ -146,6 +146,9 @@ impl Preparer {
         insert_id: Option<u64>,
         context: &Context,
     ) -> Option<(BulkRow, Vec<Parameter>)> {
+        if self.policies.sends_text {
+            return None;
+        }
         let (info, literals) = (&*rows.info, &rows.literals);
         let is_plain_table = !info.is_view && !info.has_triggers && info.related.is_empty();
         if !is_plain_table || literals.is_delayed || context.database.is_empty() || !context.allows_bulk() {

@@ -6,7 +6,7 @@
 //! - a *tables* run takes the lanes (tables) that are this worker's share of what is ready, in the source's order.
 //! - an *alone* run is one group.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
@@ -176,19 +176,19 @@ impl Coordinator {
             Some(self.choose_lanes(window, seed))
         };
         let mut groups = Vec::new();
-        let mut taken = HashSet::new();
         let mut budget = self.budget();
         let seed_slot = window.get(seed);
         for (seq, slot) in window.waiting().take(self.limits.scan_groups_max) {
-            let in_lane = lanes
-                .as_ref()
-                .is_none_or(|lanes| seq == seed || slot.lane.is_some_and(|lane| lanes.contains(&lane)));
+            let in_lane = lanes.as_ref().is_none_or(|lanes| {
+                seq == seed || slot.lane.is_some_and(|lane| lanes.binary_search(&lane).is_ok())
+            });
             let fits = slot.kind == GroupKind::Tables
                 && in_lane
                 && slot.pinned.is_none_or(|pinned| pinned == worker)
                 && seed_slot.is_none_or(|first| self.may_join(first, slot))
                 && slot.dependencies.iter().all(|id| {
-                    self.is_settled(*id) || (id.connection == connection && taken.contains(&id.seq))
+                    self.is_settled(*id)
+                        || (id.connection == connection && groups.binary_search(&id.seq).is_ok())
                 });
             if !fits {
                 if is_serial {
@@ -199,8 +199,8 @@ impl Coordinator {
             if !budget.take(slot.bytes, groups.is_empty()) {
                 break;
             }
+            // In order: groups wait in that of the source.
             groups.push(seq);
-            taken.insert(seq);
         }
         let free = groups.len();
         Draft {
@@ -211,8 +211,8 @@ impl Coordinator {
         }
     }
 
-    /// Lanes for one worker: the seed's, then the fullest others, up to an equal share among idle workers.
-    fn choose_lanes(&self, window: &Window, seed: GroupSeq) -> HashSet<TableId> {
+    /// Lanes for one worker: the seed's, then the fullest others, up to an equal share among idle workers. Sorted.
+    fn choose_lanes(&self, window: &Window, seed: GroupSeq) -> Vec<TableId> {
         let mut counts: HashMap<TableId, usize> = HashMap::new();
         for (_, slot) in window.waiting().take(self.limits.scan_groups_max) {
             if let (GroupKind::Tables, Some(lane)) = (slot.kind, slot.lane) {
@@ -227,20 +227,21 @@ impl Coordinator {
             }
         }
         let share = counts.values().sum::<usize>().div_ceil(self.idle.len().max(1));
-        let mut chosen = HashSet::new();
+        let mut chosen = Vec::new();
         let mut load = 0;
         if let Some(lane) = window.get(seed).and_then(|slot| slot.lane) {
             load += counts.remove(&lane).unwrap_or(0);
-            chosen.insert(lane);
+            chosen.push(lane);
         }
         let mut others: Vec<(TableId, usize)> = counts.into_iter().collect();
         others.sort_unstable_by_key(|(lane, count)| (std::cmp::Reverse(*count), *lane));
         for (lane, count) in others {
             if load + count <= share {
                 load += count;
-                chosen.insert(lane);
+                chosen.push(lane);
             }
         }
+        chosen.sort_unstable();
         chosen
     }
 
