@@ -53,12 +53,6 @@ impl Grammar {
         self.target < (11, 0)
     }
 
-    /// Whether equal keys are refused although `unique_checks` is off, by which a client promises that there are none. 11.8 believes
-    /// it where foreign keys are not checked either: it logs a `LOAD DATA IGNORE` with rows that it cannot insert itself.
-    pub(super) fn checks_what_it_need_not(self) -> bool {
-        self.is_mysql && self.target < (11, 0) || self.source.max(self.target) < (11, 0)
-    }
-
     /// Words of `ALTER` up to the table's name.
     pub(super) fn alter_table(self) -> &'static [&'static str] {
         /// From here on every engine's tables are altered while they are written; before, only those of InnoDB, in some ways.
