@@ -335,3 +335,9 @@ fn many_names_are_read_in_time_that_grows_with_their_number() {
     let statement = parse(text.as_bytes(), &Dialect::default()).unwrap();
     assert_eq!(statement.tables.len(), 20_001);
 }
+
+#[test]
+fn an_empty_table_name_is_refused() {
+    let text = b"CREATE TABLE``asterisk.new_15 (id INT) WITH SYSTEM VERSIONING";
+    assert!(parse(text, &Dialect::default()).is_err());
+}

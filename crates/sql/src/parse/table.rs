@@ -72,13 +72,21 @@ impl<'a> Parser<'a> {
     /// expression.
     pub(super) fn table(&mut self, access: Access) -> Result<Option<usize>, SqlError> {
         let has_leading_dot = self.eat_kind(TokenKind::Dot);
-        let first = self.identifier("a table name")?;
+        let first = self.table_name("a table name")?;
         if self.token.kind == TokenKind::Dot && !has_leading_dot {
             self.advance();
-            let table = self.identifier("a table name after the dot")?;
+            let table = self.table_name("a table name after the dot")?;
             return Ok(self.note_table(Some(first), table, access));
         }
         Ok(self.note_table(None, first, access))
+    }
+
+    /// No server takes an empty name (error 1103).
+    fn table_name(&mut self, expected: &'static str) -> Result<Token, SqlError> {
+        if self.bytes(self.token) == b"``" {
+            return Err(self.unexpected(expected));
+        }
+        self.identifier(expected)
     }
 
     pub(super) fn note_table(&mut self, db: Option<Token>, table: Token, access: Access) -> Option<usize> {
