@@ -5,15 +5,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::link::{Link, Route};
-use crate::log::{problems, with_log};
+use crate::log::with_log;
 use crate::measure::{self, Run, Watch};
 use crate::replica::Replica;
 use crate::report::Line;
 use crate::settings::Settings;
 use crate::source::Sources;
 use crate::system::System;
+use crate::target::Target;
+use crate::verify;
 use crate::workload::Workload;
-use crate::{target, verify};
 
 /// Fills the binlogs of one workload and lets every system catch up from them, over every line asked for.
 ///
@@ -71,34 +72,41 @@ async fn run_once(
     settings: &Settings,
     program: Option<&Path>,
 ) -> Result<Run> {
-    let target = target::start(system, sources, link.is_compressed, settings).await?;
-    let route = Route::open(link, sources, &target).await?;
-    let mut replica = Replica::prepare(system, program, sources, &target, &route).await?;
+    let target = Target::start(system, sources, settings).await?;
+    let run = run_on(&target, system, link, sources, program).await;
+    let ended = target.end().await;
+    // What went wrong first is what to know.
+    let run = run?;
+    ended?;
+    Ok(run)
+}
+
+async fn run_on(
+    target: &Target,
+    system: System,
+    link: Link,
+    sources: &Sources,
+    program: Option<&Path>,
+) -> Result<Run> {
+    let route = Route::open(link, sources, target).await?;
+    let mut replica = Replica::prepare(system, program, sources, target, &route).await?;
     measure::settle_disk().await?;
-    let run = match measured(&mut replica, sources, &target).await {
+    let run = match measured(&mut replica, sources, target).await {
         Ok(run) => run,
         Err(error) => {
             let error = match replica.log() {
                 Some((name, log)) => with_log(&error, name, &log),
                 None => error,
             };
-            return Err(with_log(
-                &error,
-                "the target's error log",
-                &problems(&target.error_log()),
-            ));
+            return Err(with_log(&error, "the target's error log", &target.problems()));
         }
     };
     replica.stop().await?;
-    verify::same_data(sources, &target).await?;
+    verify::same_data(sources, target).await?;
     Ok(run)
 }
 
-async fn measured(
-    replica: &mut Replica,
-    sources: &Sources,
-    target: &tributary_sandbox::Server,
-) -> Result<Run> {
+async fn measured(replica: &mut Replica, sources: &Sources, target: &Target) -> Result<Run> {
     let watch = Watch::start(sources, target, None)?;
     replica.start().await?;
     replica.wait_until_executed(sources, &watch).await?;

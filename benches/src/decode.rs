@@ -116,9 +116,9 @@ fn measured(mut command: Command) -> Result<Run> {
     ensure!(status.success(), "ended with {status}");
     Ok(Run {
         seconds,
-        target_cpu_seconds: 0.0,
+        target_cpu_seconds: Some(0.0),
         engine_cpu_seconds: Some(cpu),
-        target_peak_rss_bytes: 0,
+        target_peak_rss_bytes: None,
         engine_peak_rss_bytes: Some(peak),
         other_cpu_seconds: (measure::machine_cpu_seconds()? - machine - cpu).max(0.0),
     })

@@ -10,6 +10,7 @@ use tokio::process::Child;
 use crate::link::Route;
 use crate::replica::Progress;
 use crate::source::Sources;
+use crate::target::Target;
 use crate::workload::connection;
 
 mod files;
@@ -51,10 +52,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Writes the engine's option file and secrets.
-    pub(crate) fn prepare(program: &Path, sources: &Sources, route: &Route) -> Result<Engine> {
+    pub(crate) fn prepare(
+        program: &Path,
+        sources: &Sources,
+        target: &Target,
+        route: &Route,
+    ) -> Result<Engine> {
         Ok(Engine {
             program: program.to_owned(),
-            files: Files::write(sources, route)?,
+            files: Files::write(sources, target, route)?,
             connections: sources
                 .all
                 .iter()

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tributary_sandbox::Server;
 
 use crate::link::{Link, Route};
 use crate::measure::{Run, Watch};
@@ -13,7 +12,7 @@ use crate::report::Line;
 use crate::settings::Settings;
 use crate::source::Sources;
 use crate::system::System;
-use crate::target;
+use crate::target::Target;
 use crate::workload::Workload;
 
 /// The time at scale 1; no scale makes it longer.
@@ -30,7 +29,7 @@ pub(crate) async fn run(settings: &Settings, program: Option<&Path>) -> Result<V
         if !settings.systems.contains(&system) {
             continue;
         }
-        let target = target::start(system, &sources, false, settings).await?;
+        let target = Target::start(system, &sources, settings).await?;
         let run = wait(system, program, &sources, &target, settings)
             .await
             .with_context(|| system.name())?;
@@ -44,7 +43,7 @@ async fn wait(
     system: System,
     program: Option<&Path>,
     sources: &Sources,
-    target: &Server,
+    target: &Target,
     settings: &Settings,
 ) -> Result<Run> {
     let route = Route::open(Link::PLAIN, sources, target).await?;

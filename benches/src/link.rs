@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tributary_sandbox::{Server, TcpRelay};
+use tributary_sandbox::TcpRelay;
 
+use crate::login::Login;
 use crate::source::Sources;
+use crate::target::Target;
 
 /// Where relays listen and lead to.
 const LOCAL: &str = "127.0.0.1";
@@ -36,8 +38,8 @@ impl fmt::Display for Link {
 
 /// Where a server is reached.
 pub(crate) enum Address {
-    /// A port on 127.0.0.1, which may be a relay's.
-    Port(u16),
+    /// Host and port, which may be a relay's.
+    Tcp(String, u16),
     /// A unix socket.
     Socket(PathBuf),
 }
@@ -67,27 +69,23 @@ impl Route {
     ///
     /// # Errors
     /// When no port is left.
-    pub(crate) async fn open(link: Link, sources: &Sources, target: &Server) -> Result<Route> {
+    pub(crate) async fn open(link: Link, sources: &Sources, target: &Target) -> Result<Route> {
         let mut relays = Vec::new();
-        let mut ports = Vec::new();
+        let mut hosts = Vec::new();
         for source in &sources.all {
-            let login = &source.login;
-            ports.push(match link.round_trip.is_zero() {
-                true => (login.host.clone(), login.port),
-                false => (
-                    LOCAL.to_owned(),
-                    port(link, &login.host, login.port, &mut relays).await?,
-                ),
-            });
+            hosts.push(reached(link, &source.login, &mut relays).await?);
         }
-        let target = match link.round_trip.is_zero() {
-            true => Address::Socket(target.socket().to_owned()),
-            false => Address::Port(port(link, LOCAL, target.port(), &mut relays).await?),
+        let target = match target.socket() {
+            Some(socket) if link.round_trip.is_zero() => Address::Socket(socket.to_owned()),
+            _ => {
+                let (host, port) = reached(link, &target.login, &mut relays).await?;
+                Address::Tcp(host, port)
+            }
         };
         Ok(Route {
             link,
             target,
-            sources: ports,
+            sources: hosts,
             _relays: relays,
         })
     }
@@ -99,17 +97,21 @@ impl Route {
     }
 }
 
-/// The port of a relay in front of a server.
-async fn port(link: Link, host: &str, port: u16, relays: &mut Vec<TcpRelay>) -> Result<u16> {
+/// Host and port of a server, or of a relay in front of it if the line needs one.
+async fn reached(link: Link, login: &Login, relays: &mut Vec<TcpRelay>) -> Result<(String, u16)> {
+    let host = &login.host;
+    if link.round_trip.is_zero() {
+        return Ok((host.clone(), login.port));
+    }
     ensure!(
         host == LOCAL || host == "localhost",
         "a delay can be put in front of servers on this machine only, not of {host}"
     );
-    let relay = TcpRelay::start(port).await?;
+    let relay = TcpRelay::start(login.port).await?;
     relay.set_delay(link.round_trip / 2);
     let port = relay.port();
     relays.push(relay);
-    Ok(port)
+    Ok((LOCAL.to_owned(), port))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod engine;
 mod idle;
 mod link;
 mod log;
+mod login;
 mod measure;
 mod named;
 mod native;

@@ -5,9 +5,10 @@ use std::{fmt, fs};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use tributary_sandbox::{Server, process};
+use tributary_sandbox::process;
 
 use crate::source::Sources;
+use crate::target::Target;
 
 /// How often a running catch-up is asked how far it is, in every system alike.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -20,12 +21,12 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(900);
 pub(crate) struct Run {
     /// From the start of the replica (`START SLAVE`, or the engine's process) to its last transaction.
     pub(crate) seconds: f64,
-    /// CPU of the target's server over that time.
-    pub(crate) target_cpu_seconds: f64,
+    /// CPU of the target's server over that time; unknown of a server of the user's.
+    pub(crate) target_cpu_seconds: Option<f64>,
     /// CPU of the engine's process; none for the native replica, which is the server.
     pub(crate) engine_cpu_seconds: Option<f64>,
     /// The most memory the target's server held, caches included.
-    pub(crate) target_peak_rss_bytes: u64,
+    pub(crate) target_peak_rss_bytes: Option<u64>,
     /// The most memory the engine held.
     pub(crate) engine_peak_rss_bytes: Option<u64>,
     /// CPU the machine spent on other than sources, target and engine: unrelated work, and the kernel's own.
@@ -35,11 +36,11 @@ pub(crate) struct Run {
 /// The clocks of one catch-up, from its start on.
 pub(crate) struct Watch<'a> {
     sources: &'a Sources,
-    target: &'a Server,
+    target: &'a Target,
     began: Instant,
     source_cpu: f64,
     engine_cpu: f64,
-    target_cpu: f64,
+    target_cpu: Option<f64>,
     machine_cpu: f64,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// When the machine's CPU time cannot be read.
-    pub(crate) fn start(sources: &'a Sources, target: &'a Server, engine: Option<u32>) -> Result<Watch<'a>> {
+    pub(crate) fn start(sources: &'a Sources, target: &'a Target, engine: Option<u32>) -> Result<Watch<'a>> {
         Ok(Watch {
             sources,
             target,
@@ -78,10 +79,12 @@ impl<'a> Watch<'a> {
     /// When the machine's CPU time cannot be read.
     pub(crate) fn stop(self, engine: Option<u32>) -> Result<Run> {
         let seconds = self.began.elapsed().as_secs_f64();
-        let target_cpu_seconds = self.target.cpu_seconds() - self.target_cpu;
+        let target_cpu_seconds =
+            (self.target.cpu_seconds().zip(self.target_cpu)).map(|(now, then)| now - then);
         let engine_cpu_seconds = engine.map(|pid| process::cpu_seconds(pid) - self.engine_cpu);
         let source_cpu_seconds = self.sources.cpu_seconds() - self.source_cpu;
-        let ours = target_cpu_seconds + engine_cpu_seconds.unwrap_or(0.0) + source_cpu_seconds;
+        let ours = [target_cpu_seconds, engine_cpu_seconds, Some(source_cpu_seconds)];
+        let ours: f64 = ours.into_iter().flatten().sum();
         Ok(Run {
             seconds,
             target_cpu_seconds,
@@ -124,21 +127,22 @@ impl Run {
         self.other_cpu_seconds / (self.seconds * cores as f64)
     }
 
-    /// CPU of everything on the replica's side.
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.target_cpu_seconds + self.engine_cpu_seconds.unwrap_or(0.0)
+    /// CPU of everything on the replica's side; `None` when the target's is not known.
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
+        Some(self.target_cpu_seconds? + self.engine_cpu_seconds.unwrap_or(0.0))
     }
 }
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} s, CPU {:.2} s", self.seconds, self.cpu_seconds())?;
-        if let Some(engine) = self.engine_cpu_seconds {
-            write!(
-                f,
-                " (engine {engine:.2} s, target {:.2} s)",
-                self.target_cpu_seconds
-            )?;
+        write!(f, "{:.2} s", self.seconds)?;
+        for (what, cpu) in [
+            ("engine", self.engine_cpu_seconds),
+            ("target", self.target_cpu_seconds),
+        ] {
+            if let Some(cpu) = cpu {
+                write!(f, ", CPU of the {what} {cpu:.2} s")?;
+            }
         }
         write!(f, "; {:.2} s of other work", self.other_cpu_seconds)
     }

@@ -7,33 +7,21 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use mysql_async::Opts;
-use tributary_sandbox::{Server, Site};
 
 use crate::coordinates::Coordinates;
-use crate::source::Login;
+use crate::login::{Login, Url};
 
 /// Where the source is and what to replay.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Named {
-    /// `mysql://USER:PASSWORD@HOST:PORT`; the account needs `REPLICATION SLAVE`, `BINLOG MONITOR` and `SELECT`.
-    url: Secret,
+    /// Its account needs `REPLICATION SLAVE`, `BINLOG MONITOR` and `SELECT`.
+    pub(crate) url: Url,
     /// Where the dump was made.
     pub(crate) start: Coordinates,
     /// The database that is replayed.
     pub(crate) database: String,
     /// The dump: SQL of that database's tables and rows, without its name.
     pub(crate) seed: PathBuf,
-}
-
-/// Text that is not for logs.
-#[derive(Clone, PartialEq)]
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
 }
 
 impl Named {
@@ -59,55 +47,31 @@ impl Named {
             "BENCH_SEED={}: there is no such file",
             seed.display()
         );
-        let named = Named {
-            url: Secret(url),
+        Ok(Some(Named {
+            url: Url::read("BENCH_SOURCE", url)?,
             start: Coordinates {
                 file: file.to_owned(),
                 offset,
             },
             database: text("BENCH_SOURCE_DATABASE").unwrap_or_else(|| "asterisk".to_owned()),
             seed,
-        };
-        named.login()?;
-        Ok(Some(named))
-    }
-
-    /// The server, for questions.
-    ///
-    /// # Errors
-    /// A URL that is none.
-    pub(crate) fn site(&self) -> Result<Site> {
-        Site::from_url(&self.url.0)
-    }
-
-    /// The account and the place for replicas.
-    ///
-    /// # Errors
-    /// A URL that is none, or has no user.
-    pub(crate) fn login(&self) -> Result<Login> {
-        // The error would show the text.
-        let opts = Opts::from_url(&self.url.0)
-            .ok()
-            .context("BENCH_SOURCE: mysql://USER:PASSWORD@HOST:PORT is needed")?;
-        Ok(Login {
-            host: opts.ip_or_hostname().to_owned(),
-            port: opts.tcp_port(),
-            user: opts.user().context("BENCH_SOURCE names no user")?.to_owned(),
-            password: opts.pass().unwrap_or_default().to_owned(),
-        })
+        }))
     }
 
     /// Loads the dump into a database of a target.
     ///
     /// # Errors
     /// When the `mariadb` client cannot load it.
-    pub(crate) async fn load_seed(&self, target: &Server, database: &str) -> Result<()> {
-        target.run(&format!("CREATE DATABASE {database}")).await?;
+    pub(crate) async fn load_seed(&self, target: &Login, database: &str) -> Result<()> {
         let status = tokio::process::Command::new("mariadb")
             .arg("--no-defaults")
-            .arg("--user=root")
-            .arg(format!("--socket={}", target.socket().display()))
+            .arg("--protocol=tcp")
+            .arg(format!("--host={}", target.host))
+            .arg(format!("--port={}", target.port))
+            .arg(format!("--user={}", target.user))
             .arg(database)
+            // Other users see neither a process's environment nor this program's.
+            .env("MYSQL_PWD", &target.password)
             .stdin(Stdio::from(std::fs::File::open(&self.seed)?))
             .kill_on_drop(true)
             .status()
@@ -150,7 +114,7 @@ mod tests {
             (named.start.file.as_str(), named.start.offset),
             ("mysql-bin.000042", 1234)
         );
-        let login = named.login().unwrap();
+        let login = named.url.login().unwrap();
         assert_eq!((login.host.as_str(), login.port), ("192.0.2.11", 3307));
         assert_eq!((login.user.as_str(), login.password.as_str()), ("repl", "geheim"));
         assert!(!format!("{named:?}").contains("geheim"));

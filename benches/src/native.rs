@@ -3,14 +3,14 @@
 use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Row};
-use tributary_sandbox::Server;
 
 use crate::coordinates::Coordinates;
 use crate::link::Route;
 use crate::replica::Progress;
 use crate::source::{Source, Sources};
 use crate::system::NativeSetting;
-use crate::workload::connection;
+use crate::target::{Target, on_off};
+use crate::workload::{connection, target_database};
 
 /// The replica of one target.
 pub(crate) struct Native {
@@ -22,20 +22,38 @@ impl Native {
     /// Configures a connection for each source.
     ///
     /// # Errors
-    /// When the target refuses, or does not run with the settings the result is named after.
+    /// When the target refuses.
     pub(crate) async fn prepare(
         setting: NativeSetting,
         sources: &Sources,
-        target: &Server,
+        target: &Target,
         route: &Route,
     ) -> Result<Native> {
-        let mut conn = target.connect().await?;
+        let mut conn = target.as_ref().connect().await?;
+        let mut statements = vec![
+            format!("SET GLOBAL slave_parallel_threads={}", setting.threads),
+            format!(
+                "SET GLOBAL slave_compressed_protocol={}",
+                on_off(route.link.is_compressed)
+            ),
+        ];
         for (index, source) in sources.all.iter().enumerate() {
-            conn.query_drop(change_master(source, route.source(index)))
+            let name = connection(source.number);
+            let to = target_database(source.number);
+            statements.extend([
+                change_master(source, route.source(index)),
+                format!("SET GLOBAL {name}.slave_parallel_mode='{}'", setting.mode),
+                format!(
+                    "SET GLOBAL {name}.replicate_rewrite_db='{}->{to}'",
+                    source.database
+                ),
+            ]);
+        }
+        for statement in statements {
+            conn.query_drop(statement)
                 .await
                 .context("configure the native replica")?;
         }
-        check_settings(&mut conn, setting, route.link.is_compressed).await?;
         Ok(Native {
             conn,
             sources: sources.all.len(),
@@ -82,27 +100,6 @@ fn change_master(source: &Source, (host, port): (&str, u16)) -> String {
         text(&source.start.file),
         source.start.offset
     )
-}
-
-async fn check_settings(conn: &mut Conn, setting: NativeSetting, is_compressed: bool) -> Result<()> {
-    let row: Option<(u64, u64, u64, u16, String)> = conn
-        .query_first(
-            "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@slave_compressed_protocol, \
-             @@slave_parallel_threads, @@slave_parallel_mode",
-        )
-        .await?;
-    let expected = (
-        2,
-        0,
-        u64::from(is_compressed),
-        setting.threads,
-        setting.mode.to_owned(),
-    );
-    ensure!(
-        row.as_ref() == Some(&expected),
-        "the target's settings are {row:?} instead of {expected:?}"
-    );
-    Ok(())
 }
 
 fn progress(row: &Row) -> Result<(String, Progress)> {

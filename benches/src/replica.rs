@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use tributary_sandbox::Server;
 
 use crate::coordinates::Coordinates;
 use crate::engine::Engine;
@@ -12,6 +11,7 @@ use crate::measure::{POLL_INTERVAL, Watch};
 use crate::native::Native;
 use crate::source::Sources;
 use crate::system::System;
+use crate::target::Target;
 
 /// A system at work on one target.
 pub(crate) enum Replica {
@@ -30,12 +30,14 @@ impl Replica {
         system: System,
         program: Option<&Path>,
         sources: &Sources,
-        target: &Server,
+        target: &Target,
         route: &Route,
     ) -> Result<Replica> {
         Ok(match (system.native(), program) {
             (Some(native), _) => Replica::Native(Native::prepare(native, sources, target, route).await?),
-            (None, Some(program)) => Replica::Engine(Box::new(Engine::prepare(program, sources, route)?)),
+            (None, Some(program)) => {
+                Replica::Engine(Box::new(Engine::prepare(program, sources, target, route)?))
+            }
             (None, None) => bail!("the engine's program was not looked for"),
         })
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::link::Link;
+use crate::login::Url;
 use crate::named::Named;
 use crate::system::System;
-use crate::workload::Workload;
+use crate::workload::{Measure, Workload};
 
 /// The longest line, there and back.
 const ROUND_TRIP_MS_MAX: f64 = 10_000.0;
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) runs: usize,
     /// The user's source, if he names one.
     pub(crate) named: Option<Named>,
+    /// The user's target, if he names one.
+    pub(crate) target: Option<Url>,
     /// Workloads, in order.
     pub(crate) workloads: Vec<Workload>,
     /// Systems, in the order of a round.
@@ -80,10 +83,21 @@ impl Settings {
             |w, word| w.is_called(word),
         )?;
         let named = Named::read(text)?;
-        let workloads = match named {
+        let mut workloads = match named {
             Some(_) => vec![Workload::Named],
             None => workloads,
         };
+        let target = text("BENCH_TARGET")
+            .map(|url| Url::read("BENCH_TARGET", url))
+            .transpose()?;
+        if target.is_some() {
+            // The others need targets beside each other, or none.
+            workloads.retain(|workload| workload.measure() == Measure::CatchUp);
+            ensure!(
+                !workloads.is_empty(),
+                "BENCH_TARGET: only catch-ups are measured on it"
+            );
+        }
         let systems = chosen(
             "BENCH_SYSTEMS",
             text("BENCH_SYSTEMS"),
@@ -102,6 +116,7 @@ impl Settings {
             scale,
             runs,
             named,
+            target,
             workloads,
             systems,
             links,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tributary_sandbox::{Server, ServerOptions, Site};
 
 use crate::coordinates::Coordinates;
+use crate::login::Login;
 use crate::named::Named;
 use crate::settings::Settings;
 use crate::traffic::Size;
@@ -27,15 +28,6 @@ pub(crate) struct Sources {
     /// The sources; number 1 is the first.
     pub(crate) all: Vec<Source>,
     filled_in: Duration,
-}
-
-/// How replicas reach a source.
-#[derive(Clone)]
-pub(crate) struct Login {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: String,
 }
 
 /// One source.
@@ -62,10 +54,10 @@ impl Sources {
     /// # Errors
     /// When it cannot be asked.
     pub(crate) async fn named(named: &Named) -> Result<Sources> {
-        let site = named.site()?;
+        let site = named.url.site()?;
         let mut source = Source {
             number: 1,
-            login: named.login()?,
+            login: named.url.login()?,
             database: named.database.clone(),
             server: None,
             start: named.start.clone(),

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
-use tributary_sandbox::Server;
 
 use crate::link::{Link, Route};
-use crate::log::{problems, with_log};
+use crate::log::with_log;
 use crate::measure::Watch;
 use crate::replica::Replica;
 use crate::report::{Latency, Line};
 use crate::settings::Settings;
 use crate::source::Sources;
 use crate::system::System;
+use crate::target::Target;
+use crate::verify;
 use crate::workload::Workload;
-use crate::{target, verify};
 
 mod probe;
 mod writers;
@@ -33,7 +33,7 @@ const PERIOD_MIN: Duration = Duration::from_secs(2);
 /// One system at work.
 struct Contestant {
     system: System,
-    target: Server,
+    target: Target,
     replica: Replica,
 }
 
@@ -97,7 +97,7 @@ async fn measured(
         for (source, posts) in sources.all.iter().zip(&mut posts) {
             let (post, letters) = probe::channel();
             posts.push(post);
-            let conn = contestant.target.connect().await?;
+            let conn = contestant.target.as_ref().connect().await?;
             let number = source.number;
             lookouts.spawn(async move { Ok((index, probe::look_out(conn, number, letters).await?)) });
         }
@@ -124,7 +124,7 @@ impl Contestant {
         sources: &Sources,
         settings: &Settings,
     ) -> Result<Contestant> {
-        let target = target::start(system, sources, false, settings).await?;
+        let target = Target::start(system, sources, settings).await?;
         let route = Route::open(Link::PLAIN, sources, &target).await?;
         let mut replica = Replica::prepare(system, program, sources, &target, &route).await?;
         replica.start().await?;
@@ -145,7 +145,7 @@ impl Contestant {
             let (name, log) = self
                 .replica
                 .log()
-                .unwrap_or_else(|| ("the target's error log", problems(&self.target.error_log())));
+                .unwrap_or_else(|| ("the target's error log", self.target.problems()));
             return Err(with_log(&error, name, &log));
         }
         self.replica.stop().await?;

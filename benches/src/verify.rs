@@ -1,16 +1,17 @@
 //! The check behind every run: the target holds the sources' rows, all of them and no others.
 
 use anyhow::{Result, ensure};
-use tributary_sandbox::{Server, compare};
+use tributary_sandbox::compare;
 
 use crate::source::Sources;
+use crate::target::Target;
 use crate::workload::target_database;
 
 /// Compares every table of every source.
 ///
 /// # Errors
 /// The tables that differ, each with its first difference; no rows to compare.
-pub(crate) async fn same_data(sources: &Sources, target: &Server) -> Result<()> {
+pub(crate) async fn same_data(sources: &Sources, target: &Target) -> Result<()> {
     for source in &sources.all {
         let database = target_database(source.number);
         let comparison = compare(&source.site, &source.database, target, &database, &[]).await?;
@@ -43,8 +44,8 @@ mod tests {
     use crate::replica::Replica;
     use crate::settings::Settings;
     use crate::system::System;
-    use crate::target;
     use crate::workload::Workload;
+    use tributary_sandbox::Site;
 
     const CHANGED_TABLES: [&str; 6] = ["call_log", "slow_0", "no_key_updated", "sbtest1", "hot", "big"];
 
@@ -62,7 +63,7 @@ mod tests {
             Workload::Big,
         ] {
             let sources = Sources::fill(workload, &settings).await.unwrap();
-            let target = target::start(System::NativeSerial, &sources, false, &settings)
+            let target = Target::start(System::NativeSerial, &sources, &settings)
                 .await
                 .unwrap();
             assert!(
@@ -85,8 +86,8 @@ mod tests {
 
             let last = target_database(workload.sources());
             let table = changed_table(workload);
-            target
-                .run(&format!("DELETE FROM {last}.{table} LIMIT 1"))
+            let site: &Site = target.as_ref();
+            site.run(&format!("DELETE FROM {last}.{table} LIMIT 1"))
                 .await
                 .unwrap();
             let message = same_data(&sources, &target).await.unwrap_err().to_string();

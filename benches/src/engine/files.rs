@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::link::{Address, Route};
 use crate::source::Sources;
-use crate::target::{APPLIER_PASSWORD, APPLIER_USER, SKIPPED_ERRORS, on_off};
+use crate::target::{SKIPPED_ERRORS, Target, on_off};
 use crate::workload::{connection, target_database};
 
 /// One look at the status socket, which is there before the engine has logged in to the target, and answers when it has:
@@ -32,7 +32,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Writes everything the engine reads.
-    pub(super) fn write(sources: &Sources, route: &Route) -> Result<Files> {
+    pub(super) fn write(sources: &Sources, target: &Target, route: &Route) -> Result<Files> {
         let folder = tempfile::Builder::new().prefix("tributary-bench-").tempdir()?;
         let files = Files { folder };
         fs::create_dir(files.state_dir()).context("create the state directory")?;
@@ -41,17 +41,18 @@ impl Files {
             let file = format!("{}-password", connection(source.number));
             write_secret(&files.path(&file), &source.login.password)?;
         }
-        write_secret(&files.path("target-password"), APPLIER_PASSWORD)?;
-        fs::write(files.path("bench.cnf"), files.options(sources, route))?;
+        write_secret(&files.path("target-password"), &target.login.password)?;
+        let options = files.options(sources, &target.login.user, route);
+        fs::write(files.path("bench.cnf"), options)?;
         Ok(files)
     }
 
     /// The user's replica settings, and where sources and target are. The target, which may be a replica beside this one,
     /// has the server id 10.
-    fn options(&self, sources: &Sources, route: &Route) -> String {
+    fn options(&self, sources: &Sources, target_user: &str, route: &Route) -> String {
         let target = match &route.target {
             Address::Socket(path) => format!("target_socket = {}", path.display()),
-            Address::Port(port) => format!("target_host = 127.0.0.1\ntarget_port = {port}"),
+            Address::Tcp(host, port) => format!("target_host = {host}\ntarget_port = {port}"),
         };
         let mut text = format!(
             "[mysqld]\n\
@@ -65,7 +66,7 @@ impl Files {
              [tributary]\n\
              {target}\n\
              target_compress = {compressed}\n\
-             target_user = {APPLIER_USER}\n\
+             target_user = {target_user}\n\
              target_password_file = {target_password}\n\
              state_dir = {state}\n",
             compressed = on_off(route.link.is_compressed),

@@ -14,16 +14,16 @@ pub(crate) struct Line {
     /// The system's name.
     pub(crate) system: String,
     pub(crate) seconds: f64,
-    pub(crate) cpu_seconds: f64,
+    pub(crate) cpu_seconds: Option<f64>,
     /// Transactions of all sources; 0 of a source of the user's, where nobody has counted them.
     pub(crate) transactions: u64,
     /// Row changes in them.
     pub(crate) rows: u64,
     pub(crate) engine_cpu_seconds: Option<f64>,
-    pub(crate) target_cpu_seconds: f64,
+    pub(crate) target_cpu_seconds: Option<f64>,
     /// The largest of the runs, of the process that applies: the engine, or for the native replica the server.
-    pub(crate) peak_rss_bytes: u64,
-    pub(crate) target_peak_rss_bytes: u64,
+    pub(crate) peak_rss_bytes: Option<u64>,
+    pub(crate) target_peak_rss_bytes: Option<u64>,
     /// The largest part of the machine's CPU, 0 to 1, that other work took during a run.
     pub(crate) other_cpu_share: f64,
     /// From a source's commit to the target's tables.
@@ -72,18 +72,18 @@ impl Line {
         rows: u64,
         runs: Vec<Run>,
     ) -> Option<Line> {
-        let peak = |bytes: fn(&Run) -> u64| runs.iter().map(bytes).max();
+        let peak = |bytes: fn(&Run) -> Option<u64>| runs.iter().filter_map(bytes).max();
         Some(Line {
             workload: workload.to_owned(),
             system: system.to_owned(),
             seconds: median(runs.iter().map(|run| run.seconds))?,
-            cpu_seconds: median(runs.iter().map(Run::cpu_seconds))?,
+            cpu_seconds: median(runs.iter().filter_map(Run::cpu_seconds)),
             transactions,
             rows,
             engine_cpu_seconds: median(runs.iter().filter_map(|run| run.engine_cpu_seconds)),
-            target_cpu_seconds: median(runs.iter().map(|run| run.target_cpu_seconds))?,
-            peak_rss_bytes: peak(|run| run.engine_peak_rss_bytes.unwrap_or(run.target_peak_rss_bytes))?,
-            target_peak_rss_bytes: peak(|run| run.target_peak_rss_bytes)?,
+            target_cpu_seconds: median(runs.iter().filter_map(|run| run.target_cpu_seconds)),
+            peak_rss_bytes: peak(|run| run.engine_peak_rss_bytes.or(run.target_peak_rss_bytes)),
+            target_peak_rss_bytes: peak(|run| run.target_peak_rss_bytes),
             other_cpu_share: runs.iter().map(Run::other_share).max_by(f64::total_cmp)?,
             latency: None,
             bytes: None,
@@ -142,9 +142,9 @@ pub(super) mod tests {
             .iter()
             .map(|seconds| Run {
                 seconds: *seconds,
-                target_cpu_seconds: 2.0,
+                target_cpu_seconds: Some(2.0),
                 engine_cpu_seconds: engine,
-                target_peak_rss_bytes: 300 << 20,
+                target_peak_rss_bytes: Some(300 << 20),
                 engine_peak_rss_bytes: engine.map(|_| 20 << 20),
                 other_cpu_seconds: 0.0,
             })

@@ -1,7 +1,5 @@
 //! The results as Markdown: one table for each kind of measurement.
 
-use std::fmt::Write as _;
-
 use super::{Line, best_native, users_native};
 
 /// Above this part of the machine's CPU, other work has disturbed a run. The kernel's writing to disk stays below.
@@ -54,14 +52,14 @@ fn catch_up_row(lines: &[Line], line: &Line) -> String {
         count => format!("{:.0}", count as f64 / line.seconds),
     };
     format!(
-        "| {} | {} | {:.2} | {} | {} | {} | {:.0} | {} | {} |",
+        "| {} | {} | {:.2} | {} | {} | {} | {} | {} | {} |",
         line.workload,
         line.system,
         line.seconds,
         rate(line.transactions),
         rate(line.rows),
         cpu(line),
-        mib(line.peak_rss_bytes),
+        peak(line),
         speed(users_native(lines, line)),
         speed(best_native(lines, line)),
     )
@@ -83,35 +81,46 @@ fn steady_row(line: &Line) -> Option<String> {
 }
 
 fn idle_row(line: &Line) -> String {
-    let engine = line
-        .engine_cpu_seconds
-        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2}"));
     format!(
-        "| {} | {} | {:.1} | {engine} | {:.2} |",
-        line.workload, line.system, line.seconds, line.target_cpu_seconds
+        "| {} | {} | {:.1} | {} | {} |",
+        line.workload,
+        line.system,
+        line.seconds,
+        seconds(line.engine_cpu_seconds),
+        seconds(line.target_cpu_seconds),
     )
 }
 
 fn decode_row(line: &Line) -> Option<String> {
     let bytes = line.bytes?;
     Some(format!(
-        "| {} | {} | {:.2} | {:.0} | {:.2} | {:.0} |",
+        "| {} | {} | {:.2} | {:.0} | {} | {} |",
         line.workload,
         line.system,
         line.seconds,
         mib(bytes) / line.seconds,
-        line.cpu_seconds,
-        mib(line.peak_rss_bytes),
+        seconds(line.cpu_seconds),
+        peak(line),
     ))
 }
 
 fn cpu(line: &Line) -> String {
-    let mut text = format!("{:.2}", line.cpu_seconds);
-    if let Some(engine) = line.engine_cpu_seconds {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, " ({engine:.2} + {:.2})", line.target_cpu_seconds);
+    let sum = seconds(line.cpu_seconds);
+    match line.engine_cpu_seconds {
+        Some(engine) => format!("{sum} ({engine:.2} + {})", seconds(line.target_cpu_seconds)),
+        None => sum,
     }
-    text
+}
+
+/// Seconds, or a dash where they are not known.
+fn seconds(known: Option<f64>) -> String {
+    known.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2}"))
+}
+
+/// The most memory in MiB, or a dash where it is not known.
+fn peak(line: &Line) -> String {
+    line.peak_rss_bytes
+        .map_or_else(|| "-".to_owned(), |bytes| format!("{:.0}", mib(bytes)))
 }
 
 fn mib(bytes: u64) -> f64 {
