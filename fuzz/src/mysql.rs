@@ -54,7 +54,7 @@ pub fn stream(data: &[u8]) {
                     maps.insert(map.table_id, Arc::clone(map));
                 }
                 EventBody::Rows(rows) => {
-                    assert_eq!(&read_again(&event, rows), rows);
+                    assert_eq!(read_again(&event, rows), **rows);
                     if let Some(map) = maps.get(&rows.table_id) {
                         read_values(rows, map);
                     }
@@ -88,7 +88,7 @@ fn read_again(event: &Event, rows: &RowsEvent) -> RowsEvent {
     RowsEvent {
         version: rows.version,
         was_compressed: rows.was_compressed,
-        ..again
+        ..*again
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Event {
 
 /// What an event says.
 ///
-/// Statements are boxed: events are moved several times on their way, which for their size costs more than an allocation.
+/// Statements and rows are boxed: events are moved several times on their way, which for their size costs more than an allocation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventBody {
     /// What all events after it look like.
@@ -39,9 +39,9 @@ pub enum EventBody {
     /// Which table the row events with its id are about. Equal maps of one table share one allocation.
     TableMap(Arc<TableMap>),
     /// Changed rows.
-    Rows(RowsEvent),
+    Rows(Box<RowsEvent>),
     /// Updated rows with changes of JSON documents in place of the documents, from MySQL.
-    PartialRows(PartialRows),
+    PartialRows(Box<PartialRows>),
     /// A whole transaction, compressed, from MySQL.
     TransactionPayload(TransactionPayload),
     /// A group begins.
@@ -57,7 +57,7 @@ pub enum EventBody {
     /// The commit of a transactional group, with the number under which the source's engines know it.
     Xid(u64),
     /// The end of a group that is prepared, not committed.
-    XaPrepare(XaPrepare),
+    XaPrepare(Box<XaPrepare>),
     /// The first block of the file of a LOAD DATA.
     BeginLoadQuery(LoadBlock),
     /// A further block of the file of a LOAD DATA.
@@ -109,7 +109,8 @@ impl EventBody {
         let kind = header.kind;
         if let Some(rows) = RowsEvent::kind(kind) {
             let post_header = context.post_header(kind, 8);
-            return RowsEvent::decode(header, body, post_header, rows, context.expander).map(EventBody::Rows);
+            let rows = RowsEvent::decode(header, body, post_header, rows, context.expander)?;
+            return Ok(EventBody::Rows(Box::new(rows)));
         }
         Ok(match kind {
             EventType::MYSQL_PARTIAL_UPDATE_ROWS => {
@@ -118,19 +119,14 @@ impl EventBody {
                 let post_header = context.post_header(kind, POST_HEADER_BYTES);
                 let layout = (RowsOp::Update, RowsVersion::V2, false);
                 let rows = RowsEvent::decode(header, body, post_header, layout, context.expander)?;
-                EventBody::PartialRows(PartialRows { rows })
+                EventBody::PartialRows(Box::new(PartialRows { rows }))
             }
             EventType::MYSQL_TRANSACTION_PAYLOAD => {
                 EventBody::TransactionPayload(TransactionPayload::decode(header, body)?)
             }
             EventType::QUERY | EventType::QUERY_COMPRESSED => {
                 let post_header = context.post_header(kind, 13);
-                EventBody::Query(Box::new(QueryEvent::decode(
-                    header,
-                    body,
-                    post_header,
-                    context.expander,
-                )?))
+                EventBody::Query(QueryEvent::decode(header, body, post_header, context.expander)?)
             }
             EventType::FORMAT_DESCRIPTION => {
                 EventBody::FormatDescription(Arc::new(FormatDescription::decode(header, body)?))
@@ -146,7 +142,7 @@ impl EventBody {
             EventType::RAND => EventBody::Rand(Rand::decode(header, body)?),
             EventType::USER_VAR => EventBody::UserVar(UserVar::decode(header, body)?),
             EventType::XID => EventBody::Xid(small::decode_xid(header, body)?),
-            EventType::XA_PREPARE => EventBody::XaPrepare(XaPrepare::decode(header, body)?),
+            EventType::XA_PREPARE => EventBody::XaPrepare(Box::new(XaPrepare::decode(header, body)?)),
             EventType::BEGIN_LOAD_QUERY => EventBody::BeginLoadQuery(LoadBlock::decode(header, body)?),
             EventType::APPEND_BLOCK => EventBody::AppendBlock(LoadBlock::decode(header, body)?),
             EventType::DELETE_FILE => EventBody::DeleteFile(load::decode_delete_file(header, body)?),

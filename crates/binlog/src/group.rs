@@ -28,14 +28,12 @@ use partial::{Partial, Pushed};
 use stream_offset::StreamOffset;
 
 /// What an event led to.
-// A group is what nearly every answer holds; boxing it would cost an allocation for each.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Assembled {
     /// A whole group, or the last part of one.
-    Group(EventGroup),
+    Group(Box<EventGroup>),
     /// A part of a group that goes on. The coordinates still stand before the group.
-    Part(EventGroup),
+    Part(Box<EventGroup>),
     /// The binlog goes on in another file; the coordinates have moved there.
     Rotated,
     /// Events look different from here on.
@@ -134,7 +132,7 @@ impl GroupAssembler {
     /// Bytes of the group that has begun.
     #[must_use]
     pub fn partial_bytes(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.bytes)
+        self.partial.as_ref().map_or(0, Partial::bytes)
     }
 
     /// Drops a group that has begun: after a disconnect the source sends it again from its beginning.

@@ -125,11 +125,11 @@ impl ReplicaDecoder {
             EventBody::Rows(rows) => {
                 let is_end = rows.is_statement_end();
                 let rows = match self.tables.get(&rows.table_id) {
-                    Some(table) if table.has_json => rows::with_json_text(rows, &table.map)?,
-                    _ => rows,
+                    Some(table) if table.has_json => rows::with_json_text(*rows, &table.map)?,
+                    _ => *rows,
                 };
                 self.end_statement(is_end);
-                EventBody::Rows(with_known_flags(rows))
+                EventBody::Rows(Box::new(with_known_flags(rows)))
             }
             EventBody::PartialRows(partial) => {
                 let is_end = partial.rows.is_statement_end();
@@ -144,7 +144,7 @@ impl ReplicaDecoder {
                 };
                 let rows = partial.into_rows(&table.map)?;
                 self.end_statement(is_end);
-                EventBody::Rows(with_known_flags(rows))
+                EventBody::Rows(Box::new(with_known_flags(rows)))
             }
             // The place behind it is reached by the next event; groups begin at BEGIN.
             EventBody::Ignorable(_) if event.header.kind != EventType::MYSQL_PREVIOUS_GTIDS => return Ok(()),

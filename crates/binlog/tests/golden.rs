@@ -198,10 +198,10 @@ fn compressed_rows_encode_plain() {
             panic!("no rows event")
         };
         assert_eq!(
-            again,
+            *again,
             tributary_binlog::RowsEvent {
                 was_compressed: false,
-                ..rows.clone()
+                ..*rows.clone()
             }
         );
         count += usize::from(rows.was_compressed);

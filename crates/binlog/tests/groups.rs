@@ -61,7 +61,7 @@ impl Stream {
 
     fn group(&mut self, made: Made) -> EventGroup {
         match self.push(made).unwrap() {
-            Some(Assembled::Group(group)) => group,
+            Some(Assembled::Group(group)) => *group,
             other => panic!("{other:?}"),
         }
     }

@@ -58,7 +58,7 @@ pub(crate) struct ConnectionSlot {
     id: ConnectionId,
     pub(crate) shared: Arc<ConnectionShared>,
     /// Groups that have arrived and not been handed to a worker, from `first` on.
-    groups: VecDeque<Option<PreparedGroup>>,
+    groups: VecDeque<Option<Box<PreparedGroup>>>,
     first: u64,
     /// Why the stream ended; takes effect when everything before is applied.
     source_stop: Option<SourceStop>,
@@ -254,7 +254,7 @@ impl Applier {
         }
     }
 
-    fn arrived(&mut self, connection: u16, mut group: PreparedGroup) {
+    fn arrived(&mut self, connection: u16, mut group: Box<PreparedGroup>) {
         let slot = &mut self.connections[usize::from(connection)];
         if slot.is_stopping {
             return;

@@ -64,6 +64,10 @@ impl std::fmt::Display for GroupLabel {
 /// Changes of a group; most have one.
 pub(crate) type Changes = SmallVec<[Change; 1]>;
 
+/// Groups on their way to a worker: boxed, because they change hands several times.
+#[allow(clippy::vec_box, reason = "a group is large")]
+pub(crate) type PreparedGroups = Vec<Box<PreparedGroup>>;
+
 /// One event group, ready for a worker.
 #[derive(Debug)]
 pub(crate) struct PreparedGroup {

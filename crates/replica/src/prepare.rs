@@ -140,7 +140,11 @@ impl Preparer {
     ///
     /// # Errors
     /// When the connection must stop here, with what a person needs to know.
-    pub(crate) fn prepare(&mut self, group: EventGroup, seq: GroupSeq) -> Result<PreparedGroup, StopReason> {
+    pub(crate) fn prepare(
+        &mut self,
+        group: Box<EventGroup>,
+        seq: GroupSeq,
+    ) -> Result<Box<PreparedGroup>, StopReason> {
         let gtid = group.gtid.as_ref();
         let label = GroupLabel {
             gtid: gtid.map(|event| event.gtid),
@@ -173,7 +177,7 @@ impl Preparer {
         let rolls_back = group.end_kind == GroupEnd::Rollback;
         let pinned = Self::temporary_worker(&draft);
         let values: usize = draft.changes.iter().map(Change::bulk_bytes).sum();
-        let prepared = PreparedGroup {
+        let prepared = Box::new(PreparedGroup {
             seq,
             label,
             bytes: group
@@ -197,7 +201,7 @@ impl Preparer {
             is_open,
             pieces: None,
             permit: None,
-        };
+        });
         // Of a group in parts, the source task counts.
         if prepared.is_empty() && part == 0 && !is_open {
             status::add(&self.counters.groups_ignored, 1);

@@ -15,7 +15,7 @@ use tributary_binlog::{
 use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
 use tributary_schedule::GroupSeq;
 
-use crate::change::{PreparedGroup, stand_in};
+use crate::change::{PreparedGroup, PreparedGroups, stand_in};
 use crate::config::ConnectionOptions;
 use crate::error::{StopReason, client_error_number, number};
 use crate::prepare::Preparer;
@@ -34,7 +34,7 @@ const MESSAGE_GROUPS_MAX: usize = 128;
 #[derive(Debug)]
 pub(crate) enum SourceMessage {
     /// Groups, in order.
-    Groups(Vec<PreparedGroup>),
+    Groups(PreparedGroups),
     /// The stream has moved here without a group.
     Moved(Coordinates),
     /// The GTID position of the coordinates the stream starts from.
@@ -68,7 +68,7 @@ pub(crate) struct Source {
     /// Whether the source is MySQL, whose groups have no GTIDs of MariaDB.
     pub(crate) is_mysql: bool,
     /// Groups that are prepared and not handed over yet. `position` is already behind them, so they outlive the stream.
-    pub(crate) batch: Vec<PreparedGroup>,
+    pub(crate) batch: PreparedGroups,
     /// The group that is handed over in pieces.
     pub(crate) open: Option<OpenGroup>,
     /// True while a group is under way that cannot be undone: the task reads it to its end even if told to stop.
@@ -356,7 +356,7 @@ impl Source {
         Ok(())
     }
 
-    async fn take_group(&mut self, group: EventGroup, seq: GroupSeq) -> Result<(), End> {
+    async fn take_group(&mut self, group: Box<EventGroup>, seq: GroupSeq) -> Result<(), End> {
         let part = group.part;
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
         let is_done = self
@@ -364,7 +364,7 @@ impl Source {
             .done
             .contains(&gtid.unwrap_or_else(|| stand_in(&group.end)));
         let mut prepared = if is_done {
-            PreparedGroup::empty(&group, seq)
+            Box::new(PreparedGroup::empty(&group, seq))
         } else {
             match self.preparer.prepare(group, seq) {
                 Ok(prepared) => prepared,

@@ -12,7 +12,7 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, Run, RunId, RunKind, WorkerId};
 
 use crate::catalog::Catalog;
-use crate::change::{Change, Defines, PreparedGroup};
+use crate::change::{Change, Defines, PreparedGroup, PreparedGroups};
 use crate::columns::SourceColumns;
 use crate::error::StopReason;
 use crate::progress::Progress;
@@ -78,7 +78,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct RunWork {
     pub(crate) run: Run,
-    pub(crate) groups: Vec<PreparedGroup>,
+    pub(crate) groups: PreparedGroups,
     pub(crate) connection: Arc<ConnectionShared>,
 }
 
@@ -222,6 +222,7 @@ impl Worker {
         let groups: Vec<&PreparedGroup> = work
             .groups
             .iter()
+            .map(Box::as_ref)
             .filter(|group| is_committed(&group.seq))
             .collect();
         let seqs: Vec<GroupSeq> = groups.iter().map(|group| group.seq).collect();
@@ -466,7 +467,8 @@ impl Worker {
         left: &[Planned<'_>],
         failure: &Failure,
     ) -> Result<RunEnd, ClientError> {
-        let is_whole = |group: &&PreparedGroup| !left.iter().any(|planned| planned.group.seq == group.seq);
+        let is_whole =
+            |group: &&Box<PreparedGroup>| !left.iter().any(|planned| planned.group.seq == group.seq);
         let committed: Vec<GroupSeq> = work
             .groups
             .iter()
@@ -499,7 +501,7 @@ impl Worker {
 }
 
 /// The changes of these groups, in order.
-fn planned(groups: &[PreparedGroup]) -> Vec<Planned<'_>> {
+fn planned(groups: &[Box<PreparedGroup>]) -> Vec<Planned<'_>> {
     let changes = groups
         .iter()
         .flat_map(|group| group.changes.iter().map(move |change| Planned { group, change }));

@@ -96,7 +96,7 @@ impl ExecuteLoadQuery {
             file_id,
             file_clause,
             duplicates,
-            query: Box::new(query),
+            query,
         })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const POST_HEADER_BYTES: usize = 13;
 /// Thread id `u32`, execution time `u32`, length of the database's name `u8`, error code `u16`, length of the status
 /// variables `u16`; status variables; database and a NUL; statement, to the end, as one compressed block in
 /// Query_compressed. MariaDB protocol documentation, page "QUERY_EVENT".
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueryEvent {
     /// The source's session. Temporary tables belong to it.
     pub thread_id: u32,
@@ -44,7 +44,7 @@ impl QueryEvent {
         body: &Bytes,
         post_header: usize,
         expander: &mut Expander,
-    ) -> Result<QueryEvent, DecodeError> {
+    ) -> Result<Box<QueryEvent>, DecodeError> {
         let mut reader = Reader::new(body, header.kind, HEADER_BYTES);
         let mut event = decode_up_to_text(&mut reader, post_header, |_| Ok(()))?;
         let offset = reader.offset();
@@ -62,29 +62,22 @@ pub(crate) fn decode_up_to_text(
     reader: &mut Reader<'_>,
     post_header: usize,
     extra: impl FnOnce(&mut Reader<'_>) -> Result<(), DecodeError>,
-) -> Result<QueryEvent, DecodeError> {
-    let thread_id = reader.u32("thread id")?;
-    let exec_time = reader.u32("execution time")?;
+) -> Result<Box<QueryEvent>, DecodeError> {
+    // Filled in where it stays.
+    let mut event = Box::<QueryEvent>::default();
+    event.thread_id = reader.u32("thread id")?;
+    event.exec_time = reader.u32("execution time")?;
     let db_length = usize::from(reader.u8("database length")?);
-    let error_code = reader.u16("error code")?;
+    event.error_code = reader.u16("error code")?;
     let status_length = usize::from(reader.u16("status variables length")?);
     extra(reader)?;
     if let Some(unknown) = post_header.checked_sub(reader.position()) {
         reader.slice(unknown, "post-header")?;
     }
     let offset = reader.offset();
-    let raw_status = reader.bytes(status_length, "status variables")?;
-    let status = StatusVars::decode_for(&raw_status, reader.event(), offset)?;
-    let db = reader.bytes(db_length, "database")?;
+    event.raw_status = reader.bytes(status_length, "status variables")?;
+    event.status.fill(&event.raw_status, reader.event(), offset)?;
+    event.db = reader.bytes(db_length, "database")?;
     reader.nul("database")?;
-    Ok(QueryEvent {
-        thread_id,
-        exec_time,
-        error_code,
-        status,
-        raw_status,
-        db,
-        query: Bytes::new(),
-        was_compressed: false,
-    })
+    Ok(event)
 }

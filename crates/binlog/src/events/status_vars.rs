@@ -98,18 +98,20 @@ impl StatusVars {
     /// [`DecodeError::Truncated`] when a value runs past the end, [`DecodeError::UnknownStatusVariable`] for a code of a
     /// newer server: what follows it cannot be read.
     pub fn decode(raw: &Bytes) -> Result<StatusVars, DecodeError> {
-        StatusVars::decode_for(raw, EventType::QUERY, 0)
+        let mut vars = StatusVars::default();
+        vars.fill(raw, EventType::QUERY, 0)?;
+        Ok(vars)
     }
 
-    pub(crate) fn decode_for(raw: &Bytes, event: EventType, base: usize) -> Result<StatusVars, DecodeError> {
+    /// As [`StatusVars::decode`], into one that holds nothing yet.
+    pub(crate) fn fill(&mut self, raw: &Bytes, event: EventType, base: usize) -> Result<(), DecodeError> {
         let mut reader = Reader::new(raw, event, base);
-        let mut vars = StatusVars::default();
         while !reader.is_at_end() {
             let offset = reader.offset();
             let code = reader.u8("status variable code")?;
-            vars.decode_value(code, &mut reader, offset)?;
+            self.decode_value(code, &mut reader, offset)?;
         }
-        Ok(vars)
+        Ok(())
     }
 
     fn decode_value(&mut self, code: u8, reader: &mut Reader<'_>, offset: usize) -> Result<(), DecodeError> {

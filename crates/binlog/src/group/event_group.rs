@@ -58,7 +58,7 @@ pub enum GroupEnd {
     /// With the commit of a transaction.
     Xid,
     /// With XA PREPARE: the commit, or the rollback, comes in a later group.
-    XaPrepare(XaPrepare),
+    XaPrepare(Box<XaPrepare>),
 }
 
 /// One change of a group.
@@ -98,7 +98,7 @@ pub struct RowsItem {
     /// Every table the statement names, once, whether rows of it changed or not.
     pub maps: Vec<(Header, Arc<TableMap>)>,
     /// The changes, in order.
-    pub events: Vec<(Header, RowsEvent)>,
+    pub events: Vec<(Header, Box<RowsEvent>)>,
     /// The statement's text, if the source sends it.
     pub annotate: Option<Bytes>,
 }

@@ -24,26 +24,18 @@ pub(super) enum Pushed {
 /// A group that has begun and not ended.
 #[derive(Debug)]
 pub(super) struct Partial {
-    gtid: Option<GtidEvent>,
+    /// What is known of it, and its changes so far; of what has been handed out in parts, no more.
+    group: Box<EventGroup>,
     is_standalone: bool,
     /// Its changes belong between XA START and XA PREPARE, which only the whole group tells.
     is_xa: bool,
-    start: Coordinates,
-    timestamp: u32,
-    server_id: u32,
-    flags: u16,
-    items: Vec<GroupItem>,
     /// The rows statement that has not ended.
     rows: Option<RowsItem>,
     annotate: Option<Bytes>,
     prefix: Prefix,
     files: Vec<LoadFile>,
-    /// Of what has not been handed out in a part.
-    pub(super) bytes: usize,
     /// Events of what has not been handed out.
     events: usize,
-    /// Parts that have been handed out.
-    parts: usize,
 }
 
 /// What Intvar, Rand and User_var events say about the next statement.
@@ -102,12 +94,10 @@ fn frame_word(text: &[u8]) -> Option<FrameWord> {
 
 impl Partial {
     pub(super) fn with_gtid(gtid: GtidEvent, header: &Header, start: Coordinates, bytes: usize) -> Partial {
-        let is_standalone = gtid.flags.is_standalone();
-        Partial {
-            gtid: Some(gtid),
-            bytes,
-            ..Partial::new(is_standalone, header, start)
-        }
+        let mut partial = Partial::new(gtid.flags.is_standalone(), header, start);
+        partial.group.gtid = Some(gtid);
+        partial.group.bytes = bytes;
+        partial
     }
 
     /// A group of a source without GTIDs: from BEGIN to the end, or one statement alone.
@@ -124,58 +114,56 @@ impl Partial {
 
     fn new(is_standalone: bool, header: &Header, start: Coordinates) -> Partial {
         Partial {
-            gtid: None,
+            group: Box::new(EventGroup {
+                gtid: None,
+                end: start.clone(),
+                start,
+                timestamp: header.timestamp,
+                server_id: header.server_id,
+                flags: header.flags,
+                // Most have one.
+                items: Vec::with_capacity(1),
+                end_kind: GroupEnd::Open,
+                bytes: 0,
+                part: 0,
+            }),
             is_standalone,
             is_xa: false,
-            start,
-            timestamp: header.timestamp,
-            server_id: header.server_id,
-            flags: header.flags,
-            items: Vec::new(),
             rows: None,
             annotate: None,
             prefix: Prefix::default(),
             files: Vec::new(),
-            bytes: 0,
             events: 0,
-            parts: 0,
         }
     }
 
     /// The group's GTID, or where it begins.
     pub(super) fn name(&self) -> String {
-        match &self.gtid {
-            Some(gtid) => gtid.gtid.to_string(),
-            None => self.start.to_string(),
-        }
+        self.group.name()
     }
 
     pub(super) fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), GroupError> {
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.group.bytes = self.group.bytes.saturating_add(bytes);
         self.events += 1;
-        if self.bytes <= limit {
+        if self.group.bytes <= limit {
             return Ok(());
         }
         Err(GroupError::TooLarge {
             group: self.name(),
-            bytes: self.bytes,
+            bytes: self.group.bytes,
             limit,
         })
     }
 
-    pub(super) fn into_group(self, end: Coordinates, end_kind: GroupEnd) -> EventGroup {
-        EventGroup {
-            gtid: self.gtid,
-            start: self.start,
-            end,
-            timestamp: self.timestamp,
-            server_id: self.server_id,
-            flags: self.flags,
-            items: self.items,
-            end_kind,
-            bytes: self.bytes,
-            part: self.parts,
-        }
+    /// Bytes of what has not been handed out in a part.
+    pub(super) fn bytes(&self) -> usize {
+        self.group.bytes
+    }
+
+    pub(super) fn into_group(mut self, end: Coordinates, end_kind: GroupEnd) -> Box<EventGroup> {
+        self.group.end = end;
+        self.group.end_kind = end_kind;
+        self.group
     }
 
     /// Whether it may be handed out in parts of this size, and holds enough for one.
@@ -185,30 +173,29 @@ impl Partial {
 
     /// About how much memory is held of the group.
     fn held_bytes(&self) -> usize {
-        self.bytes
+        self.bytes()
             .saturating_add(self.events.saturating_mul(EVENT_OVERHEAD))
     }
 
     /// Takes out all that can be applied without what follows. A rows statement is cut: its table maps stay, because the rest
     /// needs them too.
-    pub(super) fn take_part(&mut self, end: Coordinates) -> EventGroup {
+    pub(super) fn take_part(&mut self, end: Coordinates) -> Box<EventGroup> {
         self.cut_rows();
         self.cut_files();
-        let part = self.parts;
-        self.parts += 1;
         self.events = 0;
-        EventGroup {
-            gtid: self.gtid.clone(),
-            start: self.start.clone(),
-            end,
-            timestamp: self.timestamp,
-            server_id: self.server_id,
-            flags: self.flags,
-            items: std::mem::take(&mut self.items),
+        let rest = EventGroup {
+            gtid: self.group.gtid.clone(),
+            start: self.group.start.clone(),
+            end: end.clone(),
+            items: Vec::new(),
             end_kind: GroupEnd::Open,
-            bytes: std::mem::take(&mut self.bytes),
-            part,
-        }
+            bytes: 0,
+            part: self.group.part + 1,
+            ..*self.group
+        };
+        let mut part = std::mem::replace(&mut self.group, Box::new(rest));
+        part.end = end;
+        part
     }
 
     fn cut_rows(&mut self) {
@@ -227,7 +214,7 @@ impl Partial {
 
     fn cut_files(&mut self) {
         for file in self.files.iter_mut().filter(|file| !file.blocks.is_empty()) {
-            self.items.push(GroupItem::LoadFile(LoadFileItem {
+            self.group.items.push(GroupItem::LoadFile(LoadFileItem {
                 server_id: file.server_id,
                 file_id: file.file_id,
                 is_first: !std::mem::replace(&mut file.is_begun, true),
@@ -286,7 +273,7 @@ impl Partial {
             rand,
             user_vars,
         } = std::mem::take(&mut self.prefix);
-        self.items.push(GroupItem::Statement(StatementItem {
+        self.group.items.push(GroupItem::Statement(StatementItem {
             header,
             query,
             insert_id,
@@ -299,10 +286,10 @@ impl Partial {
 
     fn push_map(&mut self, header: Header, map: Arc<TableMap>) -> Result<(), GroupError> {
         let annotate = self.annotate.take();
-        let group = self.gtid.as_ref().map(|gtid| gtid.gtid);
+        // Most have one of each.
         let rows = self.rows.get_or_insert_with(|| RowsItem {
-            maps: Vec::new(),
-            events: Vec::new(),
+            maps: Vec::with_capacity(1),
+            events: Vec::with_capacity(1),
             annotate,
         });
         match rows.map(map.table_id) {
@@ -310,7 +297,7 @@ impl Partial {
             Some(known) if Arc::ptr_eq(known, &map) || known.body == map.body => {}
             Some(known) => {
                 return Err(GroupError::TableMapConflict {
-                    group: group.map_or_else(|| self.start.to_string(), |gtid| gtid.to_string()),
+                    group: self.group.name(),
                     table_id: map.table_id,
                     first: known.full_name(),
                     second: map.full_name(),
@@ -320,7 +307,7 @@ impl Partial {
         Ok(())
     }
 
-    fn push_rows(&mut self, header: Header, rows: RowsEvent) -> Result<Pushed, GroupError> {
+    fn push_rows(&mut self, header: Header, rows: Box<RowsEvent>) -> Result<Pushed, GroupError> {
         let is_end = rows.is_statement_end();
         if rows.table_id != TableMap::DUMMY_TABLE_ID {
             let table_id = rows.table_id;
@@ -347,7 +334,7 @@ impl Partial {
         let Some(mut rows) = self.rows.take() else { return };
         if let Some((_, last)) = rows.events.last_mut() {
             last.flags |= RowsEvent::FLAG_STATEMENT_END;
-            self.items.push(GroupItem::Rows(rows));
+            self.group.items.push(GroupItem::Rows(rows));
         }
     }
 
@@ -384,7 +371,7 @@ impl Partial {
             rand,
             user_vars,
         } = std::mem::take(&mut self.prefix);
-        self.items.push(GroupItem::LoadData(LoadDataItem {
+        self.group.items.push(GroupItem::LoadData(LoadDataItem {
             header,
             file_id: load.file_id,
             blocks: file.blocks,

@@ -221,7 +221,7 @@ pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChang
                 let moved = event.moved(map, columns);
                 (
                     *header,
-                    moved.map_err(|error| format!("{}: {error}", map.full_name()))?,
+                    Box::new(moved.map_err(|error| format!("{}: {error}", map.full_name()))?),
                 )
             }
             _ => (*header, event.clone()),

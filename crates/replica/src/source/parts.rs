@@ -27,7 +27,7 @@ pub(crate) struct OpenGroup {
 
 impl Source {
     /// Takes a part of a group that goes on.
-    pub(super) async fn take_part(&mut self, part: EventGroup) -> Result<(), End> {
+    pub(super) async fn take_part(&mut self, part: Box<EventGroup>) -> Result<(), End> {
         let gtid = part.gtid.as_ref().map(|event| event.gtid);
         let is_done = gtid.is_some_and(|gtid| self.position.done.contains(&gtid));
         if is_done || self.was_handed_over(&part).await? {
@@ -37,7 +37,7 @@ impl Source {
     }
 
     /// Takes the last part of the open group, or whatever came instead of it.
-    pub(super) async fn take_last_part(&mut self, group: EventGroup) -> Result<(), End> {
+    pub(super) async fn take_last_part(&mut self, group: Box<EventGroup>) -> Result<(), End> {
         if self.was_handed_over(&group).await? {
             return Err(self.void("its end has moved").await);
         }
@@ -61,7 +61,7 @@ impl Source {
         Ok(part.part < open.parts)
     }
 
-    async fn hand_over(&mut self, part: EventGroup) -> Result<(), End> {
+    async fn hand_over(&mut self, part: Box<EventGroup>) -> Result<(), End> {
         let seq = GroupSeq(self.position.seq.0 + 1);
         let (parts, end) = (part.part + 1, part.end.clone());
         let (name, is_open) = (part.name(), part.end_kind == GroupEnd::Open);
@@ -81,7 +81,7 @@ impl Source {
             let is_final = !piece.can_roll_back();
             piece.permit = self.queue.admit_piece(piece.bytes).await;
             // If the worker is gone, its connection stops already, and nobody needs the rest.
-            let is_taken = worker.send(Piece::Changes(Box::new(piece))).await.is_ok();
+            let is_taken = worker.send(Piece::Changes(piece)).await.is_ok();
             self.holds_stop
                 .send_modify(|holds| *holds = is_taken && (*holds || is_final));
         }
@@ -116,7 +116,7 @@ impl Source {
         };
         self.send().await?;
         head.permit = self.queue.admit_head().await;
-        self.batch.push(head);
+        self.batch.push(Box::new(head));
         self.send().await?;
         self.open = Some(open);
         Ok(worker)

@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 impl Worker {
     /// Applies the groups of a run in the source's order, each with a commit of its own.
     pub(super) async fn one_by_one(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let mut groups: Vec<&PreparedGroup> = work.groups.iter().collect();
+        let mut groups: Vec<&PreparedGroup> = work.groups.iter().map(Box::as_ref).collect();
         groups.sort_unstable_by_key(|group| group.seq);
         let mut committed: Vec<GroupSeq> = Vec::new();
         for group in groups {

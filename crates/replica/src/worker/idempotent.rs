@@ -95,7 +95,7 @@ impl<'c> FailedRow<'c> {
             format: self.rows.format.clone(),
             item: RowsItem {
                 maps: vec![self.rows.item.maps.get(self.index)?.clone()],
-                events: vec![(self.header, event)],
+                events: vec![(self.header, Box::new(event))],
                 annotate: None,
             },
             databases: smallvec![self.database()?.clone()],

@@ -254,7 +254,10 @@ impl Source {
             }
             access = Access::Keys(all);
             change.spans = Some(Box::new(spans));
-            change.item.events.push((header(event.plain_kind(), 0), event));
+            change
+                .item
+                .events
+                .push((header(event.plain_kind(), 0), Box::new(event)));
         }
         group.tables.push(TableUseDraft {
             name: TableName {
