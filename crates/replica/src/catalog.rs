@@ -3,12 +3,12 @@
 //! Read from `information_schema` at start, and again for what a DDL group touched, before that group counts as applied.
 //! Footprints are computed from it; what it does not know makes a footprint wider.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use tributary_binlog::{ColumnType, PeriodEnd};
-use tributary_schedule::{Access, DatabaseId, TableId};
+use tributary_schedule::{Access, DatabaseId, QuickMap, TableId};
 
 mod kind;
 mod load;
@@ -121,8 +121,8 @@ pub(crate) struct TableUseDraft {
 
 #[derive(Debug, Default)]
 struct Inner {
-    tables: HashMap<Bytes, HashMap<Bytes, TableName>>,
-    databases: HashMap<Bytes, DatabaseId>,
+    tables: QuickMap<Bytes, QuickMap<Bytes, TableName>>,
+    databases: QuickMap<Bytes, DatabaseId>,
     /// What is known of each table, by id.
     by_id: Vec<Option<Arc<TableInfo>>>,
     /// Packages, with their databases, in lower case. Those that were dropped stay.

@@ -10,14 +10,13 @@
 //! to the places of their names ([`plan`]). Where the list is not known, or does not fit, rows are refused with both
 //! definitions: they are never put into columns that may be the wrong ones.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{FormatDescription, PeriodEnd, TableMap};
 use tributary_client::{Client, Error as ClientError};
-use tributary_schedule::TableId;
+use tributary_schedule::{DatabaseId, QuickMap, TableId};
 
 use crate::applier::OwnDefinitions;
 use crate::catalog::{Catalog, TableInfo};
@@ -54,6 +53,7 @@ pub(crate) enum List {
 #[derive(Debug)]
 pub(crate) struct TableColumns {
     pub(crate) id: TableId,
+    pub(crate) database: DatabaseId,
     pub(crate) name: FullName,
     state: RwLock<State>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct SourceColumns {
     own_definitions: Arc<OwnDefinitions>,
     /// Whether values of columns that the target lacks are dropped instead of refused.
     drops_missing: bool,
-    tables: RwLock<HashMap<TableId, Arc<TableColumns>>>,
+    tables: RwLock<QuickMap<TableId, Arc<TableColumns>>>,
     /// Tables seen for the first time, whose lists are not saved yet.
     seen: Mutex<Vec<(Arc<TableColumns>, Names)>>,
 }
@@ -102,17 +102,19 @@ impl SourceColumns {
     }
 
     /// The entry of a table.
-    pub(crate) fn table(&self, database: &Bytes, table: &Bytes) -> Arc<TableColumns> {
-        let id = self.catalog.table(database, table).0.id;
+    pub(crate) fn table(&self, database: &[u8], table: &[u8]) -> Arc<TableColumns> {
+        let ids = self.catalog.table(database, table).0;
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = tables.get(&id) {
+        if let Some(found) = tables.get(&ids.id) {
             return found.clone();
         }
         drop(tables);
         let new = || {
             Arc::new(TableColumns {
-                id,
-                name: (database.clone(), table.clone()),
+                id: ids.id,
+                database: ids.database,
+                // Copies: slices would keep all that was read with them.
+                name: (Bytes::copy_from_slice(database), Bytes::copy_from_slice(table)),
                 state: RwLock::new(State {
                     list: List::Unseen,
                     aligned: None,
@@ -120,7 +122,7 @@ impl SourceColumns {
             })
         };
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        tables.entry(id).or_insert_with(new).clone()
+        tables.entry(ids.id).or_insert_with(new).clone()
     }
 
     /// Every table of a database of which something is known.
@@ -137,9 +139,10 @@ impl SourceColumns {
             // No such table, or none that is known: the server says so better.
             return Plan::AsIs;
         };
-        let (major, minor, _) = format.version().unwrap_or_default();
-        let source_end = PeriodEnd::of_version(major, minor);
-        let period_end = info.period_end.filter(|(_, end)| *end != source_end);
+        let period_end = info.period_end.filter(|(_, end)| {
+            let (major, minor, _) = format.version().unwrap_or_default();
+            *end != PeriodEnd::of_version(major, minor)
+        });
         if period_end.is_none()
             && let Some(plan) = table.plan_at_once(map, &info)
         {

@@ -11,10 +11,10 @@ use std::hash::Hasher as _;
 
 use smallvec::SmallVec;
 use tributary_binlog::{Cell, Row, RowImage, RowsOp, TableMap};
+use tributary_schedule::QuickHasher;
 use tributary_sql::{LiteralValue, Name, RowStatement, Value};
 
 use crate::catalog::{ColumnInfo, TableInfo, ValueClass, Visibility};
-use crate::hash::QuickHasher;
 
 mod plan;
 

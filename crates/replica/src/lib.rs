@@ -15,7 +15,6 @@ mod columns;
 mod config;
 mod context;
 mod error;
-mod hash;
 mod keys;
 mod load_file;
 mod pieces;

@@ -1,10 +1,9 @@
 //! From footprints to dependencies: who wrote this key, this table, this database last.
 
-use std::collections::HashMap;
-
 use smallvec::SmallVec;
 
 use crate::footprint::{Access, Footprint, Scope};
+use crate::hash::QuickMap;
 use crate::ids::{ConnectionId, DatabaseId, GroupId, TableId};
 
 /// Lists are cleaned of committed groups when they reach this length, and at each doubling after that.
@@ -20,7 +19,7 @@ struct TableHistory {
     /// Groups since `whole` that wrote known keys.
     key_writers: CleanedList,
     /// For each key, the last writer since `whole`.
-    keys: HashMap<u64, GroupId>,
+    keys: QuickMap<u64, GroupId>,
     keys_clean_at: usize,
 }
 
@@ -50,7 +49,7 @@ impl CleanedList {
 /// turn is not repeated.
 #[derive(Debug, Default)]
 pub(crate) struct Dependencies {
-    tables: HashMap<TableId, TableHistory>,
+    tables: QuickMap<TableId, TableHistory>,
     /// Groups whose scope is wider than their tables, oldest first.
     barriers: Vec<(GroupId, Scope)>,
     /// Every group, with the databases it touched: what a new barrier must wait for.

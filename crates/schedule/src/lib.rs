@@ -14,12 +14,14 @@
 mod coordinator;
 mod dependencies;
 mod footprint;
+mod hash;
 mod ids;
 mod run;
 mod window;
 
 pub use coordinator::{Action, Coordinator, Limits, Mode};
 pub use footprint::{Access, Footprint, Scope, TableUse};
+pub use hash::{QuickHasher, QuickMap};
 pub use ids::{ConnectionId, DatabaseId, GroupId, GroupSeq, RunId, TableId, WorkerId};
 pub use run::{Run, RunKind};
 pub use window::{GroupInfo, GroupKind};

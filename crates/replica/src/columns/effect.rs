@@ -388,7 +388,7 @@ mod tests {
         }];
         let watch = Watch::begin(&columns, &effects).expect("there are effects");
         watch.end(&columns, &effects, Ended::Applied);
-        match columns.table(&"db".into(), &"t".into()).list() {
+        match columns.table(b"db", b"t").list() {
             List::Known(names) => Some(String::from_utf8_lossy(&names.join(&b' ')).into_owned()),
             _ => None,
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{Header, QueryEvent};
 use tributary_rules::Tolerance;
-use tributary_schedule::Access;
+use tributary_schedule::{Access, QuickMap};
 use tributary_sql::{Dialect, LiteralValue, Literals, Outline, StatementKind};
 
 use super::shapes::{ClientText, Parameter, RowsWritten, put_literal};
@@ -21,7 +21,6 @@ use crate::bulk::{BulkRow, Shape};
 use crate::catalog::{TableInfo, TableName, TableUseDraft};
 use crate::change::StatementChange;
 use crate::context::{Context, target_sql_mode};
-use crate::hash::QuickMap;
 use crate::keys::{KeyPlan, Keys};
 use crate::temporary::SourceThread;
 

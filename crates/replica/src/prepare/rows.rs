@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{FormatDescription, Row, RowsEvent, RowsItem, TableMap};
 use tributary_schedule::Access;
 
 use super::{Draft, Preparer, add_related};
-use crate::catalog::{TableInfo, TableUseDraft};
+use crate::catalog::{TableInfo, TableName, TableUseDraft};
 use crate::change::{Change, RowsChange};
-use crate::columns::Plan;
+use crate::columns::{Plan, TableColumns};
 use crate::keys::{self, KEYS_MAX, Keys};
 use crate::spans::RowSpans;
 
@@ -42,21 +41,16 @@ impl Preparer {
         for (_, event) in &mut item.events {
             event.flags &= !RowsEvent::FLAG_RELAXED_UNIQUE_CHECKS;
         }
-        let databases: SmallVec<[Bytes; 1]> = item
-            .maps
-            .iter()
-            .map(|(_, map)| self.target_database(&map.db))
-            .collect();
         draft.may_be_mapped |= item
             .maps
             .iter()
             .any(|(_, map)| self.may_be_mapped(&map.db, &map.table));
-        let columns: SmallVec<[_; 1]> = item
+        let columns: SmallVec<[Arc<TableColumns>; 1]> = item
             .maps
             .iter()
-            .zip(&databases)
-            .map(|((_, map), database)| self.columns.table(database, &map.table))
+            .map(|(_, map)| self.columns.table(self.rewrite.target_name(&map.db), &map.table))
             .collect();
+        let databases = columns.iter().map(|table| table.name.0.clone()).collect();
         let tolerances = item
             .maps
             .iter()
@@ -65,7 +59,7 @@ impl Preparer {
         let mut row_count = 0;
         let is_only = self.merges_rows && item.maps.len() == 1;
         let mut spans = None;
-        for (((_, map), database), columns) in item.maps.iter().zip(&databases).zip(&columns) {
+        for ((_, map), columns) in item.maps.iter().zip(&columns) {
             let mut events = item
                 .events
                 .iter()
@@ -75,7 +69,11 @@ impl Preparer {
             if events.peek().is_none() {
                 continue;
             }
-            let (name, info) = self.catalog.table(database, &map.table);
+            let name = TableName {
+                id: columns.id,
+                database: columns.database,
+            };
+            let info = self.catalog.info(columns.id);
             let old_digits = self.columns.old_digits(map, columns, format);
             // Keys are columns at their places: nothing is known of rows whose columns will be moved.
             let is_in_place = self.columns.plan(map, columns, format) == Plan::AsIs;

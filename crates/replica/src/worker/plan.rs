@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use tributary_schedule::{Access, Scope, TableId};
+use tributary_schedule::{Access, QuickMap, Scope, TableId};
 
 use super::merge::{FoundRow, MergedRows, RowId};
 use crate::bulk::{BulkRow, Repeats};
 use crate::change::{Change, PreparedGroup, StatementChange};
-use crate::hash::QuickMap;
 use crate::spans::RowSpans;
 
 /// Fewer rows than this are sent as text: a bulk execute has a packet, and perhaps a prepared statement, of its own.

@@ -6,11 +6,10 @@
 //! - a *tables* run takes the lanes (tables) that are this worker's share of what is ready, in the source's order.
 //! - an *alone* run is one group.
 
-use std::collections::HashMap;
-
 use smallvec::SmallVec;
 
 use super::{Action, Coordinator, Flight, Mode};
+use crate::hash::QuickMap;
 use crate::ids::{ConnectionId, GroupId, GroupSeq, RunId, TableId, WorkerId};
 use crate::run::{Run, RunKind};
 use crate::window::{GroupKind, Slot, State, Window};
@@ -213,7 +212,7 @@ impl Coordinator {
 
     /// Lanes for one worker: the seed's, then the fullest others, up to an equal share among idle workers. Sorted.
     fn choose_lanes(&self, window: &Window, seed: GroupSeq) -> Vec<TableId> {
-        let mut counts: HashMap<TableId, usize> = HashMap::new();
+        let mut counts: QuickMap<TableId, usize> = QuickMap::default();
         for (_, slot) in window.waiting().take(self.limits.scan_groups_max) {
             if let (GroupKind::Tables, Some(lane)) = (slot.kind, slot.lane) {
                 *counts.entry(lane).or_default() += 1;
@@ -250,7 +249,7 @@ impl Coordinator {
         let window = &self.connections[usize::from(connection.0)].window;
         let (mut free, mut held) = (Vec::new(), Vec::new());
         let mut waits_for: Vec<GroupId> = Vec::new();
-        let mut place: HashMap<GroupSeq, bool> = HashMap::new();
+        let mut place: QuickMap<GroupSeq, bool> = QuickMap::default();
         let mut budget = self.budget();
         let mut first: Option<&Slot> = None;
         for (seq, slot) in window.waiting().take(self.limits.scan_groups_max) {
@@ -303,7 +302,7 @@ impl Coordinator {
         &self,
         connection: ConnectionId,
         slot: &Slot,
-        place: &HashMap<GroupSeq, bool>,
+        place: &QuickMap<GroupSeq, bool>,
     ) -> Option<SmallVec<[GroupId; 4]>> {
         let mut outside = SmallVec::new();
         for id in &slot.dependencies {
