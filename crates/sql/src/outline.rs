@@ -61,12 +61,13 @@ impl Outline {
 
     fn cut(&mut self, text: &[u8], dialect: &Dialect) -> Option<()> {
         let (mut at, mut copied) = (0, 0);
-        while let Some(&byte) = text.get(at) {
-            let literal = match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' => {
-                    at = name_end(text, at);
-                    continue;
-                }
+        loop {
+            let rest = text.get(at..)?;
+            let Some(plain) = rest.iter().position(|byte| IS_SPECIAL[usize::from(*byte)]) else {
+                break;
+            };
+            at += plain;
+            let literal = match rest[plain] {
                 b'0'..=b'9' => match number(text, at) {
                     Ok(literal) => literal,
                     Err(end) => {
@@ -76,19 +77,21 @@ impl Outline {
                 },
                 b'\'' => string(text, at, SINGLE_QUOTED, dialect)?,
                 b'"' if !dialect.ansi_quotes => string(text, at, DOUBLE_QUOTED, dialect)?,
-                b'`' | b'"' => {
+                quote @ (b'`' | b'"') => {
                     // A doubled quote is a name that ends, and another that begins.
                     let inside = text.get(at + 1..)?;
-                    at += 2 + inside.iter().position(|inner| *inner == byte)?;
+                    at += 2 + inside.iter().position(|inner| *inner == quote)?;
                     continue;
                 }
-                b'#' | 0x80.. | 0x7f | 0..=8 | 0x0e..=0x1f => return None,
-                b'-' if text.get(at + 1) == Some(&b'-') => return None,
-                b'/' if text.get(at + 1) == Some(&b'*') => return None,
-                _ => {
+                b'-' if text.get(at + 1) != Some(&b'-') => {
                     at += 1;
                     continue;
                 }
+                b'/' if text.get(at + 1) != Some(&b'*') => {
+                    at += 1;
+                    continue;
+                }
+                _ => return None,
             };
             self.key.extend_from_slice(text.get(copied..at)?);
             self.key.push(literal.kind);
@@ -100,6 +103,21 @@ impl Outline {
         Some(())
     }
 }
+
+/// Bytes outside of quotes that a literal, a name between quotes or a comment may begin with, and those that an outline cannot have.
+/// The digits of a name are told from a number by what is in front of them.
+const IS_SPECIAL: [bool; 256] = {
+    let mut is_special = [false; 256];
+    let mut byte = 0;
+    while byte < is_special.len() {
+        is_special[byte] = matches!(
+            byte as u8,
+            b'0'..=b'9' | b'\'' | b'"' | b'`' | b'-' | b'/' | b'#' | 0x7f.. | 0..=8 | 0x0e..=0x1f
+        );
+        byte += 1;
+    }
+    is_special
+};
 
 impl OutlineLiteral {
     /// What it says in `text`, whose outline it is of; `None` when that does not fit.
@@ -179,17 +197,22 @@ fn string(text: &[u8], start: usize, kind: u8, dialect: &Dialect) -> Option<Outl
     let mut is_verbatim = true;
     let mut at = start + 1;
     loop {
-        let byte = *text.get(at)?;
+        at += text
+            .get(at..)?
+            .iter()
+            .position(|byte| *byte == quote || *byte == b'\\')?;
+        let is_end = text[at] == quote;
         at += 1;
-        if byte == quote {
-            if text.get(at) != Some(&quote) {
-                break;
+        if !is_end {
+            if !dialect.no_backslash_escapes {
+                is_verbatim = false;
+                at += 1;
             }
+        } else if text.get(at) == Some(&quote) {
             is_verbatim = false;
             at += 1;
-        } else if byte == b'\\' && !dialect.no_backslash_escapes {
-            is_verbatim = false;
-            at += 1;
+        } else {
+            break;
         }
     }
     Some(OutlineLiteral {
