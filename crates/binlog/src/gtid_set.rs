@@ -23,9 +23,9 @@ use crate::gtid::{Gtid, ParseGtidError, parse_number, serde_as_text};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GtidSet {
-    /// First to last of each range, both included, per domain and server. Ranges neither touch nor overlap, and no
-    /// inner map is empty.
-    ranges: BTreeMap<(u32, u32), BTreeMap<u64, u64>>,
+    /// First and last of each range, both included, per domain and server, in order. Ranges neither touch nor overlap, and no
+    /// inner list is empty.
+    ranges: BTreeMap<(u32, u32), Vec<(u64, u64)>>,
 }
 
 impl GtidSet {
@@ -39,17 +39,17 @@ impl GtidSet {
     pub fn insert(&mut self, gtid: Gtid) -> bool {
         // Most come in order.
         let ranges = self.ranges.entry((gtid.domain, gtid.server)).or_default();
-        if let Some(mut newest) = ranges.last_entry()
-            && *newest.get() < gtid.sequence
+        if let Some((_, newest)) = ranges.last_mut()
+            && *newest < gtid.sequence
         {
-            if *newest.get() + 1 == gtid.sequence {
-                *newest.get_mut() = gtid.sequence;
+            if *newest + 1 == gtid.sequence {
+                *newest = gtid.sequence;
             } else {
-                ranges.insert(gtid.sequence, gtid.sequence);
+                ranges.push((gtid.sequence, gtid.sequence));
             }
             return true;
         }
-        if self.contains(&gtid) {
+        if holds(ranges, gtid.sequence) {
             return false;
         }
         self.insert_range((gtid.domain, gtid.server), gtid.sequence, gtid.sequence);
@@ -61,14 +61,13 @@ impl GtidSet {
     pub fn contains(&self, gtid: &Gtid) -> bool {
         self.ranges
             .get(&(gtid.domain, gtid.server))
-            .and_then(|ranges| ranges.range(..=gtid.sequence).next_back())
-            .is_some_and(|(_, &last)| last >= gtid.sequence)
+            .is_some_and(|ranges| holds(ranges, gtid.sequence))
     }
 
     /// Adds all of `other`.
     pub fn union(&mut self, other: &GtidSet) {
         for (&key, ranges) in &other.ranges {
-            for (&first, &last) in ranges {
+            for &(first, last) in ranges {
                 self.insert_range(key, first, last);
             }
         }
@@ -80,37 +79,28 @@ impl GtidSet {
         let Some(ranges) = self.ranges.get_mut(&key) else {
             return;
         };
-        let mut kept = match gtid.sequence.checked_add(1) {
-            Some(next) => ranges.split_off(&next),
-            None => BTreeMap::new(),
-        };
-        if let Some((_, &last)) = ranges.last_key_value()
-            && last > gtid.sequence
-        {
-            kept.insert(gtid.sequence + 1, last);
-        }
-        if kept.is_empty() {
-            self.ranges.remove(&key);
-        } else {
-            *ranges = kept;
+        ranges.drain(..ranges.partition_point(|(_, last)| *last <= gtid.sequence));
+        match ranges.first_mut() {
+            Some((first, _)) if *first <= gtid.sequence => *first = gtid.sequence + 1,
+            Some(_) => {}
+            None => {
+                self.ranges.remove(&key);
+            }
         }
     }
 
     /// How many GTIDs there are; the largest number if they do not fit.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.ranges
-            .values()
-            .flatten()
-            .fold(0_u64, |sum, (&first, &last)| {
-                sum.saturating_add((last - first).saturating_add(1))
-            })
+        self.ranges.values().flatten().fold(0_u64, |sum, (first, last)| {
+            sum.saturating_add((last - first).saturating_add(1))
+        })
     }
 
     /// How many ranges there are: what the set costs.
     #[must_use]
     pub fn range_count(&self) -> usize {
-        self.ranges.values().map(BTreeMap::len).sum()
+        self.ranges.values().map(Vec::len).sum()
     }
 
     /// Whether there is none.
@@ -119,22 +109,23 @@ impl GtidSet {
         self.ranges.is_empty()
     }
 
-    fn insert_range(&mut self, key: (u32, u32), mut first: u64, mut last: u64) {
+    fn insert_range(&mut self, key: (u32, u32), first: u64, last: u64) {
         let ranges = self.ranges.entry(key).or_default();
-        // A range that begins before the new one joins if it overlaps or touches it.
-        if let Some((&before, &end)) = ranges.range(..=first).next_back()
-            && end.saturating_add(1) >= first
-        {
-            first = before;
-            last = last.max(end);
-            ranges.remove(&before);
-        }
-        while let Some((&after, &end)) = ranges.range(first..=last.saturating_add(1)).next() {
-            last = last.max(end);
-            ranges.remove(&after);
-        }
-        ranges.insert(first, last);
+        // Ranges that overlap the new one, or touch it, become one with it.
+        let start = ranges.partition_point(|(_, end)| end.saturating_add(1) < first);
+        let end = ranges.partition_point(|(begin, _)| *begin <= last.saturating_add(1));
+        let joined = ranges.get(start..end).unwrap_or_default();
+        let first = joined.first().map_or(first, |(begin, _)| first.min(*begin));
+        let last = joined.last().map_or(last, |(_, end)| last.max(*end));
+        ranges.splice(start..end, [(first, last)]);
     }
+}
+
+/// Whether one of the ranges holds the number.
+fn holds(ranges: &[(u64, u64)], sequence: u64) -> bool {
+    let next = ranges.partition_point(|(first, _)| *first <= sequence);
+    let before = next.checked_sub(1).and_then(|place| ranges.get(place));
+    before.is_some_and(|(_, last)| *last >= sequence)
 }
 
 impl Extend<Gtid> for GtidSet {
