@@ -6,7 +6,7 @@
 use crate::bitmap::{Bitmap, bit};
 use crate::error::DecodeError;
 use crate::events::{ColumnType, RowsEvent, RowsOp, TableMap};
-use crate::value::{self, Extent};
+use crate::value::{self, Extent, Size};
 
 /// One column of a row image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,12 +146,17 @@ impl<'a> Iterator for Cells<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Layout<'a> {
     columns: &'a [ColumnType],
+    sizes: &'a [Option<Size>],
     old_digits: &'a [u8],
 }
 
 impl Layout<'_> {
     fn extent(&self, column: usize, kind: ColumnType, data: &[u8]) -> Result<Extent, DecodeError> {
-        value::extent(kind, self.digits(column), data).map_err(|why| value_error(column, kind, why))
+        let extent = match self.sizes.get(column) {
+            Some(Some(size)) => value::extent_of(*size, data),
+            _ => value::extent(kind, self.digits(column), data),
+        };
+        extent.map_err(|why| value_error(column, kind, why))
     }
 
     fn digits(&self, column: usize) -> u8 {
@@ -167,7 +172,8 @@ impl Layout<'_> {
     where
         Self: 'b,
     {
-        let null_bytes = Bitmap::bytes_for(present.count_set());
+        let present_count = present.count_set();
+        let null_bytes = Bitmap::bytes_for(present_count);
         let (nulls, values) = data
             .split_at_checked(null_bytes)
             .ok_or_else(|| DecodeError::Value {
@@ -175,10 +181,11 @@ impl Layout<'_> {
                 kind: "row".into(),
                 why: format!("{null_bytes} bytes of NULL bits needed, {} left", data.len()).into(),
             })?;
+        let is_full = present_count == self.columns.len();
         let mut at = 0;
         let mut present_before = 0;
         for (column, &kind) in self.columns.iter().enumerate() {
-            if !present.is_set(column) {
+            if !is_full && !present.is_set(column) {
                 continue;
             }
             let index = present_before;
@@ -227,6 +234,7 @@ impl<'a> RowIter<'a> {
             event,
             layout: Layout {
                 columns: &map.columns,
+                sizes: &map.sizes,
                 old_digits: old_digits.unwrap_or_default(),
             },
             left: &event.rows,

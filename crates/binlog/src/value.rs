@@ -29,7 +29,12 @@ pub(crate) struct Extent {
 ///
 /// `old_digits` are the fractional digits of a temporal column in the format before 10.1.
 pub(crate) fn extent(kind: ColumnType, old_digits: u8, data: &[u8]) -> Result<Extent, Problem> {
-    let (prefix, length) = match size(kind, old_digits)? {
+    extent_of(size(kind, old_digits)?, data)
+}
+
+/// As [`extent`], of a type whose values have this size.
+pub(crate) fn extent_of(size: Size, data: &[u8]) -> Result<Extent, Problem> {
+    let (prefix, length) = match size {
         Size::Fixed(length) => (0, length),
         Size::Prefixed(prefix) => {
             let stated = data.get(..prefix).ok_or_else(|| needs(prefix, data.len()))?;
@@ -73,10 +78,17 @@ fn needs(needed: usize, left: usize) -> Problem {
     Cow::Owned(format!("needs {needed} bytes, {left} left"))
 }
 
-enum Size {
+/// How many bytes a value of a type takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
     Fixed(usize),
     /// This many bytes of length, little-endian, stand in front.
     Prefixed(usize),
+}
+
+/// The size of the type's values; `None` where the type does not tell it.
+pub(crate) fn plain_size(kind: ColumnType) -> Option<Size> {
+    size(kind, 0).ok().filter(|_| !kind.is_old_temporal())
 }
 
 fn size(kind: ColumnType, old_digits: u8) -> Result<Size, Problem> {

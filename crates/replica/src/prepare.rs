@@ -228,7 +228,7 @@ impl Preparer {
                 self.prepare_rows(item, &format, draft);
                 Ok(())
             }
-            GroupItem::LoadData(item) => self.prepare_load(item, server_id, draft, place),
+            GroupItem::LoadData(item) => self.prepare_load(*item, server_id, draft, place),
             GroupItem::LoadFile(piece) => self
                 .spool
                 .append(&piece)

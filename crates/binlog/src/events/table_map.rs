@@ -7,6 +7,7 @@ use crate::error::DecodeError;
 use crate::event_type::EventType;
 use crate::header::{HEADER_BYTES, Header, patch_length};
 use crate::reader::Reader;
+use crate::value::{Size, plain_size};
 
 /// A column's type as row events need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,6 +159,8 @@ pub struct TableMap {
     pub body: Bytes,
     /// Where the length byte of the database's name stands in `body`.
     db_at: usize,
+    /// How large the columns' values are, where their types tell; for reading rows.
+    pub(crate) sizes: Box<[Option<Size>]>,
 }
 
 impl TableMap {
@@ -178,6 +181,7 @@ impl TableMap {
         let columns = decode_columns(&mut reader, codes, &|| full_name(&db, &table))?;
         let nullable = Bitmap::new(reader.bytes(Bitmap::bytes_for(count), "nullable columns")?, count);
         let optional = reader.rest();
+        let sizes = columns.iter().map(|column| plain_size(*column)).collect();
         Ok(TableMap {
             table_id,
             flags,
@@ -188,6 +192,7 @@ impl TableMap {
             optional,
             body: body.clone(),
             db_at,
+            sizes,
         })
     }
 

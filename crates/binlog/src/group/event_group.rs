@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::coordinates::Coordinates;
 use crate::events::{GtidEvent, QueryEvent, RowsEvent, TableMap, UserVar, XaPrepare};
@@ -24,7 +25,7 @@ pub struct EventGroup {
     /// Flags of the header of the group's first event, as [`Header::FLAG_SKIP_REPLICATION`].
     pub flags: u16,
     /// The changes, in order.
-    pub items: Vec<GroupItem>,
+    pub items: SmallVec<[GroupItem; 1]>,
     /// How the group ends.
     pub end_kind: GroupEnd,
     /// About how much memory the group holds; of a part, this part alone.
@@ -69,7 +70,7 @@ pub enum GroupItem {
     /// The rows that one statement of the source changed.
     Rows(RowsItem),
     /// LOAD DATA with its file, or with the rest of it.
-    LoadData(LoadDataItem),
+    LoadData(Box<LoadDataItem>),
     /// A piece of a file whose LOAD DATA comes in a later part.
     LoadFile(LoadFileItem),
 }
@@ -96,9 +97,9 @@ pub struct StatementItem {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowsItem {
     /// Every table the statement names, once, whether rows of it changed or not.
-    pub maps: Vec<(Header, Arc<TableMap>)>,
+    pub maps: SmallVec<[(Header, Arc<TableMap>); 1]>,
     /// The changes, in order.
-    pub events: Vec<(Header, Box<RowsEvent>)>,
+    pub events: SmallVec<[(Header, Box<RowsEvent>); 1]>,
     /// The statement's text, if the source sends it.
     pub annotate: Option<Bytes>,
 }

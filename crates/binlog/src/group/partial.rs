@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::coordinates::Coordinates;
 use crate::event::EventBody;
@@ -121,8 +122,7 @@ impl Partial {
                 timestamp: header.timestamp,
                 server_id: header.server_id,
                 flags: header.flags,
-                // Most have one.
-                items: Vec::with_capacity(1),
+                items: SmallVec::new(),
                 end_kind: GroupEnd::Open,
                 bytes: 0,
                 part: 0,
@@ -187,7 +187,7 @@ impl Partial {
             gtid: self.group.gtid.clone(),
             start: self.group.start.clone(),
             end: end.clone(),
-            items: Vec::new(),
+            items: SmallVec::new(),
             end_kind: GroupEnd::Open,
             bytes: 0,
             part: self.group.part + 1,
@@ -207,7 +207,7 @@ impl Partial {
         self.close_rows();
         self.rows = Some(RowsItem {
             maps,
-            events: Vec::new(),
+            events: SmallVec::new(),
             annotate: None,
         });
     }
@@ -286,10 +286,9 @@ impl Partial {
 
     fn push_map(&mut self, header: Header, map: Arc<TableMap>) -> Result<(), GroupError> {
         let annotate = self.annotate.take();
-        // Most have one of each.
         let rows = self.rows.get_or_insert_with(|| RowsItem {
-            maps: Vec::with_capacity(1),
-            events: Vec::with_capacity(1),
+            maps: SmallVec::new(),
+            events: SmallVec::new(),
             annotate,
         });
         match rows.map(map.table_id) {
@@ -371,7 +370,7 @@ impl Partial {
             rand,
             user_vars,
         } = std::mem::take(&mut self.prefix);
-        self.group.items.push(GroupItem::LoadData(LoadDataItem {
+        self.group.items.push(GroupItem::LoadData(Box::new(LoadDataItem {
             header,
             file_id: load.file_id,
             blocks: file.blocks,
@@ -383,7 +382,7 @@ impl Partial {
             last_insert_id,
             rand,
             user_vars,
-        }));
+        })));
         Ok(self.statement_ended())
     }
 

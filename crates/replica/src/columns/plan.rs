@@ -197,7 +197,7 @@ fn moved(map: &TableMap, places: Vec<Option<usize>>, info: &TableInfo) -> Result
 
 /// The change under its plans.
 pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChange, String> {
-    let mut maps = Vec::with_capacity(plans.len());
+    let mut maps = SmallVec::with_capacity(plans.len());
     for ((header, map), plan) in change.item.maps.iter().zip(plans) {
         maps.push(match plan {
             Plan::AsIs => (*header, map.clone()),
@@ -208,7 +208,7 @@ pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChang
             Plan::Refused(reason) => return Err(reason.clone()),
         });
     }
-    let mut events = Vec::with_capacity(change.item.events.len());
+    let mut events = SmallVec::with_capacity(change.item.events.len());
     for (header, event) in &change.item.events {
         let found = change
             .item

@@ -94,8 +94,8 @@ impl<'c> FailedRow<'c> {
         Some(Change::Rows(Box::new(RowsChange {
             format: self.rows.format.clone(),
             item: RowsItem {
-                maps: vec![self.rows.item.maps.get(self.index)?.clone()],
-                events: vec![(self.header, Box::new(event))],
+                maps: smallvec::smallvec![self.rows.item.maps.get(self.index)?.clone()],
+                events: smallvec::smallvec![(self.header, Box::new(event))],
                 annotate: None,
             },
             databases: smallvec![self.database()?.clone()],

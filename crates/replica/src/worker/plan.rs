@@ -334,7 +334,7 @@ mod tests {
         let event_group = EventGroup {
             gtid: None,
             timestamp: 0,
-            items: Vec::new(),
+            items: smallvec![],
             end: Coordinates::new("b.000001", 4),
             end_kind: GroupEnd::Commit,
             bytes: 0,

@@ -216,7 +216,7 @@ impl Source {
         let event_group = EventGroup {
             gtid: None,
             timestamp: 0,
-            items: Vec::new(),
+            items: smallvec![],
             end: at.clone(),
             end_kind: GroupEnd::Commit,
             bytes: 0,
@@ -229,8 +229,8 @@ impl Source {
         let mut change = RowsChange {
             format: self.format.clone(),
             item: RowsItem {
-                maps: vec![self.map.clone()],
-                events: Vec::new(),
+                maps: smallvec![self.map.clone()],
+                events: smallvec![],
                 annotate: None,
             },
             databases: smallvec![Bytes::from_static(b"d")],
