@@ -224,8 +224,9 @@ impl ClientText {
         match self {
             Self::OneByte => true,
             Self::Utf8 { bytes_max } => {
-                std::str::from_utf8(bytes).is_ok()
-                    && (bytes_max == 4 || bytes.iter().all(|byte| *byte < 0xf0))
+                bytes.is_ascii()
+                    || std::str::from_utf8(bytes).is_ok()
+                        && (bytes_max == 4 || bytes.iter().all(|byte| *byte < 0xf0))
             }
         }
     }
