@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::checksum::{self, CHECKSUM_BYTES, ChecksumAlgorithm};
 use crate::compress::Expander;
@@ -74,7 +74,7 @@ impl Decoder {
                 setting: crate::compress::EVENT_BYTES_MAX,
             });
         }
-        let body = self.body(&header, &raw)?;
+        let body = self.body(&header, raw)?;
         let mut context = Context {
             format: self.format.as_deref(),
             expander: &mut self.expander,
@@ -104,10 +104,10 @@ impl Decoder {
     }
 
     /// Cuts off header and checksum, which is verified. A Format_description has one whatever the algorithm.
-    fn body(&self, header: &Header, raw: &Bytes) -> Result<Bytes, DecodeError> {
+    fn body(&self, header: &Header, mut raw: Bytes) -> Result<Bytes, DecodeError> {
         let has_checksum =
             header.kind == EventType::FORMAT_DESCRIPTION || self.checksum == ChecksumAlgorithm::Crc32;
-        let end = if has_checksum {
+        if has_checksum {
             if raw.len() < HEADER_BYTES + CHECKSUM_BYTES {
                 return Err(DecodeError::Truncated {
                     event: header.kind,
@@ -117,12 +117,11 @@ impl Decoder {
                     left: raw.len() - HEADER_BYTES,
                 });
             }
-            checksum::verify(header, raw)?;
-            raw.len() - CHECKSUM_BYTES
-        } else {
-            raw.len()
-        };
-        Ok(raw.slice(HEADER_BYTES..end))
+            checksum::verify(header, &raw)?;
+            raw.truncate(raw.len() - CHECKSUM_BYTES);
+        }
+        raw.advance(HEADER_BYTES);
+        Ok(raw)
     }
 }
 

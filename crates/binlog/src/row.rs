@@ -152,11 +152,13 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     fn extent(&self, column: usize, kind: ColumnType, data: &[u8]) -> Result<Extent, DecodeError> {
-        let extent = match self.sizes.get(column) {
-            Some(Some(size)) => value::extent_of(*size, data),
-            _ => value::extent(kind, self.digits(column), data),
-        };
-        extent.map_err(|why| value_error(column, kind, why))
+        let size = self.sizes.get(column).copied().flatten();
+        match size.and_then(|size| size.extent(data)) {
+            Some(extent) => Ok(extent),
+            None => {
+                value::extent(kind, self.digits(column), data).map_err(|why| value_error(column, kind, why))
+            }
+        }
     }
 
     fn digits(&self, column: usize) -> u8 {

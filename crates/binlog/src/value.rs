@@ -29,28 +29,11 @@ pub(crate) struct Extent {
 ///
 /// `old_digits` are the fractional digits of a temporal column in the format before 10.1.
 pub(crate) fn extent(kind: ColumnType, old_digits: u8, data: &[u8]) -> Result<Extent, Problem> {
-    extent_of(size(kind, old_digits)?, data)
-}
-
-/// As [`extent`], of a type whose values have this size.
-pub(crate) fn extent_of(size: Size, data: &[u8]) -> Result<Extent, Problem> {
-    let (prefix, length) = match size {
-        Size::Fixed(length) => (0, length),
-        Size::Prefixed(prefix) => {
-            let stated = data.get(..prefix).ok_or_else(|| needs(prefix, data.len()))?;
-            (
-                prefix,
-                stated
-                    .iter()
-                    .rev()
-                    .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte)),
-            )
-        }
-    };
-    match data.len().checked_sub(prefix) {
-        Some(left) if length <= left => Ok(Extent { prefix, length }),
-        left => Err(needs(length, left.unwrap_or(0))),
-    }
+    let size = size(kind, old_digits)?;
+    size.extent(data).ok_or_else(|| {
+        let (prefix, length) = size.stated(data).unwrap_or((0, size.prefix()));
+        needs(length, data.len().saturating_sub(prefix))
+    })
 }
 
 /// Appends a value with the length in front of it that its type has.
@@ -84,6 +67,35 @@ pub(crate) enum Size {
     Fixed(usize),
     /// This many bytes of length, little-endian, stand in front.
     Prefixed(usize),
+}
+
+impl Size {
+    /// How many bytes of length stand in front.
+    fn prefix(self) -> usize {
+        match self {
+            Self::Fixed(_) => 0,
+            Self::Prefixed(prefix) => prefix,
+        }
+    }
+
+    /// What the value at the start of `data` takes: bytes of length, and of itself.
+    fn stated(self, data: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::Fixed(length) => Some((0, length)),
+            Self::Prefixed(1) => Some((1, usize::from(*data.first()?))),
+            Self::Prefixed(prefix) => {
+                let stated = data.get(..prefix)?.iter().rev();
+                let length = stated.fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+                Some((prefix, length))
+            }
+        }
+    }
+
+    /// As [`extent`], of a type whose values have this size; `None` when `data` is too short.
+    pub(crate) fn extent(self, data: &[u8]) -> Option<Extent> {
+        let (prefix, length) = self.stated(data)?;
+        (length <= data.len().checked_sub(prefix)?).then_some(Extent { prefix, length })
+    }
 }
 
 /// The size of the type's values; `None` where the type does not tell it.

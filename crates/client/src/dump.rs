@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tributary_wire::replication::{DumpFrame, encode_semi_sync_ack};
 
 use crate::connection::{COMMAND_SEQUENCE, Connection};
@@ -116,7 +116,8 @@ impl DumpStream {
                 DumpFrame::decode(packets.payload(), self.is_semi_sync).map_err(Error::wire(READING))?;
             match frame {
                 DumpFrame::Event { start, ack_wanted } => {
-                    let payload = packets.take().slice(start..);
+                    let mut payload = packets.take();
+                    payload.advance(start);
                     return Ok(Some(DumpPacket::Event { payload, ack_wanted }));
                 }
                 DumpFrame::Progress => packets.consume(),

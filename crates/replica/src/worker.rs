@@ -467,14 +467,9 @@ impl Worker {
         left: &[Planned<'_>],
         failure: &Failure,
     ) -> Result<RunEnd, ClientError> {
-        let is_whole =
-            |group: &&Box<PreparedGroup>| !left.iter().any(|planned| planned.group.seq == group.seq);
-        let committed: Vec<GroupSeq> = work
-            .groups
-            .iter()
-            .filter(is_whole)
-            .map(|group| group.seq)
-            .collect();
+        let is_whole = |seq: &GroupSeq| !left.iter().any(|planned| planned.group.seq == *seq);
+        let seqs = work.groups.iter().map(|group| group.seq);
+        let committed: Vec<GroupSeq> = seqs.filter(is_whole).collect();
         self.login
             .add_mark(&work.connection.progress, self.id, &committed);
         self.login.add_commit();
