@@ -79,6 +79,12 @@ async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure
         StopSignals::listen().map_err(|error| Failure::failed(format!("listen for signals: {error}")))?;
     let stop_timeout = config.options.apply.stop_timeout;
     let listener = status_server::listen(&state_dir.free_socket_path()?)?;
+    let starting =
+        Replicator::prepare(config.options).map_err(|error| Failure::new(exit_of(&error), &error))?;
+    let status = starting.status_handle();
+    // Answers also while the target is logged in to, and while the engine stops. It ends with the runtime, and owns nothing that must
+    // be given up in order.
+    tokio::spawn(status_server::serve(listener, move || document(&status)));
     let started = tokio::select! {
         // A signal comes first: whoever stops a start that hangs wants it stopped.
         biased;
@@ -86,14 +92,10 @@ async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure
             info!(signal, "stopped before the start was complete");
             return Ok(Exit::Clean);
         }
-        started = Replicator::start(config.options) => started,
+        started = starting.start() => started,
     };
     let replicator = started.map_err(|error| Failure::new(exit_of(&error), &error))?;
     info!("replicating");
-
-    let status = replicator.status_handle();
-    // Answers also while the engine stops. It ends with the runtime, and owns nothing that must be given up in order.
-    tokio::spawn(status_server::serve(listener, move || document(&status)));
 
     tokio::select! {
         biased;

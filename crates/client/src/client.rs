@@ -108,6 +108,19 @@ impl Client {
         Ok(last_ok(reply))
     }
 
+    /// Runs several statements in one packet and returns the rows of those that have any. The server stops at the first that fails.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub async fn query_all(&mut self, sql: &[u8]) -> Result<Vec<ResultSet>, Error> {
+        let reply = self.command(&[&[command::QUERY], sql], Rows::Keep).await?;
+        let sets = reply.results.into_iter().filter_map(|result| match result {
+            StatementResult::Rows(rows) => Some(rows),
+            StatementResult::Ok(_) => None,
+        });
+        Ok(sets.collect())
+    }
+
     /// Asks whether the server is alive.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tributary_wire::{bulk, capabilities as cap, command};
 
 use crate::client::last_ok;
 use crate::connection::COMMAND_SEQUENCE;
-use crate::{Client, Error, OkInfo, Param, ParamType};
+use crate::{Client, Error, OkInfo, Param, ParamType, ServerError};
 
 /// A statement prepared on one connection, and of use on that one only.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,17 +34,41 @@ impl Client {
     /// # Errors
     /// As [`Client::query`]. Compound statements cannot be prepared.
     pub async fn prepare(&mut self, sql: &[u8]) -> Result<Prepared, Error> {
+        match self.prepare_all(&[sql]).await?.pop() {
+            Some(prepared) => prepared.map_err(Error::Server),
+            None => Err(Error::Misuse("there is nothing to prepare")),
+        }
+    }
+
+    /// Prepares statements in one round trip, each whether or not the others can be.
+    ///
+    /// # Errors
+    /// As [`Client::query`], but for errors of the server, which come in the place of the statement.
+    pub async fn prepare_all(
+        &mut self,
+        texts: &[&[u8]],
+    ) -> Result<Vec<Result<Prepared, ServerError>>, Error> {
         self.idle()?;
         self.begin()?;
-        let prepared = self.send_prepare(sql).await;
+        let prepared = self.send_prepares(texts).await;
         self.end(prepared)
     }
 
-    async fn send_prepare(&mut self, sql: &[u8]) -> Result<Prepared, Error> {
-        let what = "prepare a statement";
-        self.connection
-            .queue(COMMAND_SEQUENCE, [&[command::STMT_PREPARE], sql]);
+    async fn send_prepares(&mut self, texts: &[&[u8]]) -> Result<Vec<Result<Prepared, ServerError>>, Error> {
+        for text in texts {
+            self.connection
+                .queue(COMMAND_SEQUENCE, [&[command::STMT_PREPARE], *text]);
+        }
         self.connection.flush().await?;
+        let mut all = Vec::with_capacity(texts.len());
+        for _ in texts {
+            all.push(self.read_prepared().await?);
+        }
+        Ok(all)
+    }
+
+    async fn read_prepared(&mut self) -> Result<Result<Prepared, ServerError>, Error> {
+        let what = "prepare a statement";
         let info = loop {
             self.connection.ready(what).await?;
             let payload = self.connection.packets().payload();
@@ -54,7 +78,7 @@ impl Client {
             let error = ErrPacket::decode(payload).map_err(Error::wire(what))?;
             self.connection.packets().consume();
             if let ErrPacket::Error(error) = error {
-                return Err(Error::Server(error));
+                return Ok(Err(error));
             }
         };
         self.connection.packets().consume();
@@ -71,10 +95,10 @@ impl Client {
                 self.connection.packets().consume();
             }
         }
-        Ok(Prepared {
+        Ok(Ok(Prepared {
             info,
             client_id: self.id,
-        })
+        }))
     }
 
     /// Runs a prepared statement once per row of parameters, in one round trip.

@@ -1,7 +1,7 @@
 //! The applier: carries facts to the coordinator and its actions to workers, for all connections.
 //!
-//! The only caller of the coordinator. Its waits are for messages; what it asks the target itself (the catalogue after
-//! DDL, lock waits, saved positions of idle connections) goes over a login of its own and is short.
+//! The only caller of the coordinator. Its waits are for messages; what it asks the target itself goes over a login of its own,
+//! and what comes again and again (lock waits, saved positions of idle connections) is asked while it goes on (`errand.rs`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use tributary_schedule::{
 
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
-use crate::columns;
-use crate::error::{StopReason, number};
+use crate::error::StopReason;
 use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
@@ -27,15 +26,15 @@ use crate::temporary;
 use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
 
 mod definition_watch;
+mod errand;
 mod lock_watch;
 
-use definition_watch::DefinitionWatch;
 pub(crate) use definition_watch::OwnDefinitions;
-use lock_watch::LockWatch;
+use errand::{Errand, Found, Own};
+use lock_watch::{LockWaits, LockWatch};
 
-/// How often the applier looks at lock waits. The server's view of them is renewed only when nobody has read it for 100 ms
-/// (server `storage/innobase/trx/trx0i_s.cc`, `CACHE_MIN_IDLE_TIME_NS`): looking more often shows the same old picture for ever.
-const LOCK_TICK: Duration = Duration::from_millis(150);
+/// How often the applier asks whether anybody waits for a row lock, while runs are beside each other.
+const LOCK_TICK: Duration = Duration::from_millis(10);
 
 /// How often positions of connections that moved without data are saved.
 const SAVE_TICK: Duration = Duration::from_secs(1);
@@ -75,10 +74,10 @@ pub(crate) struct Applier {
     workers: Vec<mpsc::Sender<Order>>,
     runs: HashMap<RunId, WorkerId>,
     catalog: Arc<Catalog>,
-    /// The applier's own login, with autocommit.
-    login: Client,
+    /// The applier's own login, unless it is on an errand.
+    own: Option<Box<Own>>,
+    errand: Option<Errand>,
     lock_watch: LockWatch,
-    definition_watch: DefinitionWatch,
     messages: mpsc::Receiver<(u16, SourceMessage)>,
     reports: mpsc::Receiver<RunReport>,
     stop: watch::Receiver<bool>,
@@ -148,9 +147,9 @@ impl Applier {
             workers,
             runs: HashMap::new(),
             catalog,
-            login,
+            own: Some(Box::new(Own::new(login))),
+            errand: None,
             lock_watch: LockWatch::new(worker_sessions),
-            definition_watch: DefinitionWatch::default(),
             messages,
             reports,
             stop,
@@ -180,7 +179,9 @@ impl Applier {
         let mut is_stopping = false;
         let mut has_sources = true;
         // Whoever holds a lock may wait for an order that comes from here.
-        self.login
+        self.own()
+            .await?
+            .login
             .execute(b"SET SESSION innodb_lock_wait_timeout=1")
             .await?;
         loop {
@@ -202,12 +203,10 @@ impl Applier {
                 }
                 () = told_to_stop(&mut self.stop), if !is_stopping => is_stopping = self.stop_all(),
                 () = rest_over(self.begin_again.as_ref()) => return Ok(()),
-                _ = lock_tick.tick() => self.watch_locks().await?,
-                _ = save_tick.tick() => {
-                    // Nothing may have been asked of the target for long; a vanished one must be noticed.
-                    self.watch_definitions().await?;
-                    self.save_moved().await?;
-                }
+                (own, found) = errand::end(self.errand.as_mut()) => self.errand_ended(own, found)?,
+                // The rarer errand first: over a long line the other is always due.
+                _ = save_tick.tick(), if self.errand.is_none() => self.look_after_moved(),
+                _ = lock_tick.tick(), if self.errand.is_none() && self.runs.len() > 1 => self.watch_locks(),
                 message = self.messages.recv(), if !is_stopping && has_sources => match message {
                     Some((connection, message)) => self.take_messages(connection, message),
                     // Every source has ended, by itself or told to. What they sent is applied still: the reason why a
@@ -367,15 +366,25 @@ impl Applier {
         });
     }
 
+    /// The applier's own login, back from its errand.
+    async fn own(&mut self) -> Result<&mut Own, ClientError> {
+        if let Some(errand) = self.errand.as_mut() {
+            let (own, found) = errand.await;
+            self.errand_ended(own, found)?;
+        }
+        self.own.as_deref_mut().ok_or(ClientError::Broken)
+    }
+
     /// Reads again what a group has changed in the target's catalogue.
     async fn refresh(&mut self, defines: &Defines) -> Result<(), ClientError> {
+        let login = &mut self.own().await?.login;
         match defines {
             Defines::Tables(tables) => {
-                let loaded = catalog::load_tables(&mut self.login, tables).await?;
+                let loaded = catalog::load_tables(login, tables).await?;
                 self.catalog.replace_tables(tables, loaded);
             }
             Defines::Databases(databases) => {
-                let loaded = catalog::load_databases(&mut self.login, databases).await?;
+                let loaded = catalog::load_databases(login, databases).await?;
                 self.catalog.replace_databases(Some(databases), loaded);
             }
         }
@@ -412,7 +421,8 @@ impl Applier {
         slot.groups.clear();
         tracing::info!(connection = %slot.shared.name, at = %slot.shared.progress.low_water().coordinates, "at rest");
         let shared = slot.shared.clone();
-        let open = temporary::load(&mut self.login, shared.progress.schema(), &shared.name).await?;
+        let login = &mut self.own().await?.login;
+        let open = temporary::load(login, shared.progress.schema(), &shared.name).await?;
         if !open.is_empty() {
             tracing::warn!(
                 connection = %shared.name,
@@ -425,67 +435,83 @@ impl Applier {
 
     /// Saves low-water marks that have moved since they were last saved here; workers save theirs with the data.
     async fn save_moved(&mut self) -> Result<(), ClientError> {
-        let slot_of_applier = WorkerId(u16::try_from(self.workers.len()).unwrap_or(u16::MAX));
-        for slot in &mut self.connections {
-            let position = slot.shared.progress.low_water();
-            if position == slot.saved {
-                continue;
-            }
-            let mut text = Vec::new();
-            slot.shared.progress.render_mark(slot_of_applier, &[], &mut text);
-            match self.login.execute(&text).await {
-                Err(ClientError::Server(error)) if number::is_lock_conflict(error.code) => {
-                    tracing::debug!(connection = %slot.shared.name, %error, "the position is saved later");
-                }
-                saved => {
-                    saved?;
-                    slot.saved = position;
-                }
-            }
-        }
-        self.save_columns().await
+        let (connections, slot) = (self.moved(), self.slot());
+        let saved = self.own().await?.save_moved(connections, slot).await?;
+        self.saved(saved);
+        Ok(())
     }
 
-    /// Saves what tables were seen to have when their first row event came. Where a worker is in the way, next time.
-    async fn save_columns(&mut self) -> Result<(), ClientError> {
-        for slot in &self.connections {
-            let (seen, schema) = (slot.shared.columns.take_seen(), slot.shared.progress.schema());
-            match columns::save_seen(&mut self.login, schema, &slot.shared.name, &seen).await {
-                Err(ClientError::Server(error)) if number::is_lock_conflict(error.code) => {
-                    tracing::debug!(connection = %slot.shared.name, %error, "columns of tables are saved later");
-                    slot.shared.columns.give_back(seen);
+    /// Every connection with what was last saved of it here.
+    fn moved(&self) -> Vec<(Arc<ConnectionShared>, Position)> {
+        let each = self.connections.iter();
+        each.map(|slot| (slot.shared.clone(), slot.saved.clone()))
+            .collect()
+    }
+
+    /// Whose row of the positions is the applier's own: behind those of the workers.
+    fn slot(&self) -> WorkerId {
+        WorkerId(u16::try_from(self.workers.len()).unwrap_or(u16::MAX))
+    }
+
+    fn saved(&mut self, saved: Vec<Position>) {
+        for (slot, position) in self.connections.iter_mut().zip(saved) {
+            slot.saved = position;
+        }
+    }
+
+    /// Sends the login to look after definitions and saved positions.
+    fn look_after_moved(&mut self) {
+        let (connections, slot, catalog) = (self.moved(), self.slot(), self.catalog.clone());
+        self.errand = self.own.take().map(|mut own| -> Errand {
+            Box::pin(async move {
+                let found = own.look_after(connections, slot, &catalog).await;
+                (own, found.map(Found::Saved))
+            })
+        });
+    }
+
+    /// Sends the login to look at lock waits, if a run has been standing still.
+    fn watch_locks(&mut self) {
+        let ahead = self.ahead_of_others();
+        let ahead: Vec<RunId> = ahead.into_iter().map(|(run, _)| run).collect();
+        if !self.lock_watch.is_due(&ahead) {
+            return;
+        }
+        self.errand = self.own.take().map(|mut own| -> Errand {
+            Box::pin(async move {
+                let found = own.lock_waits().await;
+                (own, found.map(Found::Locks))
+            })
+        });
+    }
+
+    /// The login is back.
+    fn errand_ended(&mut self, own: Box<Own>, found: Result<Found, ClientError>) -> Result<(), ClientError> {
+        self.own = Some(own);
+        self.errand = None;
+        match found? {
+            Found::Saved(saved) => self.saved(saved),
+            Found::Locks(waits) => self.make_way(&waits)?,
+        }
+        Ok(())
+    }
+
+    /// Has the runs give way that are in the way of earlier ones.
+    fn make_way(&mut self, waits: &LockWaits) -> Result<(), ClientError> {
+        for (ahead, later) in self.ahead_of_others() {
+            for run in self.lock_watch.in_the_way(waits, &self.runs, ahead, &later) {
+                if self.giving_way.insert(run) {
+                    self.order(run, Order::GiveWay(run))?;
                 }
-                saved => saved?,
             }
         }
         Ok(())
     }
 
-    async fn watch_definitions(&mut self) -> Result<(), ClientError> {
-        let Some(slot) = self.connections.first() else {
-            return self.login.ping().await;
-        };
-        let own = slot.shared.columns.own_definitions();
-        self.definition_watch
-            .tick(&mut self.login, own, &self.catalog)
-            .await
-    }
-
-    async fn watch_locks(&mut self) -> Result<(), ClientError> {
-        for index in 0..self.connections.len() {
-            for (ahead, later) in self.coordinator.ahead_of_others(self.connections[index].id) {
-                for run in self
-                    .lock_watch
-                    .in_the_way(&mut self.login, &self.runs, ahead, &later)
-                    .await?
-                {
-                    if self.giving_way.insert(run) {
-                        self.order(run, Order::GiveWay(run))?;
-                    }
-                }
-            }
-        }
-        Ok(())
+    fn ahead_of_others(&self) -> Vec<(RunId, Vec<RunId>)> {
+        let each = self.connections.iter();
+        each.flat_map(|slot| self.coordinator.ahead_of_others(slot.id))
+            .collect()
     }
 }
 

@@ -76,7 +76,7 @@ pub struct ConnectionOptions {
 
 impl ConnectionOptions {
     /// A connection without rules and start position, and with the server's own defaults: retry after 60 s, heartbeats every
-    /// 30 s, 60 s of silence allowed; 64 MiB and 20,000 groups in the relay queue.
+    /// 30 s, 60 s of silence allowed; 64 MiB and 60,000 groups in the relay queue.
     #[must_use]
     pub fn new(name: impl Into<String>, source: ConnectOptions) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl ConnectionOptions {
             drop_missing_columns: false,
             policies: Policies::default(),
             relay_bytes_max: 64 << 20,
-            relay_groups_max: 20_000,
+            relay_groups_max: 60_000,
             group_bytes_max: 8 << 20,
         }
     }
@@ -138,8 +138,8 @@ impl Default for ApplyOptions {
         Self {
             workers: 4,
             mode: ParallelMode::Optimistic,
-            batch_groups_max: 500,
-            batch_bytes_max: 1 << 20,
+            batch_groups_max: 10_000,
+            batch_bytes_max: 8 << 20,
             transaction_retries: 10,
             merge_rows: true,
             net_changes: true,

@@ -38,7 +38,7 @@ pub use config::{ApplyOptions, ConnectionOptions, Options, ParallelMode, StartPo
 pub use error::StartError;
 pub use policies::{ExecMode, IgnoredReads, Policies};
 pub use records::{RecordCount, RecordKind};
-pub use replicator::{Replicator, StatusHandle, StopReport};
+pub use replicator::{Replicator, Starting, StatusHandle, StopReport};
 pub use status::{
     ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, LeftOutStatus, SqlState, Status, TargetStatus,
 };

@@ -1,7 +1,7 @@
 //! The engine's own tables on the target: positions, prepared XA transactions, and the ledger of skips.
 
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
-use tributary_client::{Client, Error as ClientError, Row};
+use tributary_client::{Client, Error as ClientError, ResultSet, Row};
 use tributary_schedule::GroupSeq;
 
 use crate::context::quote_text;
@@ -74,19 +74,13 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         ),
         crate::columns::create_table(schema),
     ];
-    for statement in statements {
-        client.execute(statement.as_bytes()).await?;
-    }
-    add_kind(client, schema).await
-}
-
-/// Ledgers of earlier versions do not have the column.
-async fn add_kind(client: &mut Client, schema: &str) -> Result<(), ClientError> {
-    let text = format!(
+    let has_kind = format!(
         "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='skipped' AND COLUMN_NAME='kind'"
     );
-    let found = client.query(text.as_bytes()).await?.first_text();
-    if found.as_deref() == Some("0") {
+    let text = format!("{};{has_kind}", statements.join(";"));
+    let found = client.query_all(text.as_bytes()).await?;
+    // Ledgers of earlier versions do not have the column.
+    if found.first().and_then(ResultSet::first_text).as_deref() == Some("0") {
         let text = format!(
             "ALTER TABLE `{schema}`.skipped ADD COLUMN kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at"
         );
@@ -153,12 +147,17 @@ pub(crate) async fn save_all(
     saved: &Saved,
     rows: u16,
 ) -> Result<(), ClientError> {
-    client.execute(b"START TRANSACTION").await?;
-    let mut delete = format!("DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
-    quote_text(connection.as_bytes(), &mut delete);
-    client.execute(&delete).await?;
+    let mut text =
+        format!("START TRANSACTION;DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
+    quote_text(connection.as_bytes(), &mut text);
+    text.extend_from_slice(
+        format!(";INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ")
+            .as_bytes(),
+    );
     for slot in 0..rows {
-        let mut text = format!("INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ({slot},{},{}", saved.position.seq, saved.position.coordinates.offset).into_bytes();
+        let position = &saved.position;
+        let start = format!("({slot},{},{}", position.seq, position.coordinates.offset);
+        text.extend_from_slice(start.as_bytes());
         let done = if slot + 1 == rows {
             saved.done.to_string()
         } else {
@@ -166,16 +165,16 @@ pub(crate) async fn save_all(
         };
         for value in [
             connection,
-            &saved.position.coordinates.file,
-            &saved.position.gtid_pos.to_string(),
+            &position.coordinates.file,
+            &position.gtid_pos.to_string(),
             &done,
         ] {
             text.push(b',');
             quote_text(value.as_bytes(), &mut text);
         }
-        text.push(b')');
-        client.execute(&text).await?;
+        text.extend_from_slice(if slot + 1 == rows { b");" } else { b")," });
     }
-    client.execute(b"COMMIT").await?;
+    text.extend_from_slice(b"COMMIT");
+    client.query_all(&text).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tributary_client::{Client, Error as ClientError};
+use tributary_client::{Client, Error as ClientError, ResultSet};
 
 use crate::config::Options;
 
@@ -73,24 +73,30 @@ pub(crate) async fn check(client: &mut Client, options: &Options) -> Result<Targ
         ));
         return Ok(facts);
     }
-    let variables = read_variables(client).await?;
+    let text = [
+        VARIABLES,
+        "SELECT CURRENT_USER(),CURRENT_ROLE()",
+        "SELECT GRANTEE,PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES",
+        "SELECT GRANTEE,TABLE_SCHEMA,PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES",
+    ]
+    .join(";");
+    let mut sets = client.query_all(text.as_bytes()).await?.into_iter();
+    let mut next = || sets.next().unwrap_or_default();
+    let variables = variables_of(&next());
     // Without a binlog there is nothing to keep changes out of, and no privilege needed for it.
     facts.writes_binlog = !variables.log_bin || variables.log_slave_updates;
     judge_variables(&variables, options, &mut facts);
-    let held = Privileges::read(client).await?;
+    let held = Privileges::of(&next(), &next(), &next());
     judge_privileges(&held, &variables, options, &mut facts);
     Ok(facts)
 }
 
-async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
-    let result = client
-        .query(
-            b"SELECT @@global.read_only,@@global.log_bin,@@global.log_slave_updates,@@global.slave_skip_errors,\
-              @@global.slave_exec_mode,@@global.slave_run_triggers_for_rbr,@@global.replicate_rewrite_db,\
-              @@global.max_allowed_packet,@@global.local_infile,@@global.lower_case_table_names,\
-              @@global.binlog_format",
-        )
-        .await?;
+const VARIABLES: &str = "SELECT @@global.read_only,@@global.log_bin,@@global.log_slave_updates,@@global.slave_skip_errors,\
+     @@global.slave_exec_mode,@@global.slave_run_triggers_for_rbr,@@global.replicate_rewrite_db,\
+     @@global.max_allowed_packet,@@global.local_infile,@@global.lower_case_table_names,\
+     @@global.binlog_format";
+
+fn variables_of(result: &ResultSet) -> Variables {
     let text = |index: usize| {
         result
             .rows
@@ -98,7 +104,7 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
             .and_then(|row| row.text(index))
             .unwrap_or_default()
     };
-    Ok(Variables {
+    Variables {
         read_only: text(0) == "1",
         log_bin: text(1) == "1",
         log_slave_updates: text(2) == "1",
@@ -110,7 +116,7 @@ async fn read_variables(client: &mut Client) -> Result<Variables, ClientError> {
         local_infile: text(8) == "1",
         lower_case_table_names: text(9).parse().unwrap_or(0),
         binlog_format: text(10),
-    })
+    }
 }
 
 fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetFacts) {
@@ -251,8 +257,7 @@ struct Privileges {
 }
 
 impl Privileges {
-    async fn read(client: &mut Client) -> Result<Self, ClientError> {
-        let names = client.query(b"SELECT CURRENT_USER(),CURRENT_ROLE()").await?;
+    fn of(names: &ResultSet, global: &ResultSet, databases: &ResultSet) -> Self {
         let name = |index: usize| names.rows.first().and_then(|row| row.text(index));
         let user = name(0).unwrap_or_default();
         let (user, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
@@ -260,29 +265,23 @@ impl Privileges {
         let mut grantees = vec![account.clone()];
         grantees.extend(name(1).map(|role| format!("'{role}'@''")));
         let is_ours = |grantee: Option<String>| grantee.is_some_and(|grantee| grantees.contains(&grantee));
-        let rows = client
-            .query(b"SELECT GRANTEE,PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES")
-            .await?;
-        let global = rows
+        let global = global
             .rows
             .iter()
             .filter(|row| is_ours(row.text(0)))
             .filter_map(|row| row.text(1))
             .collect();
-        let rows = client
-            .query(b"SELECT GRANTEE,TABLE_SCHEMA,PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES")
-            .await?;
-        let databases = rows
+        let databases = databases
             .rows
             .iter()
             .filter(|row| is_ours(row.text(0)))
             .filter_map(|row| Some((row.text(1)?, row.text(2)?)))
             .collect();
-        Ok(Self {
+        Self {
             account,
             global,
             databases,
-        })
+        }
     }
 
     fn has_global(&self, name: &str) -> bool {

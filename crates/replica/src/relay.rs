@@ -12,6 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Room is counted in blocks of this many bytes; a group takes at least one.
 const BLOCK_BYTES: usize = 256;
 
+/// What a group takes besides its events: its changes, tables and keys as the applier and the coordinator hold them. Groups of
+/// one small event take between one and two KiB in all.
+const GROUP_BYTES: usize = 1024;
+
 /// The bounds of one connection's relay queue.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayQueue {
@@ -66,7 +70,7 @@ impl RelayQueue {
         let blocks = self
             .blocks
             .clone()
-            .acquire_many_owned(self.blocks_for(bytes))
+            .acquire_many_owned(self.blocks_for(bytes + GROUP_BYTES))
             .await
             .ok()?;
         Some(self.permit(Some(group), blocks, bytes))
@@ -91,7 +95,7 @@ impl RelayQueue {
         let blocks = self
             .blocks
             .clone()
-            .try_acquire_many_owned(self.blocks_for(bytes))
+            .try_acquire_many_owned(self.blocks_for(bytes + GROUP_BYTES))
             .ok()?;
         Some(self.permit(Some(group), blocks, bytes))
     }
@@ -143,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_waits_and_an_oversized_group_takes_all() {
-        let queue = RelayQueue::new(2, 1024);
+        let queue = RelayQueue::new(2, 1024 + 2 * GROUP_BYTES);
         let first = queue.admit(100).await.unwrap();
         assert!(
             queue.try_admit(5000).is_none(),

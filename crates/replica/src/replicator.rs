@@ -149,6 +149,50 @@ pub struct Replicator {
     has_ended: Arc<AtomicBool>,
 }
 
+/// An engine that has not logged in on the target yet, and tells its status already.
+#[derive(Debug)]
+pub struct Starting {
+    options: Options,
+    shared: Arc<Shared>,
+}
+
+impl Starting {
+    /// A handle that tells the status from anywhere, also of the engine that is started.
+    #[must_use]
+    pub fn status_handle(&self) -> StatusHandle {
+        StatusHandle {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Logs in on the target, checks it, and starts all connections.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, is not fit, or is held by another engine, or when a connection has no position to
+    /// start from. Sources that cannot be reached are no error here: their connections keep trying.
+    pub async fn start(self) -> Result<Replicator, StartError> {
+        let Self { options, shared } = self;
+        let session = Session::open(&options, &shared.connections).await?;
+        let (stop, stopped) = watch::channel(false);
+        let stop_timeout = options.apply.stop_timeout;
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(supervise(
+            options,
+            shared.clone(),
+            session,
+            stopped,
+            has_ended.clone(),
+        ));
+        Ok(Replicator {
+            shared,
+            stop,
+            stop_timeout,
+            task,
+            has_ended,
+        })
+    }
+}
+
 /// How a stop went.
 #[derive(Debug, Clone)]
 pub struct StopReport {
@@ -159,12 +203,19 @@ pub struct StopReport {
 }
 
 impl Replicator {
-    /// Logs in on the target, checks it, and starts all connections.
+    /// [`Self::prepare`] and [`Starting::start`] in one.
     ///
     /// # Errors
-    /// When the target cannot be reached, is not fit, or is held by another engine, or when a connection has no position to
-    /// start from. Sources that cannot be reached are no error here: their connections keep trying.
+    /// Theirs.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::prepare(options)?.start().await
+    }
+
+    /// Checks what can be checked without the target.
+    ///
+    /// # Errors
+    /// When options contradict each other.
+    pub fn prepare(options: Options) -> Result<Starting, StartError> {
         check(&options)?;
         let connections = options
             .connections
@@ -179,24 +230,7 @@ impl Replicator {
             connections,
         });
         shared.set_target("connecting", None);
-        let session = Session::open(&options, &shared.connections).await?;
-        let (stop, stopped) = watch::channel(false);
-        let stop_timeout = options.apply.stop_timeout;
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(supervise(
-            options,
-            shared.clone(),
-            session,
-            stopped,
-            has_ended.clone(),
-        ));
-        Ok(Self {
-            shared,
-            stop,
-            stop_timeout,
-            task,
-            has_ended,
-        })
+        Ok(Starting { options, shared })
     }
 
     /// What everything is doing now.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
@@ -74,6 +74,8 @@ impl Session {
             address: options.target.login.address.to_string(),
             source: Box::new(source),
         };
+        // All at once: over a long line each waits for several answers.
+        let workers = connect_workers(options);
         let mut login = Client::connect(&options.target.login).await.map_err(lost)?;
         login.set_reply_timeout(OWN_REPLY_TIMEOUT);
         // The session holds the lock that keeps other engines away: it must live as long as the engine.
@@ -99,18 +101,12 @@ impl Session {
         hold_target(&mut login, schema).await?;
         let collations = Arc::new(load_collations(&mut login).await.map_err(lost)?);
         let settings = LoginSettings {
-            connect: options.target.login.clone(),
             schema: schema.clone(),
             collations: collations.clone(),
             writes_binlog: facts.writes_binlog,
             nets_changes: options.apply.net_changes,
         };
-        let mut workers = Vec::new();
-        for slot in 0..options.apply.workers.max(1) {
-            let mut worker = Login::open(&settings).await.map_err(lost)?;
-            end_leftover(&mut login, &mut worker.client, schema, slot).await?;
-            workers.push(worker);
-        }
+        let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
@@ -379,6 +375,63 @@ fn ignore_denied(error: ClientError) -> Result<tributary_client::OkInfo, ClientE
     }
 }
 
+/// The lock that a worker holds as long as it lives.
+fn slot_lock(schema: &str, slot: usize) -> String {
+    format!("tributary/{schema}/{slot}")
+}
+
+/// Begins to log in for every worker.
+fn connect_workers(options: &Options) -> JoinSet<Result<Client, ClientError>> {
+    let mut connecting = JoinSet::new();
+    for _ in 0..options.apply.workers.max(1) {
+        let options = options.target.login.clone();
+        connecting.spawn(async move { Client::connect(&options).await });
+    }
+    connecting
+}
+
+/// Prepares the sessions of all workers, each with the lock of its slot.
+async fn open_workers(
+    mut connecting: JoinSet<Result<Client, ClientError>>,
+    login: &mut Client,
+    settings: LoginSettings,
+    lost: impl Fn(ClientError) -> StartError,
+) -> Result<Vec<Login>, StartError> {
+    let mut opening = JoinSet::new();
+    while let Some(connected) = connecting.join_next().await {
+        let client = joined(connected).map_err(&lost)?;
+        let (settings, slot) = (settings.clone(), opening.len());
+        opening.spawn(async move {
+            let lock = slot_lock(&settings.schema, slot);
+            let (worker, has_lock) = Login::open(client, &settings, &lock).await?;
+            Ok((slot, worker, has_lock))
+        });
+    }
+    let mut opened = Vec::new();
+    while let Some(prepared) = opening.join_next().await {
+        opened.push(joined(prepared).map_err(&lost)?);
+    }
+    opened.sort_unstable_by_key(|(slot, _, _)| *slot);
+    let mut workers = Vec::new();
+    for (slot, mut worker, has_lock) in opened {
+        if !has_lock {
+            end_leftover(login, &mut worker.client, &slot_lock(&settings.schema, slot)).await?;
+        }
+        workers.push(worker);
+    }
+    Ok(workers)
+}
+
+/// What a task gave; its panic is ours.
+fn joined<T>(end: Result<Result<T, ClientError>, JoinError>) -> Result<T, ClientError> {
+    match end.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => outcome,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends.
+        Err(Err(_)) => Err(ClientError::Broken),
+    }
+}
+
 /// Takes the lock that says: an engine works on this target.
 async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError> {
     let name = format!("tributary/{schema}");
@@ -404,23 +457,14 @@ async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError>
     }
 }
 
-/// Makes sure that no session of an earlier engine still works in this slot: its worker holds a lock as long as it lives.
-async fn end_leftover(
-    login: &mut Client,
-    worker: &mut Client,
-    schema: &str,
-    slot: usize,
-) -> Result<(), StartError> {
+/// Ends the session of an earlier engine that still works in a slot: its worker holds a lock as long as it lives.
+async fn end_leftover(login: &mut Client, worker: &mut Client, name: &str) -> Result<(), StartError> {
     let failed = |source: ClientError| StartError::Target {
         address: "lock".to_owned(),
         source: Box::new(source),
     };
-    let name = format!("tributary/{schema}/{slot}");
-    if take_lock(worker, &name, 0).await.map_err(failed)? {
-        return Ok(());
-    }
-    end_holder(login, &name).await.map_err(failed)?;
-    if take_lock(worker, &name, LEFTOVERS_WAIT.as_secs())
+    end_holder(login, name).await.map_err(failed)?;
+    if take_lock(worker, name, LEFTOVERS_WAIT.as_secs())
         .await
         .map_err(failed)?
     {
@@ -454,8 +498,18 @@ async fn end_surplus(login: &mut Client, schema: &str, workers: usize) -> Result
         address: "lock".to_owned(),
         source: Box::new(source),
     };
-    for slot in workers..SLOTS_MAX {
-        let name = format!("tributary/{schema}/{slot}");
+    let names: Vec<String> = (workers..SLOTS_MAX).map(|slot| slot_lock(schema, slot)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let columns: Vec<String> = names
+        .iter()
+        .map(|name| format!("IS_USED_LOCK('{name}')"))
+        .collect();
+    let used = format!("SELECT {}", columns.join(","));
+    let used = login.query(used.as_bytes()).await.map_err(failed)?;
+    let is_used = |index: usize| used.rows.first().is_some_and(|row| row.get(index).is_some());
+    for (_, name) in names.into_iter().enumerate().filter(|(index, _)| is_used(*index)) {
         let Some(holder) = end_holder(login, &name).await.map_err(failed)? else {
             continue;
         };
@@ -496,8 +550,12 @@ async fn load_collations(login: &mut Client) -> Result<Collations, ClientError> 
     } else {
         BEFORE_10_10
     };
-    let rows = login.query(sql).await?;
-    let takes_defaults = !login.query(TAKES_DEFAULTS).await?.rows.is_empty();
+    let mut sets = login
+        .query_all(&[sql, TAKES_DEFAULTS].join(&b';'))
+        .await?
+        .into_iter();
+    let rows = sets.next().unwrap_or_default();
+    let takes_defaults = sets.next().is_some_and(|set| !set.rows.is_empty());
     let entry = |row: &tributary_client::Row| Some((row.text(0)?.parse().ok()?, row.text(1)?, row.text(2)?));
     Ok(Collations::new(
         rows.rows.iter().filter_map(entry),

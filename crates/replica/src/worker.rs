@@ -1,8 +1,8 @@
 //! A worker: one login on the target, one run at a time.
 //!
 //! A run is first tried the fast way: its changes pipelined in as few packets as possible, one commit for all. If
-//! anything goes wrong there, a transactional run is rolled back and applied again group by group, statement by
-//! statement, so that an error is tied to exactly one of them; a run of non-transactional tables goes on behind the
+//! anything goes wrong there, a transactional run is rolled back and applied again in ever smaller parts, the last of them group by
+//! group, statement by statement, so that an error is tied to exactly one of them; a run of non-transactional tables goes on behind the
 //! statement that failed. The saved position is always written in the transaction that commits the data.
 
 use std::sync::Arc;
@@ -262,7 +262,7 @@ impl Worker {
                 Attempt::Failed(failure) => {
                     self.login.rollback().await?;
                     status::add(&work.connection.counters.retried, 1);
-                    tracing::debug!(connection = %work.connection.name, run = %run.id, error = %failure.error, "applying again one by one");
+                    tracing::debug!(connection = %work.connection.name, run = %run.id, error = %failure.error, "applying again in parts");
                     while !gate.is_open() && !gate.is_cancelled {
                         self.wait_order(&mut gate).await?;
                     }
@@ -272,7 +272,7 @@ impl Worker {
                             reason: None,
                         });
                     }
-                    return self.one_by_one(work).await;
+                    return self.in_parts(work).await;
                 }
             }
         }
@@ -289,7 +289,10 @@ impl Worker {
     async fn attempt(&mut self, work: &RunWork, gate: &mut Gate) -> Result<Attempt, ClientError> {
         self.login.all_or_nothing();
         let (free, held) = work.groups.split_at(work.run.free.min(work.groups.len()));
-        let (free, held) = (planned(free), planned(held));
+        let (free, held) = (
+            planned(free.iter().map(Box::as_ref)),
+            planned(held.iter().map(Box::as_ref)),
+        );
         self.login.begin_steps();
         let free_steps = self.prepared_steps(&free, false).await?;
         let held_steps = self.prepared_steps(&held, false).await?;
@@ -322,11 +325,6 @@ impl Worker {
         if gate.is_cancelled {
             self.login.finish().await?;
             return Ok(Attempt::Cancelled);
-        }
-        if self.login.has_bulk()
-            && let Some(failure) = self.login.finish().await?
-        {
-            return Ok(Attempt::Failed(Box::new(failure)));
         }
         self.login
             .add_mark(&work.connection.progress, self.id, &work.run.groups);
@@ -375,7 +373,7 @@ impl Worker {
     /// Changes that are final when they are made: as many as possible together, then what is left in order; a failure is dealt
     /// with where it happens.
     async fn tables(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let all = planned(&work.groups);
+        let all = planned(work.groups.iter().map(Box::as_ref));
         self.login.known_keys = None;
         let isolates = all.iter().any(|planned| planned.change.isolates_rows());
         let left = self.take_together(&all, isolates).await?;
@@ -496,9 +494,9 @@ impl Worker {
 }
 
 /// The changes of these groups, in order.
-fn planned(groups: &[Box<PreparedGroup>]) -> Vec<Planned<'_>> {
+fn planned<'a>(groups: impl IntoIterator<Item = &'a PreparedGroup>) -> Vec<Planned<'a>> {
     let changes = groups
-        .iter()
+        .into_iter()
         .flat_map(|group| group.changes.iter().map(move |change| Planned { group, change }));
     changes.collect()
 }

@@ -1,6 +1,7 @@
 //! A TCP relay in front of a server that loses connections, falls silent and delays on command.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ struct Shared {
     bytes_left: Mutex<Option<u64>>,
     /// Bytes passed from the server to clients so far.
     bytes_sent: Mutex<u64>,
+    /// The most turns that any connection has taken.
+    turns_max: AtomicU64,
     connections: Mutex<Connections>,
 }
 
@@ -67,6 +70,7 @@ impl TcpRelay {
             faults: watch::Sender::new(Faults::default()),
             bytes_left: Mutex::new(None),
             bytes_sent: Mutex::new(0),
+            turns_max: AtomicU64::new(0),
             connections: Mutex::new(Connections::default()),
         });
         let listener = tokio::spawn(listen(listener, port, shared.clone()));
@@ -119,6 +123,11 @@ impl TcpRelay {
     /// Connections made since the start, those that were cut included.
     pub fn connections_ever(&self) -> usize {
         lock(&self.shared.connections).ever
+    }
+
+    /// How often the client of the busiest connection has sent something behind an answer of its server: its round trips.
+    pub fn turns_max(&self) -> u64 {
+        self.shared.turns_max.load(Ordering::Relaxed)
     }
 
     /// Bytes passed from the server to clients since the start.
@@ -210,13 +219,54 @@ async fn relay(client: TcpStream, to: u16, shared: Arc<Shared>, mut faults: watc
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let (up, down) = (faults.clone(), faults.clone());
+    let turns = Turns::default();
+    let to_server = Way {
+        shared: &shared,
+        turns: &turns,
+        is_from_server: false,
+    };
+    let to_client = Way {
+        is_from_server: true,
+        ..to_server
+    };
     tokio::select! {
         // A cut first: it must not lose against a stream that always has bytes.
         biased;
         _ = faults.wait_for(|now| now.cuts != cuts) => {}
         // Either side closing ends both: a half-open connection is of no use to the protocol.
-        _ = pump(client_read, server_write, None, up) => {}
-        _ = pump(server_read, client_write, Some(&shared), down) => {}
+        _ = pump(client_read, server_write, to_server, up) => {}
+        _ = pump(server_read, client_write, to_client, down) => {}
+    }
+}
+
+/// How often a connection's client had its turn.
+#[derive(Default)]
+struct Turns {
+    count: AtomicU64,
+    /// The server spoke last.
+    is_clients: AtomicBool,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    shared: &'a Shared,
+    turns: &'a Turns,
+    is_from_server: bool,
+}
+
+impl Way<'_> {
+    /// How many of `count` bytes may pass, and whether the connections are to be cut after them.
+    fn take_bytes(&self, count: usize) -> (usize, bool) {
+        if self.is_from_server {
+            self.turns.is_clients.store(true, Ordering::Relaxed);
+            return self.shared.take_bytes(count);
+        }
+        if self.turns.is_clients.swap(false, Ordering::Relaxed) {
+            let turns = self.turns.count.fetch_add(1, Ordering::Relaxed) + 1;
+            self.shared.turns_max.fetch_max(turns, Ordering::Relaxed);
+        }
+        (count, false)
     }
 }
 
@@ -227,18 +277,13 @@ struct Chunk {
     is_fine: bool,
 }
 
-/// Passes bytes on until either end closes. `counted` is given for the direction from server to client.
-async fn pump(
-    from: OwnedReadHalf,
-    to: OwnedWriteHalf,
-    counted: Option<&Shared>,
-    faults: watch::Receiver<Faults>,
-) {
+/// Passes bytes on until either end closes.
+async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, way: Way<'_>, faults: watch::Receiver<Faults>) {
     let room = Semaphore::new(ON_THE_WAY_BYTES_MAX);
     let (line, arrivals) = mpsc::unbounded_channel();
     tokio::select! {
         () = send(from, line, &room, faults.clone()) => {}
-        () = deliver(to, arrivals, &room, counted, faults) => {}
+        () = deliver(to, arrivals, &room, way, faults) => {}
     }
 }
 
@@ -275,7 +320,7 @@ async fn deliver(
     mut to: OwnedWriteHalf,
     mut arrivals: mpsc::UnboundedReceiver<Chunk>,
     room: &Semaphore,
-    counted: Option<&Shared>,
+    way: Way<'_>,
     mut faults: watch::Receiver<Faults>,
 ) {
     while let Some(Chunk { bytes, due, is_fine }) = arrivals.recv().await {
@@ -284,13 +329,13 @@ async fn deliver(
             return;
         }
         let count = bytes.len();
-        let (passed, is_last) = counted.map_or((count, false), |shared| shared.take_bytes(count));
+        let (passed, is_last) = way.take_bytes(count);
         if to.write_all(&bytes[..passed]).await.is_err() {
             return;
         }
         room.add_permits(count);
-        if let (Some(shared), true) = (counted, is_last) {
-            shared.cut();
+        if is_last {
+            way.shared.cut();
             // Nothing may follow: the rest of this chunk is lost, and a stream with a gap is no cut stream.
             return;
         }

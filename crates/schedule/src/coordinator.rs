@@ -31,7 +31,7 @@ pub struct Limits {
     pub run_groups_max: usize,
     /// Most bytes in one run, unless its first group alone is larger.
     pub run_bytes_max: usize,
-    /// Most waiting groups looked at when a run is formed.
+    /// Most waiting groups looked at to find one that can start; a run is filled from as many as all workers may take.
     pub scan_groups_max: usize,
     /// How far groups may run beside each other.
     pub mode: Mode,
@@ -41,8 +41,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             workers: 4,
-            run_groups_max: 500,
-            run_bytes_max: 1 << 20,
+            run_groups_max: 10_000,
+            run_bytes_max: 8 << 20,
             scan_groups_max: 4096,
             mode: Mode::Parallel,
         }

@@ -74,6 +74,14 @@ pub(crate) struct Window {
     slots: VecDeque<Slot>,
     /// No slot before this index (relative to `first`) is waiting: where scans begin.
     first_waiting: usize,
+    backlog: Backlog,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Backlog {
+    pub(crate) groups: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Window {
@@ -82,6 +90,7 @@ impl Window {
             first: low_water.0 + 1,
             slots: VecDeque::new(),
             first_waiting: 0,
+            backlog: Backlog::default(),
         }
     }
 
@@ -99,19 +108,44 @@ impl Window {
         self.slots.len()
     }
 
+    /// How much waits to be started.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.backlog
+    }
+
+    /// Adds the next group, which waits.
     pub(crate) fn push(&mut self, slot: Slot) {
+        self.backlog.groups += 1;
+        self.backlog.bytes += slot.bytes;
         self.slots.push_back(slot);
+    }
+
+    /// A group does not wait any more.
+    fn leave_backlog(&mut self, seq: GroupSeq, state: State) {
+        let Some(index) = self.index(seq) else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        if slot.state == State::Waiting {
+            self.backlog.groups -= 1;
+            self.backlog.bytes -= slot.bytes;
+        }
+        slot.state = state;
+    }
+
+    /// A group has been handed out. Returns whether every later one depends on it.
+    pub(crate) fn start(&mut self, seq: GroupSeq) -> bool {
+        self.leave_backlog(seq, State::Running);
+        self.get(seq).is_some_and(|slot| slot.is_wall)
+    }
+
+    fn index(&self, seq: GroupSeq) -> Option<usize> {
+        usize::try_from(seq.0.checked_sub(self.first)?).ok()
     }
 
     /// The slot of a group that has not passed the low-water mark.
     pub(crate) fn get(&self, seq: GroupSeq) -> Option<&Slot> {
-        self.slots
-            .get(usize::try_from(seq.0.checked_sub(self.first)?).ok()?)
-    }
-
-    pub(crate) fn get_mut(&mut self, seq: GroupSeq) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(usize::try_from(seq.0.checked_sub(self.first)?).ok()?)
+        self.slots.get(self.index(seq)?)
     }
 
     pub(crate) fn is_committed(&self, seq: GroupSeq) -> bool {
@@ -120,8 +154,8 @@ impl Window {
 
     /// Marks a group committed; the low-water mark follows.
     pub(crate) fn commit(&mut self, seq: GroupSeq) {
-        if let Some(slot) = self.get_mut(seq) {
-            slot.state = State::Committed;
+        self.leave_backlog(seq, State::Committed);
+        if let Some(slot) = self.index(seq).and_then(|index| self.slots.get_mut(index)) {
             slot.dependencies = SmallVec::new();
         }
         while self
@@ -167,5 +201,6 @@ impl Window {
             }
         }
         self.first_waiting = self.slots.len();
+        self.backlog = Backlog::default();
     }
 }

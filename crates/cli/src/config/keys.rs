@@ -282,14 +282,14 @@ keys! {
         Allowed::Bytes { min: 64 * KIB, max: 64 * GIB },
         "64M",
     );
-    RELAY_GROUPS_MAX = Key::connection("relay_groups_max", number(1, 10_000_000), "20000");
+    RELAY_GROUPS_MAX = Key::connection("relay_groups_max", number(1, 10_000_000), "60000");
     GROUP_BYTES_MAX = Key::connection(
         "group_bytes_max",
         Allowed::Bytes { min: 64 * KIB, max: GIB },
         "8M",
     );
-    BATCH_GROUPS_MAX = Key::engine("batch_groups_max", number(1, 100_000), "500");
-    BATCH_BYTES_MAX = Key::engine("batch_bytes_max", Allowed::Bytes { min: KIB, max: GIB }, "1M");
+    BATCH_GROUPS_MAX = Key::engine("batch_groups_max", number(1, 100_000), "10000");
+    BATCH_BYTES_MAX = Key::engine("batch_bytes_max", Allowed::Bytes { min: KIB, max: GIB }, "8M");
     TRIBUTARY_MERGE_ROWS = Key::engine("tributary_merge_rows", Allowed::Switch, "ON");
     TRIBUTARY_NET_CHANGES = Key::engine("tributary_net_changes", Allowed::Switch, "ON");
     SLAVE_LOAD_TMPDIR = Key::engine(

@@ -167,7 +167,7 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(options.apply.stop_timeout, Duration::from_secs(30));
     assert_eq!(
         (options.apply.batch_groups_max, options.apply.batch_bytes_max),
-        (500, 1 << 20)
+        (10_000, 8 << 20)
     );
     assert_eq!(options.apply.transaction_retries, 10);
     assert_eq!(options.target.schema, "tributary");
@@ -176,7 +176,7 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(connection.heartbeat_period, Duration::from_secs(30));
     assert_eq!(
         (connection.relay_bytes_max, connection.relay_groups_max),
-        (64 << 20, 20_000)
+        (64 << 20, 60_000)
     );
     assert_eq!(connection.skip_errors, SkipErrors::None);
     assert_eq!(connection.source.packet_bytes_max, 1 << 30);

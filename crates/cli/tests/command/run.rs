@@ -324,3 +324,26 @@ async fn logs_are_objects_on_request() {
     );
     assert!(lines.iter().any(|line| line["connection"] == "eu"), "{log}");
 }
+
+#[test]
+fn the_status_tells_of_a_target_that_does_not_answer_yet() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = Dir::new();
+    dir.file("password", "secret");
+    let option_file = dir.file(
+        "t.cnf",
+        &format!(
+            "[tributary]\nserver_id=77\nstate_dir=@DIR@/state\n\
+             target_host=127.0.0.1\ntarget_port={}\ntarget_user=t\ntarget_password_file=@DIR@/password\n\
+             eu.master_host=127.0.0.1\neu.master_user=r\neu.master_password_file=@DIR@/password\neu.master_log_file=b.000001\n",
+            silent.local_addr().unwrap().port(),
+        ),
+    );
+    let mut running = Running::start(&option_file, &[]);
+    let status = || tributary(["status".to_owned(), "--json".to_owned(), defaults(&option_file)]);
+    running.wait_until("a status", |_| status().code == Some(0));
+    let document: Value = serde_json::from_str(&status().stdout).unwrap();
+    assert_eq!(document["target"]["state"], "connecting");
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0), "{}", running.log());
+}

@@ -2,7 +2,9 @@
 //! MariaDB server, `sql/slave.cc`: `get_master_version_and_clock`, `register_slave_on_master`, `request_dump`.
 
 use tributary_binlog::{ChecksumAlgorithm, Coordinates, GtidPos};
-use tributary_client::{Client, DumpRequest, Error as ClientError, RegisterReplica, ResultSet};
+use tributary_client::{
+    Client, DumpRequest, Error as ClientError, RegisterReplica, Reply, ResultSet, StatementResult,
+};
 
 use super::{End, Source, SourceMessage};
 use crate::context::quote_text;
@@ -48,35 +50,37 @@ impl Source {
 
     /// Everything up to the registration. Returns how the first event is checksummed, and our clock minus the source's.
     pub(super) async fn handshake(&mut self, client: &mut Client) -> Result<(ChecksumAlgorithm, i64), End> {
-        let clock = client.query(b"SELECT UNIX_TIMESTAMP()").await?;
-        let clock_difference = number_of(&clock, 0).map_or(0, |source| status::now_seconds() - source);
-        let server_id = client.query(b"SHOW VARIABLES LIKE 'SERVER_ID'").await?;
-        if number_of(&server_id, 1) == Some(i64::from(self.server_id)) {
+        let mut statements = vec![
+            "SELECT UNIX_TIMESTAMP()".to_owned(),
+            "SHOW VARIABLES LIKE 'SERVER_ID'".to_owned(),
+            // Tells the source that checksums are understood.
+            "SET @master_binlog_checksum=@@global.binlog_checksum,@source_binlog_checksum=@@global.binlog_checksum"
+                .to_owned(),
+            "SELECT @master_binlog_checksum".to_owned(),
+            // While the relay queue is full nothing is read. The source would give up after its 60 s, and a large group would have
+            // to be sent again from its beginning.
+            format!("SET net_write_timeout={WRITE_TIMEOUT_SECONDS}"),
+            format!("SET @mariadb_slave_capability={CAPABILITY}"),
+        ];
+        let period = self.options.heartbeat_period.as_nanos();
+        if period > 0 {
+            // MySQL is about to know the second name only.
+            statements.push(format!(
+                "SET @master_heartbeat_period={period},@source_heartbeat_period={period}"
+            ));
+        }
+        let mut answers = at_once(client, &statements).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_else(|| Ok(ResultSet::default()));
+        let clock_difference = number_of(&next()?, 0).map_or(0, |source| status::now_seconds() - source);
+        if number_of(&next()?, 1) == Some(i64::from(self.server_id)) {
             let message = format!(
                 "the source and this replica have the same server_id {}: give the replica another one",
                 self.server_id
             );
             return Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)));
         }
-        let period = self.options.heartbeat_period.as_nanos();
-        if period > 0 {
-            client
-                // MySQL is about to know the second name only.
-                .execute(
-                    format!("SET @master_heartbeat_period={period},@source_heartbeat_period={period}")
-                        .as_bytes(),
-                )
-                .await?;
-        }
-        // While the relay queue is full nothing is read. The source would give up after its 60 s, and a large group would have to
-        // be sent again from its beginning.
-        client
-            .execute(format!("SET net_write_timeout={WRITE_TIMEOUT_SECONDS}").as_bytes())
-            .await?;
-        let checksum = negotiate_checksum(client).await?;
-        client
-            .execute(format!("SET @mariadb_slave_capability={CAPABILITY}").as_bytes())
-            .await?;
+        let checksum = checksum_of(next(), next())?;
+        answers.collect::<Result<Vec<_>, _>>()?;
         if self.uses_gtid() {
             self.announce_gtid(client).await?;
         } else if self.position.gtid_pos.is_empty() && client.server().is_mariadb {
@@ -101,14 +105,11 @@ impl Source {
             }
             error => End::from(error),
         })?;
-        let state = format!("SET @slave_connect_state='{}'", self.position.gtid_pos);
-        for statement in [
-            state.as_str(),
-            "SET @slave_gtid_strict_mode=0",
-            "SET @slave_gtid_ignore_duplicates=0",
-        ] {
-            client.execute(statement.as_bytes()).await?;
-        }
+        let state = format!(
+            "SET @slave_connect_state='{}',@slave_gtid_strict_mode=0,@slave_gtid_ignore_duplicates=0",
+            self.position.gtid_pos
+        );
+        client.execute(state.as_bytes()).await?;
         Ok(())
     }
 
@@ -132,20 +133,43 @@ impl Source {
     }
 }
 
-/// Tells the source that checksums are understood, and asks how it writes the first event.
-async fn negotiate_checksum(client: &mut Client) -> Result<ChecksumAlgorithm, End> {
-    match client
-        .execute(b"SET @master_binlog_checksum=@@global.binlog_checksum,@source_binlog_checksum=@@global.binlog_checksum")
-        .await
-    {
+/// Runs statements one after the other without waiting for each answer; their errors are in their places.
+async fn at_once(
+    client: &mut Client,
+    statements: &[String],
+) -> Result<Vec<Result<ResultSet, ClientError>>, ClientError> {
+    for statement in statements {
+        client.queue_query(&[statement.as_bytes()]);
+    }
+    client.flush().await?;
+    let mut answers = Vec::with_capacity(statements.len());
+    for _ in statements {
+        let Reply { results, error } = client.read_reply().await?;
+        let rows = results.into_iter().find_map(|result| match result {
+            StatementResult::Rows(rows) => Some(rows),
+            StatementResult::Ok(_) => None,
+        });
+        answers.push(error.map_or_else(
+            || Ok(rows.unwrap_or_default()),
+            |error| Err(ClientError::Server(error)),
+        ));
+    }
+    Ok(answers)
+}
+
+/// How the source writes the first event: what it said when it was told that checksums are understood, and then when it was asked.
+fn checksum_of(
+    told: Result<ResultSet, ClientError>,
+    asked: Result<ResultSet, ClientError>,
+) -> Result<ChecksumAlgorithm, End> {
+    match told {
         Ok(_) => {}
         Err(ClientError::Server(error)) if error.code == UNKNOWN_VARIABLE => {
             return Ok(ChecksumAlgorithm::Off);
         }
         Err(error) => return Err(error.into()),
     }
-    let answer = client.query(b"SELECT @master_binlog_checksum").await?;
-    match answer.first_text().as_deref() {
+    match asked?.first_text().as_deref() {
         Some("CRC32") => Ok(ChecksumAlgorithm::Crc32),
         Some("NONE") | None => Ok(ChecksumAlgorithm::Off),
         Some(other) => {

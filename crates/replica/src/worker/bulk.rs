@@ -50,10 +50,10 @@ impl PreparedShapes {
     fn find(&mut self, shape: &Arc<Shape>, context: &Arc<Context>) -> Option<usize> {
         self.uses += 1;
         let uses = self.uses;
-        let place = self.kept.iter().position(|kept| {
-            Arc::ptr_eq(&kept.shape, shape)
-                && (Arc::ptr_eq(&kept.context, context) || *kept.context == **context)
-        })?;
+        let place = self
+            .kept
+            .iter()
+            .position(|kept| Arc::ptr_eq(&kept.shape, shape) && is_same(&kept.context, context))?;
         self.kept[place].last_used = uses;
         Some(place)
     }
@@ -63,9 +63,9 @@ impl PreparedShapes {
         self.begun = self.uses;
     }
 
-    /// The statement to give up for one more; `Err` when all are needed.
-    fn oldest(&mut self) -> Result<Option<Prepared>, AllNeeded> {
-        if self.kept.len() < PREPARED_MAX {
+    /// The statement to give up for one more beside `coming` others; `Err` when all are needed.
+    fn oldest(&mut self, coming: usize) -> Result<Option<Prepared>, AllNeeded> {
+        if self.kept.len() + coming < PREPARED_MAX {
             return Ok(None);
         }
         let oldest = self
@@ -111,10 +111,19 @@ impl Login {
         steps: Vec<PlanStep>,
         changes: &[Planned<'_>],
     ) -> Result<Vec<PlanStep>, ClientError> {
+        let mut missing = self.not_prepared(&steps, changes);
+        while let Some((_, context)) = missing.first() {
+            let context = context.clone();
+            let (here, elsewhere) = missing
+                .into_iter()
+                .partition(|(_, other)| is_same(other, &context));
+            missing = elsewhere;
+            self.prepare_shapes(here, &context).await?;
+        }
         let mut ready = Vec::with_capacity(steps.len());
         for step in steps {
             match step {
-                PlanStep::Bulk(rows) if !self.is_prepared(&rows, changes).await? => {
+                PlanStep::Bulk(rows) if !self.is_prepared(&rows, changes) => {
                     ready.extend(rows.into_iter().map(PlanStep::One));
                 }
                 step => ready.push(step),
@@ -123,50 +132,76 @@ impl Login {
         Ok(ready)
     }
 
-    async fn is_prepared(&mut self, rows: &[usize], changes: &[Planned<'_>]) -> Result<bool, ClientError> {
-        let Some((first, row)) = rows
-            .first()
-            .and_then(|index| changes.get(*index))
-            .and_then(Planned::bulk)
-        else {
-            return Ok(false);
-        };
-        if self.prepared.find(&row.shape, &first.context).is_some() {
-            return Ok(true);
-        }
-        if self.prepared.is_full {
-            return Ok(false);
-        }
-        if !self.switched_for_bulk(&first.context, None, false).await? {
-            return Ok(false);
-        }
-        match self.prepared.oldest() {
-            Ok(None) => {}
-            Ok(Some(oldest)) => self.client.close_prepared(oldest).await?,
-            Err(AllNeeded) => return Ok(false),
-        }
-        match self.client.prepare(&row.shape.text).await {
-            Ok(statement) if statement.parameter_count() == row.shape.types.len() => {
-                let last_used = self.prepared.uses;
-                self.prepared.kept.push(Kept {
-                    shape: row.shape.clone(),
-                    context: first.context.clone(),
-                    statement,
-                    last_used,
-                });
-                Ok(true)
+    /// What the steps need and is not prepared, each once. What is prepared stays until the run ends.
+    fn not_prepared(
+        &mut self,
+        steps: &[PlanStep],
+        changes: &[Planned<'_>],
+    ) -> Vec<(Arc<Shape>, Arc<Context>)> {
+        let mut missing: Vec<(Arc<Shape>, Arc<Context>)> = Vec::new();
+        for step in steps {
+            let PlanStep::Bulk(rows) = step else { continue };
+            let Some((shape, context)) = shape_of(rows, changes) else {
+                continue;
+            };
+            let is_listed = |(listed, at): &(Arc<Shape>, Arc<Context>)| {
+                Arc::ptr_eq(listed, shape) && is_same(at, context)
+            };
+            if self.prepared.find(shape, context).is_none() && !missing.iter().any(is_listed) {
+                missing.push((shape.clone(), context.clone()));
             }
-            Ok(statement) => {
-                self.client.close_prepared(statement).await?;
-                Ok(false)
-            }
-            Err(ClientError::Server(error)) => {
-                self.prepared.is_full |= error.code == TOO_MANY_PREPARED;
-                self.forget_after_error().await?;
-                Ok(false)
-            }
-            Err(error) => Err(error),
         }
+        missing
+    }
+
+    fn is_prepared(&mut self, rows: &[usize], changes: &[Planned<'_>]) -> bool {
+        shape_of(rows, changes).is_some_and(|(shape, context)| self.prepared.find(shape, context).is_some())
+    }
+
+    /// Prepares these shapes, all to be executed in one context, as far as there is room for them.
+    async fn prepare_shapes(
+        &mut self,
+        mut shapes: Vec<(Arc<Shape>, Arc<Context>)>,
+        context: &Context,
+    ) -> Result<(), ClientError> {
+        if self.prepared.is_full || !self.switched_for_bulk(context, None, false).await? {
+            return Ok(());
+        }
+        for place in 0..shapes.len() {
+            match self.prepared.oldest(place) {
+                Ok(None) => {}
+                Ok(Some(oldest)) => self.client.close_prepared(oldest).await?,
+                Err(AllNeeded) => {
+                    shapes.truncate(place);
+                    break;
+                }
+            }
+        }
+        let texts: Vec<&[u8]> = shapes.iter().map(|(shape, _)| &shape.text[..]).collect();
+        let all = self.client.prepare_all(&texts).await?;
+        let last_used = self.prepared.uses;
+        let mut has_failed = false;
+        for ((shape, context), prepared) in shapes.into_iter().zip(all) {
+            match prepared {
+                Ok(statement) if statement.parameter_count() == shape.types.len() => {
+                    self.prepared.kept.push(Kept {
+                        shape,
+                        context,
+                        statement,
+                        last_used,
+                    });
+                }
+                Ok(statement) => self.client.close_prepared(statement).await?,
+                Err(error) => {
+                    self.prepared.is_full |= error.code == TOO_MANY_PREPARED;
+                    has_failed = true;
+                }
+            }
+        }
+        if has_failed {
+            self.forget_after_error().await?;
+        }
+        Ok(())
     }
 
     /// Brings the session there at once; see [`Session::switch_for_bulk`](crate::context::Session::switch_for_bulk).
@@ -359,6 +394,16 @@ impl Login {
             .queue_bulk_rows(statement, &bulk.shape.types, &bulk.values)?;
         Ok(true)
     }
+}
+
+fn is_same(one: &Arc<Context>, other: &Arc<Context>) -> bool {
+    Arc::ptr_eq(one, other) || **one == **other
+}
+
+/// The shape and the context of what is executed together.
+fn shape_of<'a>(rows: &[usize], changes: &[Planned<'a>]) -> Option<(&'a Arc<Shape>, &'a Arc<Context>)> {
+    let (first, row) = changes.get(*rows.first()?)?.bulk()?;
+    Some((&row.shape, &first.context))
 }
 
 /// Statements of one shape, and where they are executed.

@@ -2,9 +2,11 @@
 //!
 //! Inside a multi-statement packet the server stops at the first error. Across packets it would go on with the next one,
 //! so every packet sent before the replies to earlier ones are read begins with a guard that fails if anything before it
-//! failed. What follows a failure is therefore never executed, and a burst may hold its own commit.
+//! failed. What follows a failure is therefore never executed, and a burst may hold its own commit. A bulk execute, which
+//! can carry no guard, is executed behind a failure all the same; the guards around it see to it that nothing becomes final.
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 
 use tributary_binlog::RowsOp;
 use tributary_client::{Client, Error as ClientError, Reply, ResultSet, ServerError, StatementResult};
@@ -27,8 +29,9 @@ const PACKET_TEXT_BYTES: usize = 64 * 1024;
 /// A packet is closed when it holds this many statements, so that replies to packets in flight stay small.
 const PACKET_STATEMENTS_MAX: usize = 400;
 
-/// Packets sent before the reply to the first of them is read.
-const PACKETS_IN_FLIGHT_MAX: usize = 8;
+/// Results and row events that are due before the first of their replies is read: memory for replies, and for what they are about.
+/// It is so many because over a long line each wait for a reply costs a round trip.
+const RESULTS_IN_FLIGHT_MAX: usize = 16 * 1024;
 
 /// Room for guard, counter and keywords around the events of a `BINLOG` statement, in bytes.
 const STATEMENT_ROOM: usize = 512;
@@ -36,8 +39,16 @@ const STATEMENT_ROOM: usize = 512;
 /// A buffer that one large row or statement has made longer than this is given back.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
-/// Fails with error 1242 if the last statement with conditions had an error. Means the same under every `sql_mode`.
-const GUARD: &[u8] = b"SET @tributary_guard=IF(@@error_count=0,0,(SELECT 1 UNION SELECT 2));\n";
+/// Appends a statement that fails with error 1242 if the last statement with conditions had an error, or if the guard `before` it
+/// failed: a bulk execute in between may have had none. Means the same under every `sql_mode`.
+fn append_guard(before: Option<u64>, number: u64, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "SET @tributary_guard=IF(@@error_count=0");
+    if let Some(before) = before {
+        let _ = write!(out, " AND @tributary_guard={before}");
+    }
+    let _ = writeln!(out, ",{number},(SELECT 1 UNION SELECT 2));");
+}
 
 /// What a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +94,13 @@ struct Sent {
     counter: Option<&'static str>,
 }
 
+impl Sent {
+    /// What it adds to [`RESULTS_IN_FLIGHT_MAX`].
+    fn weight(&self) -> usize {
+        self.owners.len() + self.units.len()
+    }
+}
+
 /// The first reply that was an error.
 #[derive(Debug)]
 struct Failed {
@@ -100,6 +118,12 @@ pub(super) struct Burst {
     current: Sent,
     rows: RowBatch,
     in_flight: VecDeque<Sent>,
+    /// The sum of their weights.
+    weight_in_flight: usize,
+    /// The number of the newest guard of this login.
+    last_guard: u64,
+    /// Whether that one is of this burst.
+    has_guard: bool,
     /// A packet has been sent since the last time all replies had been read.
     needs_guard: bool,
     failure: Option<Failed>,
@@ -108,8 +132,6 @@ pub(super) struct Burst {
     isolates_rows: bool,
     /// Where the next change begins; what is before is done.
     begin_at: RowPlace,
-    /// Replies to bulk executes are due, of which no guard knows.
-    has_bulk: bool,
 }
 
 impl Login {
@@ -274,7 +296,8 @@ impl Login {
         let count = self
             .session
             .switch_for_bulk(context, timestamp, false, &mut settings);
-        if count > 0 {
+        // Behind a bulk execute that has failed, another one would make the failure forgotten.
+        if count > 0 || self.burst.needs_guard {
             self.begin_packet(step);
             self.burst.text.extend_from_slice(&settings);
             self.burst
@@ -288,17 +311,18 @@ impl Login {
 
     /// A bulk execute has been queued, whose first change is the one with this index.
     pub(super) fn bulk_queued(&mut self, index: usize) {
-        self.burst.in_flight.push_back(Sent {
+        self.sent(Sent {
             owners: vec![Owner::Change(index)],
             ..Sent::default()
         });
-        self.burst.needs_guard = true;
-        self.burst.has_bulk = true;
     }
 
-    /// Whether [`Login::finish`] must come before anything that is final.
-    pub(super) fn has_bulk(&self) -> bool {
-        self.burst.has_bulk
+    /// A packet has been queued.
+    fn sent(&mut self, sent: Sent) {
+        let burst = &mut self.burst;
+        burst.weight_in_flight += sent.weight();
+        burst.in_flight.push_back(sent);
+        burst.needs_guard = true;
     }
 
     /// Adds the statement that saves the position of a worker as it will be with `groups`.
@@ -335,7 +359,7 @@ impl Login {
             self.read_one().await?;
         }
         self.burst.needs_guard = false;
-        self.burst.has_bulk = false;
+        self.burst.has_guard = false;
         self.burst.begin_at = RowPlace::default();
         let refused = self.burst.refused.take().map(|(step, error)| Failed {
             step,
@@ -396,7 +420,10 @@ impl Login {
     fn begin_packet(&mut self, step: Step) {
         let burst = &mut self.burst;
         if burst.current.owners.is_empty() && burst.needs_guard {
-            burst.text.extend_from_slice(GUARD);
+            let before = burst.has_guard.then_some(burst.last_guard);
+            burst.last_guard += 1;
+            burst.has_guard = true;
+            append_guard(before, burst.last_guard, &mut burst.text);
             burst.current.owners.push(Owner::For(step));
         }
     }
@@ -478,8 +505,8 @@ impl Login {
         self.client.queue_query(&[&burst.text]);
         burst.text.clear();
         burst.text.shrink_to(BUFFER_KEPT_BYTES);
-        burst.in_flight.push_back(std::mem::take(&mut burst.current));
-        burst.needs_guard = true;
+        let sent = std::mem::take(&mut burst.current);
+        self.sent(sent);
     }
 
     /// Sends what is long enough, and reads a reply when too many are due.
@@ -491,7 +518,7 @@ impl Login {
         if self.client.queued_bytes() >= PACKET_TEXT_BYTES {
             self.client.flush().await?;
         }
-        while self.burst.in_flight.len() > PACKETS_IN_FLIGHT_MAX {
+        while self.burst.weight_in_flight > RESULTS_IN_FLIGHT_MAX {
             self.client.flush().await?;
             self.read_one().await?;
         }
@@ -503,6 +530,7 @@ impl Login {
         let Some(sent) = self.burst.in_flight.pop_front() else {
             return Ok(());
         };
+        self.burst.weight_in_flight -= sent.weight();
         let Reply { results, error } = self.client.read_reply().await?;
         if let (Some(error), None) = (error, &self.burst.failure) {
             let (step, units) = match sent.owners.get(results.len()) {

@@ -15,7 +15,7 @@ use super::passing::Passing;
 use super::pieces::PiecesEnd;
 use super::reaction::{self, Expected, Reaction};
 use super::rows::RowPlace;
-use super::{RunEnd, RunWork, STATEMENT_RETRIES_MAX, Worker};
+use super::{RunEnd, RunWork, STATEMENT_RETRIES_MAX, Worker, planned};
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::columns::Watch;
 use crate::error::{StopReason, excerpt_of, how_to_leave_out, number};
@@ -25,6 +25,9 @@ use crate::{status, temporary};
 
 /// Pause before a group is applied again; grows with each attempt up to ten times this.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// So many groups that cannot be applied together are applied one by one.
+const PART_GROUPS_MIN: usize = 8;
 
 /// How a change ended.
 pub(super) enum Outcome {
@@ -36,12 +39,71 @@ pub(super) enum Outcome {
     Stop(StopReason),
 }
 
+/// The groups of a run in the source's order.
+fn in_order(work: &RunWork) -> Vec<&PreparedGroup> {
+    let mut groups: Vec<&PreparedGroup> = work.groups.iter().map(Box::as_ref).collect();
+    groups.sort_unstable_by_key(|group| group.seq);
+    groups
+}
+
 impl Worker {
+    /// Applies the groups of a transactional run that has failed, in the source's order and in parts, each with one commit. A part
+    /// that fails is halved, so that few groups of a large run are applied by themselves.
+    pub(super) async fn in_parts(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        let groups = in_order(work);
+        let mut committed: Vec<GroupSeq> = Vec::new();
+        // Where the parts that are not committed end, the next one last.
+        let mut ends = vec![groups.len(), groups.len() / 2];
+        while let Some(end) = ends.pop() {
+            let part = &groups[committed.len()..end];
+            if part.len() <= PART_GROUPS_MIN {
+                if let Some(end) = self.group_by_group(work, part, &mut committed).await? {
+                    return Ok(end);
+                }
+            } else if self.part(work, part).await? {
+                let seqs: Vec<GroupSeq> = part.iter().map(|group| group.seq).collect();
+                // The next part's mark names these, too.
+                work.connection.progress.committed(self.id, &seqs);
+                committed.extend(seqs);
+            } else {
+                ends.extend([end, committed.len() + part.len() / 2]);
+            }
+        }
+        Ok(RunEnd::Committed)
+    }
+
+    /// Applies groups under one commit, all or nothing.
+    async fn part(&mut self, work: &RunWork, part: &[&PreparedGroup]) -> Result<bool, ClientError> {
+        let changes = planned(part.iter().copied());
+        self.login.all_or_nothing();
+        self.login.begin_steps();
+        let steps = self.prepared_steps(&changes, false).await?;
+        self.login.add_steps(&steps, &changes).await?;
+        let seqs: Vec<GroupSeq> = part.iter().map(|group| group.seq).collect();
+        self.login.add_mark(&work.connection.progress, self.id, &seqs);
+        self.login.add_commit();
+        let is_committed = self.login.finish().await?.is_none();
+        if !is_committed {
+            self.login.rollback().await?;
+        }
+        Ok(is_committed)
+    }
+
     /// Applies the groups of a run in the source's order, each with a commit of its own.
     pub(super) async fn one_by_one(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        let mut groups: Vec<&PreparedGroup> = work.groups.iter().map(Box::as_ref).collect();
-        groups.sort_unstable_by_key(|group| group.seq);
-        let mut committed: Vec<GroupSeq> = Vec::new();
+        let end = self
+            .group_by_group(work, &in_order(work), &mut Vec::new())
+            .await?;
+        Ok(end.unwrap_or(RunEnd::Committed))
+    }
+
+    /// Applies groups, each with a commit of its own, and adds them to `committed`; how the run has ended, if before the last.
+    async fn group_by_group(
+        &mut self,
+        work: &RunWork,
+        groups: &[&PreparedGroup],
+        committed: &mut Vec<GroupSeq>,
+    ) -> Result<Option<RunEnd>, ClientError> {
         for group in groups {
             let end = match group.pieces.as_ref().and_then(Pieces::take) {
                 Some(pieces) => self.in_pieces(work, group, pieces).await?,
@@ -55,14 +117,17 @@ impl Worker {
             }
             match end {
                 PiecesEnd::Done => {}
-                PiecesEnd::Stop(reason) => return Ok(RunEnd::Stopped { committed, reason }),
-                PiecesEnd::Again(reason) => return Ok(RunEnd::BeginAgain(reason)),
+                PiecesEnd::Stop(reason) => {
+                    let committed = std::mem::take(committed);
+                    return Ok(Some(RunEnd::Stopped { committed, reason }));
+                }
+                PiecesEnd::Again(reason) => return Ok(Some(RunEnd::BeginAgain(reason))),
             }
             // The next group's mark names this one, too.
             work.connection.progress.committed(self.id, &[group.seq]);
             committed.push(group.seq);
         }
-        Ok(RunEnd::Committed)
+        Ok(None)
     }
 
     /// Applies one group, again and again while other sessions are in the way.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tributary_binlog::FormatDescription;
-use tributary_client::{Client, ConnectOptions, Error as ClientError};
+use tributary_client::{Client, Error as ClientError};
 
 use super::bulk::PreparedShapes;
 use super::burst::Burst;
@@ -35,7 +35,6 @@ const SETTINGS: &str = "SET SESSION autocommit=0, tx_isolation='READ-COMMITTED',
 /// What a login needs to know of the target.
 #[derive(Debug, Clone)]
 pub(crate) struct LoginSettings {
-    pub(crate) connect: ConnectOptions,
     pub(crate) schema: String,
     pub(crate) collations: Arc<Collations>,
     /// Whether what is applied goes into the target's own binlog.
@@ -64,20 +63,27 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Logs in and prepares the session.
-    pub(crate) async fn open(settings: &LoginSettings) -> Result<Self, ClientError> {
-        let mut client = Client::connect(&settings.connect).await?;
+    /// Prepares a session that has just begun, and takes the lock `slot_lock`. Also returns whether nobody else holds it.
+    pub(crate) async fn open(
+        mut client: Client,
+        settings: &LoginSettings,
+        slot_lock: &str,
+    ) -> Result<(Self, bool), ClientError> {
         client.set_reply_timeout(STATEMENT_TIME_MAX);
-        client.execute(SETTINGS.as_bytes()).await?;
-        if !settings.writes_binlog {
-            client.execute(b"SET SESSION sql_log_bin=0").await?;
-        }
-        let limit = client.query(b"SELECT @@session.max_allowed_packet").await?;
-        let limit = limit
-            .first_text()
+        let unlogged = if settings.writes_binlog {
+            ""
+        } else {
+            "SET SESSION sql_log_bin=0;"
+        };
+        let text =
+            format!("{SETTINGS};{unlogged}SELECT @@session.max_allowed_packet,GET_LOCK('{slot_lock}',0)");
+        let answer = client.query_all(text.as_bytes()).await?;
+        let answer = |index: usize| answer.first()?.rows.first()?.text(index);
+        let limit = answer(0)
             .and_then(|text| text.parse::<usize>().ok())
             .unwrap_or(PACKET_BYTES_DEFAULT);
-        Ok(Self {
+        let has_lock = answer(1).as_deref() == Some("1");
+        let login = Self {
             client,
             packet_bytes_max: limit.max(PACKET_BYTES_MIN) - 1,
             nets_changes: settings.nets_changes,
@@ -88,7 +94,8 @@ impl Login {
             has_old_errors: false,
             known_keys: None,
             prepared: PreparedShapes::default(),
-        })
+        };
+        Ok((login, has_lock))
     }
 
     /// The server's number of this session.

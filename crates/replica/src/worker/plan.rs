@@ -15,7 +15,7 @@ use crate::spans::RowSpans;
 pub(super) const BULK_ROWS_MIN: usize = 4;
 
 /// Most rows of one bulk execute.
-const BULK_ROWS_MAX: usize = 1000;
+const BULK_ROWS_MAX: usize = 4000;
 
 /// Longest values of one bulk execute, in bytes.
 pub(super) const BULK_BYTES_MAX: usize = 512 << 10;

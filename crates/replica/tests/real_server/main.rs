@@ -21,6 +21,7 @@ mod formats;
 mod gtid;
 mod idempotent;
 mod large;
+mod links;
 mod merged_rows;
 mod order;
 mod policies;

@@ -17,6 +17,13 @@ use crate::window::{GroupKind, Slot, State, Window};
 /// A transactional run starts beside others only if at least one in this many of its groups is free at once.
 const FREE_SHARE: usize = 4;
 
+/// Each worker takes an equal share of the backlog, but so many groups at least: with fewer, commits cost more than is gained
+/// by workers beside each other.
+const SHARE_GROUPS_MIN: usize = 500;
+
+/// So many bytes at least, for the same reason.
+const SHARE_BYTES_MIN: usize = 1 << 20;
+
 /// A run before it has a number.
 struct Draft {
     kind: RunKind,
@@ -153,11 +160,23 @@ impl Coordinator {
         slot.dependencies.iter().all(|id| self.is_settled(*id))
     }
 
-    fn budget(&self) -> Budget {
+    /// An equal share of the backlog, within the limits.
+    fn budget(&self, window: &Window) -> Budget {
+        let backlog = window.backlog();
+        let workers = usize::from(self.limits.workers.max(1));
+        let share = |all: usize, min: usize, max: usize| (all / workers).max(min).min(max);
         Budget {
-            groups: self.limits.run_groups_max.max(1),
-            bytes: self.limits.run_bytes_max,
+            groups: share(backlog.groups, SHARE_GROUPS_MIN, self.limits.run_groups_max).max(1),
+            bytes: share(backlog.bytes, SHARE_BYTES_MIN, self.limits.run_bytes_max),
         }
+    }
+
+    /// How many waiting groups are looked at to fill a run: those of other workers' tables lie between its own.
+    fn reach(&self, budget: &Budget) -> usize {
+        let workers = usize::from(self.limits.workers.max(1));
+        self.limits
+            .scan_groups_max
+            .max(budget.groups.saturating_mul(workers))
     }
 
     /// Whether a run formed one after the other may go on with this group in the current mode.
@@ -169,15 +188,16 @@ impl Coordinator {
     fn draft_tables(&self, connection: ConnectionId, worker: WorkerId, seed: GroupSeq) -> Draft {
         let window = &self.connections[usize::from(connection.0)].window;
         let is_serial = self.limits.mode != Mode::Parallel;
+        let mut budget = self.budget(window);
+        let reach = self.reach(&budget);
         let lanes = if is_serial {
             None
         } else {
-            Some(self.choose_lanes(window, seed))
+            Some(self.choose_lanes(window, seed, reach))
         };
         let mut groups = Vec::new();
-        let mut budget = self.budget();
         let seed_slot = window.get(seed);
-        for (seq, slot) in window.waiting().take(self.limits.scan_groups_max) {
+        for (seq, slot) in window.waiting().take(reach) {
             let in_lane = lanes.as_ref().is_none_or(|lanes| {
                 seq == seed || slot.lane.is_some_and(|lane| lanes.binary_search(&lane).is_ok())
             });
@@ -211,9 +231,9 @@ impl Coordinator {
     }
 
     /// Lanes for one worker: the seed's, then the fullest others, up to an equal share among idle workers. Sorted.
-    fn choose_lanes(&self, window: &Window, seed: GroupSeq) -> Vec<TableId> {
+    fn choose_lanes(&self, window: &Window, seed: GroupSeq, reach: usize) -> Vec<TableId> {
         let mut counts: QuickMap<TableId, usize> = QuickMap::default();
-        for (_, slot) in window.waiting().take(self.limits.scan_groups_max) {
+        for (_, slot) in window.waiting().take(reach) {
             if let (GroupKind::Tables, Some(lane)) = (slot.kind, slot.lane) {
                 *counts.entry(lane).or_default() += 1;
             }
@@ -250,9 +270,9 @@ impl Coordinator {
         let (mut free, mut held) = (Vec::new(), Vec::new());
         let mut waits_for: Vec<GroupId> = Vec::new();
         let mut place: QuickMap<GroupSeq, bool> = QuickMap::default();
-        let mut budget = self.budget();
+        let mut budget = self.budget(window);
         let mut first: Option<&Slot> = None;
-        for (seq, slot) in window.waiting().take(self.limits.scan_groups_max) {
+        for (seq, slot) in window.waiting().take(self.reach(&budget)) {
             if slot.kind != GroupKind::Transactional {
                 if self.limits.mode == Mode::Parallel {
                     continue;
@@ -276,6 +296,10 @@ impl Coordinator {
                 .iter()
                 .any(|id| id.connection == connection && place.get(&id.seq) == Some(&false));
             let is_free = outside.is_empty() && !depends_on_held;
+            let total = free.len() + held.len();
+            if !is_free && total >= SHARE_GROUPS_MIN && free.len() * FREE_SHARE <= total {
+                break;
+            }
             place.insert(seq, is_free);
             if is_free { &mut free } else { &mut held }.push(seq);
             waits_for.extend(outside);
@@ -326,10 +350,7 @@ impl Coordinator {
         let state = &mut self.connections[usize::from(connection.0)];
         let mut is_wall = false;
         for seq in &draft.groups {
-            if let Some(slot) = state.window.get_mut(*seq) {
-                slot.state = State::Running;
-                is_wall |= slot.is_wall;
-            }
+            is_wall |= state.window.start(*seq);
         }
         state.window.skip_started();
         state.runs += 1;
