@@ -1,7 +1,10 @@
 //! The checksum behind an event: which kind, how to verify it, how to make it.
 
+use bytes::Bytes;
+
 use crate::error::DecodeError;
-use crate::header::Header;
+use crate::event_type::EventType;
+use crate::header::{self, Header};
 
 /// Bytes a CRC32 takes behind the body.
 pub const CHECKSUM_BYTES: usize = 4;
@@ -51,6 +54,18 @@ impl ChecksumAlgorithm {
     }
 }
 
+/// Checks that `raw` is one whole event, with a right checksum if `algorithm` is one; a Format_description always has one.
+///
+/// # Errors
+/// [`DecodeError::Length`], [`DecodeError::Truncated`] and [`DecodeError::Checksum`].
+pub fn verify_event(raw: &Bytes, algorithm: ChecksumAlgorithm) -> Result<Header, DecodeError> {
+    let header = header::decode_whole(raw)?;
+    if header.kind == EventType::FORMAT_DESCRIPTION || algorithm == ChecksumAlgorithm::Crc32 {
+        verify(&header, raw)?;
+    }
+    Ok(header)
+}
+
 /// Checks the CRC32 in the last four bytes of `raw`.
 ///
 /// The flag that marks an open file is set and cleared without touching the checksum, so it counts as clear.
@@ -80,7 +95,7 @@ pub(crate) fn verify(header: &Header, raw: &[u8]) -> Result<(), DecodeError> {
 
 fn compute(header: &Header, covered: &[u8]) -> u32 {
     const FLAGS_OFFSET: usize = 17;
-    if header.kind == crate::EventType::FORMAT_DESCRIPTION
+    if header.kind == EventType::FORMAT_DESCRIPTION
         && header.flags & Header::FLAG_IN_USE != 0
         && covered.len() > FLAGS_OFFSET
     {
@@ -93,9 +108,9 @@ fn compute(header: &Header, covered: &[u8]) -> u32 {
     crc32fast::hash(covered)
 }
 
-/// Appends the CRC32 of the event that begins at `start`.
-pub(crate) fn append(out: &mut Vec<u8>, start: usize) {
-    let crc = crc32fast::hash(&out[start..]);
+/// Appends the CRC32 of the event that begins at `start` of `out`, which the length in its header counts already.
+pub fn append_checksum(out: &mut Vec<u8>, start: usize) {
+    let crc = crc32fast::hash(out.get(start..).unwrap_or_default());
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
@@ -122,14 +137,14 @@ mod tests {
         let mut raw = Vec::new();
         let header = Header {
             timestamp: 1,
-            kind: crate::EventType::STOP,
+            kind: EventType::STOP,
             server_id: 1,
             length: 23,
             end_offset: 77,
             flags: 0,
         };
         header.encode(&mut raw);
-        append(&mut raw, 0);
+        append_checksum(&mut raw, 0);
         assert_eq!(verify(&header, &raw), Ok(()));
         raw[0] ^= 1;
         let message = verify(&header, &raw).unwrap_err().to_string();

@@ -19,6 +19,7 @@ mod error;
 mod event_group;
 mod partial;
 mod stream_offset;
+mod tracker;
 
 pub use error::GroupError;
 pub use event_group::{
@@ -26,6 +27,7 @@ pub use event_group::{
 };
 use partial::{Partial, Pushed};
 use stream_offset::StreamOffset;
+pub use tracker::{GroupTracker, TrackError};
 
 /// What an event led to.
 #[derive(Debug, Clone, PartialEq)]

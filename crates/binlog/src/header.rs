@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::checksum::{CHECKSUM_BYTES, ChecksumAlgorithm, append_checksum};
 use crate::error::DecodeError;
 use crate::event_type::EventType;
 
@@ -122,6 +123,20 @@ pub(crate) fn decode_whole(raw: &Bytes) -> Result<Header, DecodeError> {
             stated,
             actual: raw.len(),
         })
+    }
+}
+
+/// Ends the event that begins at `start`: its checksum, and its final length in the header.
+pub(crate) fn finish(out: &mut Vec<u8>, start: usize, checksum: ChecksumAlgorithm) {
+    match checksum {
+        ChecksumAlgorithm::Off => patch_length(out, start),
+        ChecksumAlgorithm::Crc32 => {
+            let end = out.len();
+            out.resize(end + CHECKSUM_BYTES, 0);
+            patch_length(out, start);
+            out.truncate(end);
+            append_checksum(out, start);
+        }
     }
 }
 

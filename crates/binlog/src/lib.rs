@@ -46,7 +46,7 @@ mod table_map_cache;
 mod value;
 
 pub use bitmap::Bitmap;
-pub use checksum::{CHECKSUM_BYTES, ChecksumAlgorithm};
+pub use checksum::{CHECKSUM_BYTES, ChecksumAlgorithm, append_checksum, verify_event};
 pub use coordinates::{Coordinates, ParseCoordinatesError};
 pub use decoder::Decoder;
 pub use error::DecodeError;
@@ -54,8 +54,8 @@ pub use event::{Event, EventBody};
 pub use event_type::EventType;
 pub use events::*;
 pub use group::{
-    Assembled, DuplicateHandling, EventGroup, GroupAssembler, GroupEnd, GroupError, GroupItem, LoadDataItem,
-    LoadFileItem, RowsItem, StatementItem,
+    Assembled, DuplicateHandling, EventGroup, GroupAssembler, GroupEnd, GroupError, GroupItem, GroupTracker,
+    LoadDataItem, LoadFileItem, RowsItem, StatementItem, TrackError,
 };
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;

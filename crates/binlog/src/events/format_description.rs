@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::checksum::{self, CHECKSUM_BYTES, ChecksumAlgorithm};
+use crate::checksum::ChecksumAlgorithm;
 use crate::error::DecodeError;
 use crate::event_type::EventType;
-use crate::header::{HEADER_BYTES, Header, patch_length};
+use crate::header::{self, HEADER_BYTES, Header};
 use crate::reader::Reader;
 
 /// The only binlog version in use since MySQL 5.0.
@@ -150,11 +150,7 @@ impl FormatDescription {
         out.push(HEADER_BYTES as u8);
         out.extend_from_slice(&self.post_header_lengths);
         out.push(checksum.code());
-        let length = out.len() - start + CHECKSUM_BYTES;
-        out.resize(start + length, 0);
-        patch_length(out, start);
-        out.truncate(start + length - CHECKSUM_BYTES);
-        checksum::append(out, start);
+        header::finish(out, start, ChecksumAlgorithm::Crc32);
     }
 
     /// Appends the event for a `BINLOG` statement after which events without checksum follow: the statement's server

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::checksum::ChecksumAlgorithm;
 use crate::error::DecodeError;
 use crate::gtid::{Gtid, GtidPos};
-use crate::header::{HEADER_BYTES, Header};
+use crate::header::{self, HEADER_BYTES, Header};
 use crate::reader::Reader;
 
 /// The last GTID of each domain and server before the place where it stands.
@@ -51,6 +52,33 @@ impl GtidList {
             is_until_reached: word & GtidList::UNTIL_REACHED != 0,
             is_ignored_gtids: word & GtidList::IGNORED_GTIDS != 0,
         })
+    }
+
+    /// Appends the whole event, with a checksum if `checksum` is one.
+    ///
+    /// # Panics
+    /// With 2^28 GTIDs or more, which no event can hold.
+    pub fn encode(&self, header: &Header, checksum: ChecksumAlgorithm, out: &mut Vec<u8>) {
+        let start = out.len();
+        header.encode(out);
+        let mut word = u32::try_from(self.gtids.len()).unwrap_or(u32::MAX);
+        assert!(
+            word <= GtidList::COUNT_MASK,
+            "an event holds less than 2^28 GTIDs"
+        );
+        if self.is_until_reached {
+            word |= GtidList::UNTIL_REACHED;
+        }
+        if self.is_ignored_gtids {
+            word |= GtidList::IGNORED_GTIDS;
+        }
+        out.extend_from_slice(&word.to_le_bytes());
+        for gtid in &self.gtids {
+            out.extend_from_slice(&gtid.domain.to_le_bytes());
+            out.extend_from_slice(&gtid.server.to_le_bytes());
+            out.extend_from_slice(&gtid.sequence.to_le_bytes());
+        }
+        header::finish(out, start, checksum);
     }
 
     /// The newest of each domain.

@@ -22,6 +22,7 @@ pub use gtid_list::GtidList;
 pub use incident::Incident;
 pub use load::{ExecuteLoadQuery, LoadBlock};
 pub use optional_metadata::{ColumnNames, OptionalMetadata};
+pub(crate) use query::POST_HEADER_BYTES as QUERY_POST_HEADER_BYTES;
 pub use query::QueryEvent;
 pub use rotate::Rotate;
 pub(crate) use rows::encode_lenenc;

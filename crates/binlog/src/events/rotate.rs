@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::checksum::ChecksumAlgorithm;
 use crate::error::DecodeError;
-use crate::header::{HEADER_BYTES, Header};
+use crate::header::{self, HEADER_BYTES, Header};
 use crate::reader::Reader;
 
 /// The binlog goes on in another file. The one at a file's end has a position itself; the artificial one at the start of
@@ -27,6 +28,15 @@ impl Rotate {
         let file = reader.rest();
         check_file_name(&file, header, at)?;
         Ok(Rotate { offset, file })
+    }
+
+    /// Appends the whole event, with a checksum if `checksum` is one.
+    pub fn encode(&self, header: &Header, checksum: ChecksumAlgorithm, out: &mut Vec<u8>) {
+        let start = out.len();
+        header.encode(out);
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.file);
+        header::finish(out, start, checksum);
     }
 }
 
