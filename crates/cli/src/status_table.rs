@@ -7,18 +7,20 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-const COLUMNS: [(&str, Align); 11] = [
+const COLUMNS: [(&str, Align); 13] = [
     ("CONNECTION", Align::Left),
     ("IO", Align::Left),
     ("SQL", Align::Left),
     ("BEHIND", Align::Right),
     ("EXECUTED", Align::Left),
+    ("READ", Align::Left),
     ("GROUPS", Align::Right),
     ("STATEMENTS", Align::Right),
     ("ROWS", Align::Right),
     ("IGNORED", Align::Right),
     ("SKIPPED", Align::Right),
     ("QUEUED", Align::Right),
+    ("RELAY LOG", Align::Right),
 ];
 
 /// Tables and errors shown of each connection.
@@ -140,8 +142,8 @@ fn row(connection: &Value) -> [String; COLUMNS.len()] {
         (Some(groups), Some(bytes)) => format!("{groups} ({})", size(bytes)),
         _ => "-".to_owned(),
     };
-    let executed = match connection["executed"]["file"].as_str() {
-        Some(file) if !file.is_empty() => format!("{file}:{}", cell(&connection["executed"]["offset"])),
+    let place = |key: &str| match connection[key]["file"].as_str() {
+        Some(file) if !file.is_empty() => format!("{file}:{}", cell(&connection[key]["offset"])),
         _ => "-".to_owned(),
     };
     [
@@ -151,13 +153,17 @@ fn row(connection: &Value) -> [String; COLUMNS.len()] {
         connection["seconds_behind"]
             .as_u64()
             .map_or_else(|| "-".to_owned(), duration),
-        executed,
+        place("executed"),
+        place("read"),
         number("groups_applied"),
         number("statements_applied"),
         number("rows_applied"),
         number("groups_ignored"),
         number("skipped"),
         queued,
+        connection["relay_log_bytes"]
+            .as_u64()
+            .map_or_else(|| "-".to_owned(), size),
     ]
 }
 
@@ -225,7 +231,8 @@ mod tests {
             "version": "0.1.0", "pid": 7, "uptime_seconds": 3725,
             "connections": [
                 {"name": "master1", "io_state": "running", "sql_state": "running", "seconds_behind": 0,
-                 "executed": {"file": "mysql-bin.000042", "offset": 1234}, "groups_applied": 100, "statements_applied": 2,
+                 "executed": {"file": "mysql-bin.000042", "offset": 1234},
+                 "read": {"file": "mysql-bin.000042", "offset": 5678}, "relay_log_bytes": 1572864, "groups_applied": 100, "statements_applied": 2,
                  "rows_applied": 300, "groups_ignored": 4, "skipped": 0, "queue_groups": 5, "queue_bytes": 1536, "last_error": null},
                 {"name": "eu", "io_state": "stopped", "sql_state": "running", "seconds_behind": null,
                  "executed": {"file": "", "offset": 0},
@@ -238,9 +245,9 @@ mod tests {
         let lines = [
             "tributary 0.1.0, pid 7, up 1h02m, 2 connections",
             "",
-            "CONNECTION  IO       SQL      BEHIND  EXECUTED               GROUPS  STATEMENTS  ROWS  IGNORED  SKIPPED       QUEUED",
-            "master1     running  running      0s  mysql-bin.000042:1234     100           2   300        4        0  5 (1.5 KiB)",
-            "eu          stopped  running       -  -                           -           -     -        -        -            -",
+            "CONNECTION  IO       SQL      BEHIND  EXECUTED               READ                   GROUPS  STATEMENTS  ROWS  IGNORED  SKIPPED       QUEUED  RELAY LOG",
+            "master1     running  running      0s  mysql-bin.000042:1234  mysql-bin.000042:5678     100           2   300        4        0  5 (1.5 KiB)    1.5 MiB",
+            "eu          stopped  running       -  -                      -                           -           -     -        -        -            -          -",
             "",
             "eu: error 1236: binlog [2J purged",
             "",

@@ -455,6 +455,7 @@ impl Applier {
 
     fn saved(&mut self, saved: Vec<Position>) {
         for (slot, position) in self.connections.iter_mut().zip(saved) {
+            slot.shared.progress.note_saved(&position);
             slot.saved = position;
         }
     }

@@ -72,6 +72,51 @@ pub struct ConnectionOptions {
     /// group is applied as it arrives, alone on its connection and without being held in memory. Worst case for the connection
     /// while it is: three times this, and the largest event.
     pub group_bytes_max: usize,
+    /// Where received events are written down, so that receiving does not depend on applying; `None` to hold them in memory only.
+    pub relay_log: Option<RelayLogOptions>,
+}
+
+/// The relay log of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayLogOptions {
+    /// The directory of this connection's log, and of nothing else; made if need be.
+    pub dir: PathBuf,
+    /// Most bytes of all files (`relay_log_space_limit`); `None` for no limit. Disk: this.
+    pub space_bytes_max: Option<u64>,
+    /// A file that has this many bytes is not written on when a group ends (`max_relay_log_size`); at most a quarter of
+    /// [`Self::space_bytes_max`].
+    pub file_bytes_max: u64,
+    /// After how many events the log is made to survive a power cut (`sync_relay_log`); 0 leaves that to the system.
+    pub sync_events: u64,
+    /// Fetch everything that is not applied once more, instead of using what an earlier life has received
+    /// (`relay_log_recovery`).
+    pub discards_at_start: bool,
+}
+
+impl RelayLogOptions {
+    /// Most bytes of received events in memory beside the relay queue; as many again may be on their way.
+    const FRESH_BYTES_MAX: usize = 4 << 20;
+
+    /// A log in this directory: files of 256 MiB, 16 GiB at most, made to survive a power cut every 10,000 events.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            space_bytes_max: Some(16 << 30),
+            file_bytes_max: 256 << 20,
+            sync_events: 10_000,
+            discards_at_start: false,
+        }
+    }
+
+    pub(crate) fn limits(&self) -> tributary_relaylog::Limits {
+        tributary_relaylog::Limits {
+            space_bytes_max: self.space_bytes_max,
+            file_bytes_max: self.file_bytes_max,
+            sync_events: self.sync_events,
+            fresh_bytes_max: Self::FRESH_BYTES_MAX,
+        }
+    }
 }
 
 impl ConnectionOptions {
@@ -96,6 +141,7 @@ impl ConnectionOptions {
             relay_bytes_max: 64 << 20,
             relay_groups_max: 60_000,
             group_bytes_max: 8 << 20,
+            relay_log: None,
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum StartError {
 pub(crate) mod number {
     /// `ER_ACCESS_DENIED_ERROR`.
     pub(crate) const ACCESS_DENIED: u16 = 1045;
+    /// `ER_DISK_FULL`.
+    pub(crate) const DISK_FULL: u16 = 1021;
     /// `ER_BINLOG_ROW_WRONG_TABLE_DEF`: columns of source and target do not go together.
     pub(crate) const WRONG_TABLE_DEFINITION: u16 = 1535;
     /// `ER_MASTER_FATAL_ERROR_READING_BINLOG`.

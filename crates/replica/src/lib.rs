@@ -23,6 +23,7 @@ mod positions;
 mod preflight;
 mod prepare;
 mod progress;
+mod receiver;
 mod records;
 mod relay;
 mod replicator;
@@ -34,7 +35,9 @@ mod temporary;
 mod worker;
 mod xa;
 
-pub use config::{ApplyOptions, ConnectionOptions, Options, ParallelMode, StartPosition, TargetOptions};
+pub use config::{
+    ApplyOptions, ConnectionOptions, Options, ParallelMode, RelayLogOptions, StartPosition, TargetOptions,
+};
 pub use error::StartError;
 pub use policies::{ExecMode, IgnoredReads, Policies};
 pub use records::{RecordCount, RecordKind};

@@ -33,6 +33,8 @@ pub(crate) struct Position {
 #[derive(Debug)]
 struct Inner {
     low_water: Position,
+    /// The mark that a row of the applier holds: where a restart begins at the earliest.
+    saved: Position,
     labels: VecDeque<(GroupLabel, Option<Place>)>,
     done: Vec<Vec<GroupSeq>>,
     /// Where the stream moved without a group, and the newest group received before that: counts once that is applied.
@@ -57,6 +59,7 @@ impl Progress {
             connection: connection.to_owned(),
             schema: schema.to_owned(),
             inner: Mutex::new(Inner {
+                saved: saved.position.clone(),
                 low_water: saved.position,
                 labels: VecDeque::new(),
                 done: vec![Vec::new(); rows],
@@ -71,6 +74,16 @@ impl Progress {
         self.inner
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Where a restart begins at the earliest.
+    pub(crate) fn saved(&self) -> Position {
+        self.lock().saved.clone()
+    }
+
+    /// The low-water mark was saved.
+    pub(crate) fn note_saved(&self, position: &Position) {
+        self.lock().saved.clone_from(position);
     }
 
     /// The engine's own database on the target.

@@ -1,7 +1,7 @@
 //! The engine's face to the program around it: start, watch, stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use crate::applier::ApplierEnd;
 use crate::config::{ConnectionOptions, Options};
 use crate::error::StartError;
+use crate::receiver::Receiver;
 use crate::relay::Used;
 use crate::session::Session;
 use crate::status::{
-    self, ConnectionCounters, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, SqlState, Status,
-    TargetStatus,
+    self, ConnectionCounters, ConnectionState, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState,
+    SqlState, Status, TargetStatus,
 };
 use crate::worker::ConnectionShared;
 
@@ -29,6 +30,8 @@ const TARGET_RETRY_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct ConnectionView {
     pub(crate) options: ConnectionOptions,
     pub(crate) counters: Arc<ConnectionCounters>,
+    /// Receives, if there is a relay log.
+    receiver: OnceLock<Arc<Receiver>>,
     current: Mutex<Option<(Arc<ConnectionShared>, Arc<Used>)>>,
 }
 
@@ -37,8 +40,26 @@ impl ConnectionView {
         Self {
             options,
             counters: Arc::new(ConnectionCounters::new()),
+            receiver: OnceLock::new(),
             current: Mutex::new(None),
         }
+    }
+
+    /// Opens the connection's relay log, if it has one. Blocks: an earlier end of the log is looked at.
+    fn open_relay_log(&self, server_id: u32) -> Result<(), StartError> {
+        let Some(relay) = &self.options.relay_log else {
+            return Ok(());
+        };
+        let server_id = self.options.server_id.unwrap_or(server_id);
+        let receiver = Receiver::start(&self.options, relay, server_id, self.counters.clone())?;
+        // It is opened once.
+        let _ = self.receiver.set(Arc::new(receiver));
+        Ok(())
+    }
+
+    /// Who receives, if there is a relay log.
+    pub(crate) fn receiver(&self) -> Option<&Arc<Receiver>> {
+        self.receiver.get()
     }
 
     /// The connection has begun a new life.
@@ -50,7 +71,17 @@ impl ConnectionView {
     pub(crate) fn has_stopped(&self) -> bool {
         let state = self.counters.state();
         state.sql_state == SqlState::Stopped
-            || (state.io_state == IoState::Stopped && state.io_error.is_some())
+            || (state.io_state == IoState::Stopped && state.io_error.is_some() && !self.has_unapplied(&state))
+    }
+
+    /// Whether the relay log has more than the target.
+    fn has_unapplied(&self, state: &ConnectionState) -> bool {
+        let Some((shared, _)) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) else {
+            return self.receiver().is_some();
+        };
+        let executed = shared.progress.low_water().coordinates;
+        self.receiver().is_some()
+            && (&*executed.file, executed.offset) != (state.read.file.as_str(), state.read.offset)
     }
 
     fn status(&self) -> ConnectionStatus {
@@ -107,6 +138,9 @@ impl ConnectionView {
             queue_bytes: current
                 .as_ref()
                 .map_or(0, |(_, used)| used.bytes.load(Ordering::Relaxed)),
+            relay_log_bytes: self
+                .receiver()
+                .map(|receiver| receiver.shared.bytes.load(Ordering::Relaxed)),
         }
     }
 }
@@ -172,6 +206,13 @@ impl Starting {
     /// start from. Sources that cannot be reached are no error here: their connections keep trying.
     pub async fn start(self) -> Result<Replicator, StartError> {
         let Self { options, shared } = self;
+        let (views, server_id) = (shared.connections.clone(), options.server_id);
+        let opened = tokio::task::spawn_blocking(move || {
+            views.iter().try_for_each(|view| view.open_relay_log(server_id))
+        });
+        opened
+            .await
+            .map_err(|error| StartError::Config(format!("open the relay logs: {error}")))??;
         let session = Session::open(&options, &shared.connections).await?;
         let (stop, stopped) = watch::channel(false);
         let stop_timeout = options.apply.stop_timeout;
@@ -411,6 +452,9 @@ async fn supervise(
             }
         }
     };
+    for receiver in shared.connections.iter().filter_map(|view| view.receiver()) {
+        receiver.stop().await;
+    }
     guard.is_orderly = true;
     is_clean
 }

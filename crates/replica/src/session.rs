@@ -193,6 +193,9 @@ impl Session {
             });
             let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
             view.attach(connection.clone(), queue.used());
+            if let Some(receiver) = view.receiver() {
+                receiver.shared.applies(connection.clone());
+            }
             shared.push(connection);
             let source = source(
                 options,
@@ -326,6 +329,7 @@ fn source(
         is_mysql: false,
         batch: Vec::new(),
         open: None,
+        receiver: view.receiver().cloned(),
         holds_stop: watch::Sender::new(false),
     }
 }

@@ -10,21 +10,27 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tributary_binlog::{
-    Assembled, Coordinates, EventGroup, FormatDescription, GroupAssembler, GtidPos, GtidSet, ReplicaDecoder,
+    Assembled, ChecksumAlgorithm, Coordinates, EventGroup, FormatDescription, GroupAssembler, GtidPos,
+    GtidSet, ReplicaDecoder,
 };
-use tributary_client::{Client, DumpPacket, DumpStream, Error as ClientError};
+use tributary_client::Error as ClientError;
+use tributary_relaylog::Damage;
 use tributary_schedule::GroupSeq;
 
 use crate::change::{PreparedGroup, PreparedGroups, stand_in};
 use crate::config::ConnectionOptions;
 use crate::error::{StopReason, client_error_number, number};
 use crate::prepare::Preparer;
+use crate::receiver::Receiver;
 use crate::relay::RelayQueue;
 use crate::status::{self, ConnectionCounters, IoState};
 
+mod feed;
 mod handshake;
 mod parts;
 
+use feed::{Feed, RelayFeed};
+pub(crate) use handshake::{Lost, Opened, StreamStart, Upstream, payload_of};
 pub(crate) use parts::OpenGroup;
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
@@ -71,6 +77,8 @@ pub(crate) struct Source {
     pub(crate) batch: PreparedGroups,
     /// The group that is handed over in pieces.
     pub(crate) open: Option<OpenGroup>,
+    /// Who receives for this task, with a relay log.
+    pub(crate) receiver: Option<Arc<Receiver>>,
     /// True while a group is under way that cannot be undone: the task reads it to its end even if told to stop.
     pub(crate) holds_stop: watch::Sender<bool>,
 }
@@ -97,30 +105,45 @@ enum End {
     Definite(StopReason),
     /// A person must look at the group that follows the last one sent.
     Refused(StopReason),
+    /// The relay log has taken events back that were read: they come again.
+    TakenBack,
+    /// What is in the relay log cannot be read.
+    Damaged(Damage),
+    /// The receiver has stopped, and has said why.
+    StreamEnded,
     /// The open group has been given up; the session with the target ends because of it, or the connection does.
     Void,
 }
 
-impl From<ClientError> for End {
-    fn from(error: ClientError) -> Self {
-        if error.is_network() {
-            return Self::Retry(error);
+impl From<Lost> for End {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Retry(error) => Self::Retry(error),
+            Lost::Definite(reason) => Self::Definite(reason),
         }
-        Self::Definite(StopReason::new(client_error_number(&error), error.to_string()))
     }
 }
 
 impl Source {
     /// Reads until told to stop, or until an error that time does not heal.
     pub(crate) async fn run(mut self) {
+        let mut damage = None;
         loop {
             let mut stop = pin!(told_to_stop(self.stop.clone(), self.holds_stop.subscribe()));
             let end = tokio::select! {
                 biased;
                 () = &mut stop => End::Stopped,
-                end = self.stream() => end,
+                end = self.stream(damage.take()) => end,
             };
             match end {
+                End::TakenBack => {}
+                End::Damaged(found) => damage = Some(found),
+                End::StreamEnded => return self.stopped(SourceStop::Stream).await,
+                // With a relay log, the stream goes on: it is the applier that has come to something it cannot take.
+                End::Definite(reason) | End::Refused(reason) if self.receiver.is_some() => {
+                    return self.stopped(SourceStop::Group(reason)).await;
+                }
+                End::Void if self.receiver.is_some() => return stop.await,
                 End::Stopped => {
                     // When the applier is gone instead, the session with the target is over and the next one goes on.
                     if *self.stop.borrow() {
@@ -170,8 +193,8 @@ impl Source {
     }
 
     /// One life of the connection to the source.
-    async fn stream(&mut self) -> End {
-        let end = match self.read().await {
+    async fn stream(&mut self, damage: Option<Damage>) -> End {
+        let end = match self.read(damage).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
@@ -182,27 +205,48 @@ impl Source {
         }
     }
 
-    async fn read(&mut self) -> Result<std::convert::Infallible, End> {
-        // Any failure to log in is tried again, as on the server: the account may be made any moment.
-        let mut client = Client::connect(&self.options.source).await.map_err(End::Retry)?;
-        client.set_reply_timeout(self.options.net_timeout);
-        let (checksum, clock_difference) = self.handshake(&mut client).await?;
+    fn stream_start(&self) -> StreamStart {
+        StreamStart {
+            coordinates: self.position.coordinates.clone(),
+            gtid_pos: self.position.gtid_pos.clone(),
+            needs_gtid: self.position.needs_gtid,
+        }
+    }
+
+    /// Asks the source for its stream.
+    async fn open_stream<'a>(
+        &mut self,
+        upstream: Upstream<'a>,
+    ) -> Result<(Feed<'a>, ChecksumAlgorithm), End> {
+        let opened = upstream.open().await?;
+        if let Some(position) = opened.starts_at {
+            self.starts_at(position).await?;
+        }
         self.counters
-            .update(|state| state.clock_difference = clock_difference);
-        let request = self.dump_request();
-        tracing::info!(
-            connection = %self.options.name,
-            source = %self.options.source.address,
-            version = %client.server().version_text,
-            from = %self.position.coordinates,
-            gtid = %self.position.gtid_pos,
-            by_gtid = self.uses_gtid(),
-            "reading"
-        );
-        let mut stream = client
-            .dump(&request)
-            .await
-            .map_err(|error| self.dump_error(error))?;
+            .update(|state| state.clock_difference = opened.clock_difference);
+        Ok((Feed::Stream(Box::new(opened.stream), upstream), opened.checksum))
+    }
+
+    /// The GTID position that belongs to the coordinates we start from, so that a later start can be by GTID.
+    async fn starts_at(&mut self, position: GtidPos) -> Result<(), End> {
+        self.position.gtid_pos = position.clone();
+        self.message(SourceMessage::StartsAt(position)).await
+    }
+
+    async fn read(&mut self, damage: Option<Damage>) -> Result<std::convert::Infallible, End> {
+        let (start, options) = (self.stream_start(), self.options.clone());
+        let upstream = Upstream {
+            options: &options,
+            server_id: self.server_id,
+            start: &start,
+        };
+        let (mut feed, checksum) = match self.receiver.clone() {
+            None => self.open_stream(upstream).await?,
+            Some(receiver) => {
+                let relay = RelayFeed::open(&receiver, start.clone(), damage).await?;
+                (Feed::Relay(relay), ChecksumAlgorithm::Off)
+            }
+        };
         let mut decoder = ReplicaDecoder::new(checksum);
         let mut assembler = GroupAssembler::new(self.position.coordinates.clone());
         // Without GTIDs only its end tells whether a group is on the target already.
@@ -213,26 +257,29 @@ impl Source {
             self.preparer.spool.clear();
         }
         loop {
-            let payload = match self.arrived_payload(&mut stream)? {
+            // Most events are here already, and waiting costs more than many of them.
+            let payload = match feed.arrived()? {
                 Some(payload) => payload,
-                None => self.next_payload(&mut stream).await?,
+                None => self.next_payload(&mut feed).await?,
             };
+            if self.position.gtid_pos.is_empty()
+                && let Some(position) = feed.gtid_pos()
+            {
+                self.starts_at(position.clone()).await?;
+            }
             decoder
                 .push(payload)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
             while let Some(assembled) = self.assemble(&mut decoder, &mut assembler)? {
                 self.take(assembled, assembler.coordinates()).await?;
             }
+            feed.note_seq(GroupSeq(
+                self.position.seq.0 + u64::from(assembler.is_inside_group()),
+            ));
             if self.batch.len() >= MESSAGE_GROUPS_MAX {
                 self.send().await?;
             }
         }
-    }
-
-    /// The next event, if it is here: most are, and waiting costs more than many of them.
-    fn arrived_payload(&self, stream: &mut DumpStream) -> Result<Option<bytes::Bytes>, End> {
-        let packet = stream.next_arrived().map_err(|error| self.dump_error(error))?;
-        packet.map(payload_of).transpose()
     }
 
     /// What the events that have been decoded make.
@@ -256,34 +303,28 @@ impl Source {
     }
 
     /// The next event. Waiting groups are sent before the task waits for the socket.
-    async fn next_payload(&mut self, stream: &mut DumpStream) -> Result<bytes::Bytes, End> {
-        let packet = {
-            let mut next = pin!(stream.next(self.options.net_timeout));
+    async fn next_payload(&mut self, feed: &mut Feed<'_>) -> Result<bytes::Bytes, End> {
+        let payload = {
+            let mut next = pin!(feed.next(self.options.net_timeout));
             let ready = std::future::poll_fn(|context| {
                 Poll::Ready(match next.as_mut().poll(context) {
-                    Poll::Ready(packet) => Some(packet),
+                    Poll::Ready(payload) => Some(payload),
                     Poll::Pending => None,
                 })
             })
             .await;
             match ready {
-                Some(packet) => packet,
+                Some(payload) => payload,
                 None => {
                     self.send().await?;
                     next.await
                 }
             }
         };
-        match packet
-            .map_err(|error| self.dump_error(error))
-            .and_then(payload_of)
-        {
-            Ok(payload) => Ok(payload),
-            Err(end) => {
-                self.send().await?;
-                Err(end)
-            }
+        if payload.is_err() {
+            self.send().await?;
         }
+        payload
     }
 
     async fn take(&mut self, assembled: Assembled, coordinates: &Coordinates) -> Result<(), End> {
@@ -429,6 +470,10 @@ impl Source {
     }
 
     fn note_read(&self) {
+        if self.receiver.is_some() {
+            // It has read further, and says so itself.
+            return;
+        }
         let coordinates = &self.position.coordinates;
         self.counters.update(|state| {
             if state.read.file != *coordinates.file {
@@ -446,48 +491,6 @@ impl Source {
             assembler.coordinates()
         );
         End::Definite(StopReason::new(number::RELAY_READ_FAILURE, message))
-    }
-
-    fn dump_error(&self, error: ClientError) -> End {
-        let ClientError::Server(server) = &error else {
-            return End::from(error);
-        };
-        let hint = match server.code {
-            number::FATAL_READING_BINLOG if server.message.contains("Could not find first log file") => {
-                "; the source has purged it: copy the data again and start behind the copy"
-            }
-            number::FATAL_READING_BINLOG if server.message.contains("not open") => {
-                "; set log_bin on the source"
-            }
-            4052 => "; another replica of this source uses the same server_id: give each its own",
-            // The registration is refused with the one, the dump with the other (10.11).
-            number::ACCESS_DENIED | 1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
-            _ => "",
-        };
-        match server.code {
-            number::FATAL_READING_BINLOG | number::ACCESS_DENIED | 1227 | 1941 | 4052 => {
-                let message = format!(
-                    "source: {} (asked for {}){hint}",
-                    server.message, self.position.coordinates
-                );
-                let number = if server.code == 4052 {
-                    number::FATAL_READING_BINLOG
-                } else {
-                    server.code
-                };
-                End::Definite(StopReason::new(number, message))
-            }
-            _ => End::from(error),
-        }
-    }
-}
-
-fn payload_of(packet: DumpPacket) -> Result<bytes::Bytes, End> {
-    match packet {
-        DumpPacket::Event { payload, .. } => Ok(payload),
-        DumpPacket::EndOfStream => Err(End::Retry(ClientError::Closed {
-            what: "read the binlog: the source ended the stream",
-        })),
     }
 }
 

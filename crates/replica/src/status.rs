@@ -57,6 +57,8 @@ pub enum IoState {
     Connecting,
     /// Reading.
     Running,
+    /// Not reading, because the relay log has no room: for files to be applied, or for the disk.
+    Waiting,
     /// Stopped: asked to, or by an error that time will not heal.
     Stopped,
 }
@@ -117,6 +119,8 @@ pub struct ConnectionStatus {
     pub queue_groups: usize,
     /// Bytes in the relay queue.
     pub queue_bytes: usize,
+    /// Bytes of the relay log on disk (`Relay_Log_Space`); `null` without one.
+    pub relay_log_bytes: Option<u64>,
 }
 
 /// Statements that were left out, by kind.

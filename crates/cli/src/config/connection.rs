@@ -1,6 +1,7 @@
 //! The connections: which there are, and the options of each.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use tributary::{ConnectionOptions, TargetOptions};
@@ -12,7 +13,7 @@ use super::login::{self, LoginKeys};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::settings::{check_name, is_same_name};
-use super::{keys, policies, rules, start};
+use super::{keys, policies, relay_log, rules, start};
 
 const LOGIN: LoginKeys = LoginKeys {
     host: keys::MASTER_HOST,
@@ -38,6 +39,7 @@ pub(crate) struct ReadConnection {
 pub(crate) fn read_all(
     reader: &mut Reader<'_>,
     world: &mut dyn World,
+    relay_dir: &Path,
     warnings: &mut Vec<Problem>,
 ) -> Vec<ReadConnection> {
     let names = names(reader, warnings);
@@ -47,7 +49,7 @@ pub(crate) fn read_all(
         let problem_count = reader.problems.len();
         let own_mistake =
             format!("connection '{name}' cannot be read; this is a mistake in tributary, please report it");
-        match read_one(reader, world, name, warnings) {
+        match read_one(reader, world, relay_dir, name, warnings) {
             Some(connection) => connections.push(connection),
             // A connection is never left out without a word.
             None if reader.problems.len() == problem_count => {
@@ -104,6 +106,7 @@ fn names(reader: &mut Reader<'_>, warnings: &mut Vec<Problem>) -> Vec<String> {
 fn read_one(
     reader: &mut Reader<'_>,
     world: &mut dyn World,
+    relay_dir: &Path,
     name: String,
     warnings: &mut Vec<Problem>,
 ) -> Option<ReadConnection> {
@@ -127,6 +130,7 @@ fn read_one(
     let relay_bytes_max = reader.number_as(keys::RELAY_BYTES_MAX);
     let relay_groups_max = reader.number_as(keys::RELAY_GROUPS_MAX);
     let group_bytes_max = reader.number_as(keys::GROUP_BYTES_MAX);
+    let relay_log = relay_log::read(reader, relay_dir, &name);
     let rules = rules::read(reader, &name, warnings);
     let start = start?;
     let options = ConnectionOptions {
@@ -146,6 +150,7 @@ fn read_one(
         relay_bytes_max: relay_bytes_max?,
         relay_groups_max: relay_groups_max?,
         group_bytes_max: group_bytes_max?,
+        relay_log: relay_log?,
     };
     Some(ReadConnection {
         options,

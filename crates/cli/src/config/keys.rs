@@ -288,6 +288,22 @@ keys! {
         Allowed::Bytes { min: 64 * KIB, max: GIB },
         "8M",
     );
+    TRIBUTARY_RELAY_LOG = Key::connection("tributary_relay_log", Allowed::Switch, "OFF");
+    RELAY_LOG_DIR = Key::engine("relay_log_dir", Allowed::Text("a directory"), "(relay in state_dir)");
+    RELAY_LOG_SPACE_LIMIT = Key::connection(
+        "relay_log_space_limit",
+        Allowed::Bytes { min: 0, max: 16_384 * GIB },
+        "16G",
+    )
+    .also_server();
+    MAX_RELAY_LOG_SIZE = Key::connection(
+        "max_relay_log_size",
+        Allowed::Bytes { min: 0, max: GIB },
+        "256M",
+    )
+    .also_server();
+    SYNC_RELAY_LOG = Key::connection("sync_relay_log", number(0, u32::MAX as u64), "10000").also_server();
+    RELAY_LOG_RECOVERY = Key::connection("relay_log_recovery", Allowed::Switch, "OFF").also_server();
     BATCH_GROUPS_MAX = Key::engine("batch_groups_max", number(1, 100_000), "10000");
     BATCH_BYTES_MAX = Key::engine("batch_bytes_max", Allowed::Bytes { min: KIB, max: GIB }, "8M");
     TRIBUTARY_MERGE_ROWS = Key::engine("tributary_merge_rows", Allowed::Switch, "ON");

@@ -13,6 +13,7 @@ mod login;
 mod policies;
 mod problem;
 mod reader;
+mod relay_log;
 mod rules;
 mod server_keys;
 mod settings;
@@ -89,7 +90,11 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
     let state_dir = state_dir(input, &mut reader);
     let apply = apply::read(&mut reader);
     let target = target::read(&mut reader, world);
-    let connections = connection::read_all(&mut reader, world, &mut warnings);
+    let relay_dir = reader
+        .path(keys::RELAY_LOG_DIR)
+        .or_else(|| state_dir.as_ref().map(|state_dir| state_dir.join("relay")))
+        .unwrap_or_default();
+    let connections = connection::read_all(&mut reader, world, &relay_dir, &mut warnings);
     if let Some(target) = &target {
         connection::check_together(
             &connections,

@@ -99,11 +99,6 @@ const PASSED: &[Passed] = &[
         OFF,
         "the target's own binary log settings decide",
     ),
-    passed(
-        "relay_log_space_limit",
-        &["0"],
-        "relay_bytes_max bounds what is held in memory",
-    ),
 ];
 
 /// Prefixes of keys that are about replication; one of these that nobody knows is likely misspelt.
@@ -157,7 +152,6 @@ mod tests {
     fn values_that_change_nothing_need_no_word() {
         assert_eq!(remark("gtid_strict_mode", Some("off")), None);
         assert_eq!(remark("slave_run_triggers_for_rbr", Some("no")), None);
-        assert_eq!(remark("relay_log_recovery", Some("ON")), None);
         assert_eq!(remark("innodb_buffer_pool_size", Some("1G")), None);
     }
 

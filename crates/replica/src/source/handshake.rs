@@ -3,12 +3,13 @@
 
 use tributary_binlog::{ChecksumAlgorithm, Coordinates, GtidPos};
 use tributary_client::{
-    Client, DumpRequest, Error as ClientError, RegisterReplica, Reply, ResultSet, StatementResult,
+    Client, DumpPacket, DumpRequest, DumpStream, Error as ClientError, RegisterReplica, Reply, ResultSet,
+    StatementResult,
 };
 
-use super::{End, Source, SourceMessage};
+use crate::config::ConnectionOptions;
 use crate::context::quote_text;
-use crate::error::{StopReason, number};
+use crate::error::{StopReason, client_error_number, number};
 use crate::status;
 
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`: a source from before checksums.
@@ -20,36 +21,106 @@ const WRITE_TIMEOUT_SECONDS: u32 = 3600;
 /// The replica knows GTIDs, and gaps instead of dummy events. MariaDB server, `sql/log_event.h`, `MARIA_SLAVE_CAPABILITY_GTID`.
 const CAPABILITY: u32 = 4;
 
-impl Source {
+/// Where a stream begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamStart {
+    pub(crate) coordinates: Coordinates,
+    pub(crate) gtid_pos: GtidPos,
+    /// Start from `gtid_pos` whatever the mode, because there are no coordinates yet.
+    pub(crate) needs_gtid: bool,
+}
+
+/// Why there is no stream, or no more of it.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// Try again later.
+    Retry(ClientError),
+    /// A person must look at the stream.
+    Definite(StopReason),
+}
+
+impl From<ClientError> for Lost {
+    fn from(error: ClientError) -> Self {
+        if error.is_network() {
+            return Self::Retry(error);
+        }
+        Self::Definite(StopReason::new(client_error_number(&error), error.to_string()))
+    }
+}
+
+/// A stream that has been asked for.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) stream: DumpStream,
+    /// How the first event is checksummed.
+    pub(crate) checksum: ChecksumAlgorithm,
+    /// Our clock minus the source's.
+    pub(crate) clock_difference: i64,
+    /// The GTID position of the coordinates the stream starts from, if it was not known.
+    pub(crate) starts_at: Option<GtidPos>,
+}
+
+/// A source that is asked for its binlog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upstream<'a> {
+    pub(crate) options: &'a ConnectionOptions,
+    pub(crate) server_id: u32,
+    pub(crate) start: &'a StreamStart,
+}
+
+impl Upstream<'_> {
+    /// Logs in and asks for the stream.
+    pub(crate) async fn open(self) -> Result<Opened, Lost> {
+        // Any failure to log in is tried again, as on the server: the account may be made any moment.
+        let mut client = Client::connect(&self.options.source).await.map_err(Lost::Retry)?;
+        client.set_reply_timeout(self.options.net_timeout);
+        let (checksum, clock_difference, starts_at) = self.handshake(&mut client).await?;
+        tracing::info!(
+            connection = %self.options.name,
+            source = %self.options.source.address,
+            version = %client.server().version_text,
+            from = %self.start.coordinates,
+            gtid = %starts_at.as_ref().unwrap_or(&self.start.gtid_pos),
+            by_gtid = self.uses_gtid(),
+            "reading"
+        );
+        let stream = client
+            .dump(&self.dump_request())
+            .await
+            .map_err(|error| self.dump_error(error))?;
+        Ok(Opened {
+            stream,
+            checksum,
+            clock_difference,
+            starts_at,
+        })
+    }
+
     /// Whether the source is asked by GTID.
-    pub(super) fn uses_gtid(&self) -> bool {
-        let is_beyond_protocol = self.position.coordinates.offset > u64::from(u32::MAX);
-        self.options.use_gtid || self.position.needs_gtid || is_beyond_protocol
+    fn uses_gtid(self) -> bool {
+        let is_beyond_protocol = self.start.coordinates.offset > u64::from(u32::MAX);
+        self.options.use_gtid || self.start.needs_gtid || is_beyond_protocol
     }
 
     /// The GTID position that belongs to the coordinates we start from, so that a later start can be by GTID.
-    async fn look_up_gtid(&mut self, client: &mut Client) -> Result<(), End> {
-        let Coordinates { file, offset } = &self.position.coordinates;
+    async fn look_up_gtid(self, client: &mut Client) -> Result<Option<GtidPos>, Lost> {
+        let Coordinates { file, offset } = &self.start.coordinates;
         let mut text = b"SELECT binlog_gtid_pos(".to_vec();
         quote_text(file.as_bytes(), &mut text);
         text.extend_from_slice(format!(",{offset})").as_bytes());
         match client.query(&text).await {
             Ok(answer) => {
                 let position = answer.first_text().and_then(|text| text.parse::<GtidPos>().ok());
-                if let Some(position) = position.filter(|position| !position.is_empty()) {
-                    self.position.gtid_pos = position.clone();
-                    self.message(SourceMessage::StartsAt(position)).await?;
-                }
-                Ok(())
+                Ok(position.filter(|position| !position.is_empty()))
             }
             // A source that does not know it is read by coordinates only.
-            Err(ClientError::Server(_)) => Ok(()),
+            Err(ClientError::Server(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Everything up to the registration. Returns how the first event is checksummed, and our clock minus the source's.
-    pub(super) async fn handshake(&mut self, client: &mut Client) -> Result<(ChecksumAlgorithm, i64), End> {
+    /// Everything up to the registration; see [`Opened`] for what it tells.
+    async fn handshake(self, client: &mut Client) -> Result<(ChecksumAlgorithm, i64, Option<GtidPos>), Lost> {
         let mut statements = vec![
             "SELECT UNIX_TIMESTAMP()".to_owned(),
             "SHOW VARIABLES LIKE 'SERVER_ID'".to_owned(),
@@ -77,14 +148,15 @@ impl Source {
                 "the source and this replica have the same server_id {}: give the replica another one",
                 self.server_id
             );
-            return Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)));
+            return Err(Lost::Definite(StopReason::new(number::REPLICA_FATAL, message)));
         }
         let checksum = checksum_of(next(), next())?;
         answers.collect::<Result<Vec<_>, _>>()?;
+        let mut starts_at = None;
         if self.uses_gtid() {
             self.announce_gtid(client).await?;
-        } else if self.position.gtid_pos.is_empty() && client.server().is_mariadb {
-            self.look_up_gtid(client).await?;
+        } else if self.start.gtid_pos.is_empty() && client.server().is_mariadb {
+            starts_at = self.look_up_gtid(client).await?;
         }
         let registration = RegisterReplica {
             server_id: self.server_id,
@@ -94,30 +166,30 @@ impl Source {
             .register_replica(&registration)
             .await
             .map_err(|error| self.dump_error(error))?;
-        Ok((checksum, clock_difference))
+        Ok((checksum, clock_difference, starts_at))
     }
 
-    async fn announce_gtid(&self, client: &mut Client) -> Result<(), End> {
+    async fn announce_gtid(self, client: &mut Client) -> Result<(), Lost> {
         client.query(b"SELECT @@GLOBAL.gtid_domain_id").await.map_err(|error| match error {
             ClientError::Server(server) if server.code == UNKNOWN_VARIABLE => {
                 let message = "the source knows no MariaDB GTIDs: set master_use_gtid=no and give file and position";
-                End::Definite(StopReason::new(number::REPLICA_FATAL, message))
+                Lost::Definite(StopReason::new(number::REPLICA_FATAL, message))
             }
-            error => End::from(error),
+            error => Lost::from(error),
         })?;
         let state = format!(
             "SET @slave_connect_state='{}',@slave_gtid_strict_mode=0,@slave_gtid_ignore_duplicates=0",
-            self.position.gtid_pos
+            self.start.gtid_pos
         );
         client.execute(state.as_bytes()).await?;
         Ok(())
     }
 
-    pub(super) fn dump_request(&self) -> DumpRequest {
+    fn dump_request(self) -> DumpRequest {
         let (file, offset) = if self.uses_gtid() {
             (Vec::new(), 4)
         } else {
-            let coordinates = &self.position.coordinates;
+            let coordinates = &self.start.coordinates;
             // Offsets that do not fit the protocol's four bytes are asked for by GTID.
             (
                 coordinates.file.as_bytes().to_vec(),
@@ -130,6 +202,50 @@ impl Source {
             flags: 0,
             server_id: self.server_id,
         }
+    }
+
+    /// What an error of the dump means.
+    pub(crate) fn dump_error(self, error: ClientError) -> Lost {
+        let ClientError::Server(server) = &error else {
+            return Lost::from(error);
+        };
+        let hint = match server.code {
+            number::FATAL_READING_BINLOG if server.message.contains("Could not find first log file") => {
+                "; the source has purged it: copy the data again and start behind the copy"
+            }
+            number::FATAL_READING_BINLOG if server.message.contains("not open") => {
+                "; set log_bin on the source"
+            }
+            4052 => "; another replica of this source uses the same server_id: give each its own",
+            // The registration is refused with the one, the dump with the other (10.11).
+            number::ACCESS_DENIED | 1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
+            _ => "",
+        };
+        match server.code {
+            number::FATAL_READING_BINLOG | number::ACCESS_DENIED | 1227 | 1941 | 4052 => {
+                let message = format!(
+                    "source: {} (asked for {}){hint}",
+                    server.message, self.start.coordinates
+                );
+                let number = if server.code == 4052 {
+                    number::FATAL_READING_BINLOG
+                } else {
+                    server.code
+                };
+                Lost::Definite(StopReason::new(number, message))
+            }
+            _ => Lost::from(error),
+        }
+    }
+}
+
+/// The event of a packet.
+pub(crate) fn payload_of(packet: DumpPacket) -> Result<bytes::Bytes, Lost> {
+    match packet {
+        DumpPacket::Event { payload, .. } => Ok(payload),
+        DumpPacket::EndOfStream => Err(Lost::Retry(ClientError::Closed {
+            what: "read the binlog: the source ended the stream",
+        })),
     }
 }
 
@@ -161,7 +277,7 @@ async fn at_once(
 fn checksum_of(
     told: Result<ResultSet, ClientError>,
     asked: Result<ResultSet, ClientError>,
-) -> Result<ChecksumAlgorithm, End> {
+) -> Result<ChecksumAlgorithm, Lost> {
     match told {
         Ok(_) => {}
         Err(ClientError::Server(error)) if error.code == UNKNOWN_VARIABLE => {
@@ -176,7 +292,7 @@ fn checksum_of(
             let message = format!(
                 "the source uses the binlog checksum {other}, which is unknown here: SET GLOBAL binlog_checksum=CRC32 on it"
             );
-            Err(End::Definite(StopReason::new(number::REPLICA_FATAL, message)))
+            Err(Lost::Definite(StopReason::new(number::REPLICA_FATAL, message)))
         }
     }
 }

@@ -27,7 +27,17 @@ pub async fn relayed(source: ServerOptions) -> anyhow::Result<(Server, Server, T
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_cut_anywhere_goes_on_behind_the_last_whole_group() -> anyhow::Result<()> {
-    let (source, target, relay, options) = relayed(ServerOptions::source(1)).await?;
+    cut_anywhere(true).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_without_relay_log_goes_on_behind_the_last_whole_group() -> anyhow::Result<()> {
+    cut_anywhere(false).await
+}
+
+async fn cut_anywhere(has_relay_log: bool) -> anyhow::Result<()> {
+    let (source, target, relay, mut options) = relayed(ServerOptions::source(1)).await?;
+    options.connections[0].relay_log.take_if(|_| !has_relay_log);
     schema::create(&source, 1).await?;
     let engine = Replicator::start(options).await?;
     let plan = TrafficPlan {

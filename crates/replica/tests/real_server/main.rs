@@ -26,6 +26,7 @@ mod merged_rows;
 mod order;
 mod policies;
 mod preflight;
+mod relay_log;
 mod restart;
 mod session_state;
 mod skips;

@@ -114,7 +114,9 @@ async fn crashes_are_exact_for_innodb_in_row_format() -> anyhow::Result<()> {
 async fn a_second_engine_on_the_target_is_refused() -> anyhow::Result<()> {
     let (source, target) = pair(ServerOptions::source(1)).await?;
     let first = Replicator::start(options(&source, &target)).await?;
-    let refused = Replicator::start(options(&source, &target)).await.unwrap_err();
+    let mut other = options(&source, &target);
+    other.connections[0].relay_log = None;
+    let refused = Replicator::start(other).await.unwrap_err();
     assert!(
         matches!(&refused, StartError::Held(text) if text.contains("stop it")),
         "{refused}"

@@ -137,6 +137,8 @@ async fn large_groups_of_every_kind_arrive_in_pieces() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_lost_inside_a_group_goes_on_where_it_was() -> anyhow::Result<()> {
     let (source, mut target, relay, mut options) = relayed(source()).await?;
+    // With one, the engine goes back to what it has written down.
+    options.connections[0].relay_log = None;
     let other = Server::start(ServerOptions::source(2)).await?;
     source.run(TABLES).await?;
     other.run(TABLES).await?;

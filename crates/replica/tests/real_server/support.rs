@@ -1,9 +1,12 @@
 //! A source, a target and the engine between them, for tests with real servers.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use tributary::{ApplyOptions, ConnectionOptions, Options, Replicator, StartPosition, TargetOptions};
+use tributary::{
+    ApplyOptions, ConnectionOptions, Options, RelayLogOptions, Replicator, StartPosition, TargetOptions,
+};
 use tributary_binlog::Coordinates;
 use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_rules::{Filter, Rewrite};
@@ -51,15 +54,24 @@ pub fn connection(name: &str, source: &Server, rewrite: &str) -> ConnectionOptio
     }
 }
 
-/// An engine from `source` to `target`.
+/// Where the relay log of [`options`] is. It lives as long as the target; the server passes over names with a dot.
+pub fn relay_dir(target: &Server) -> PathBuf {
+    target.data_dir().join(".relay-m1")
+}
+
+/// An engine from `source` to `target`, with a relay log.
 pub fn options(source: &Server, target: &Server) -> Options {
+    let connection = ConnectionOptions {
+        relay_log: Some(RelayLogOptions::new(relay_dir(target))),
+        ..connection("m1", source, &format!("{SOURCE_DB}->{TARGET_DB}"))
+    };
     Options {
         server_id: 77,
         target: TargetOptions {
             login: root(target),
             schema: "tributary".to_owned(),
         },
-        connections: vec![connection("m1", source, &format!("{SOURCE_DB}->{TARGET_DB}"))],
+        connections: vec![connection],
         apply: ApplyOptions::default(),
     }
 }
