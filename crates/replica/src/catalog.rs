@@ -82,6 +82,9 @@ pub(crate) struct TableInfo {
     pub(crate) period_end: Option<(usize, PeriodEnd)>,
     /// Tables that a change here may reach, or that may reach here, by foreign keys.
     pub(crate) related: Vec<(Bytes, Bytes)>,
+    /// Whether it has no index, and a statement that gives all columns of a row does no more than a row event does: no generated
+    /// columns, constraints, `ON UPDATE`, history or partitions, and a storage engine of the usual ones.
+    pub(crate) is_bare: bool,
 }
 
 impl TableInfo {
@@ -101,6 +104,11 @@ impl TableInfo {
     /// The column that generates ids.
     pub(crate) fn auto_increment(&self) -> Option<usize> {
         self.columns.iter().position(|column| column.is_auto_increment)
+    }
+
+    /// Whether a row can only be found by reading the table, and statements may do what row events do.
+    pub(crate) fn is_read_through(&self) -> bool {
+        self.is_bare && !self.is_view && !self.has_triggers && self.related.is_empty()
     }
 
     /// Whether every unique key can be compared by us, and there is one.

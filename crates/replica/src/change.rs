@@ -6,11 +6,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
 use tributary_rules::Tolerance;
-use tributary_schedule::{Access, GroupSeq, Scope, WorkerId};
+use tributary_schedule::{Access, GroupSeq, Scope, TableId, WorkerId};
 use tributary_sql::StatementKind;
 
 use crate::bulk::BulkRow;
-use crate::catalog::TableUseDraft;
+use crate::catalog::{TableInfo, TableUseDraft};
 use crate::columns::{Effect, Positional, SourceColumns, TableColumns};
 use crate::context::Context;
 use crate::load_file::LoadFile;
@@ -121,7 +121,10 @@ impl PreparedGroup {
         for change in &mut self.changes {
             match change {
                 Change::Statement(statement) => statement.bulk = None,
-                Change::Rows(rows) => rows.spans = None,
+                Change::Rows(rows) => {
+                    rows.spans = None;
+                    rows.read_through = None;
+                }
                 Change::Load(_) => {}
             }
         }
@@ -295,6 +298,15 @@ pub(crate) struct RowsChange {
     pub(crate) row_count: usize,
     /// Where the rows lie, if they may be brought together with those of other changes.
     pub(crate) spans: Option<Box<RowSpans>>,
+    /// Its one table, if rows of it can only be found by reading all of it and may be found by statements as well.
+    pub(crate) read_through: Option<ReadThrough>,
+}
+
+/// A table that must be read to find a row.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadThrough {
+    pub(crate) table: TableId,
+    pub(crate) info: Arc<TableInfo>,
 }
 
 /// `LOAD DATA`: the statement, renamed, and the file.

@@ -434,6 +434,7 @@ mod tests {
             has_primary: true,
             period_end: None,
             related: Vec::new(),
+            is_bare: false,
         }
     }
 

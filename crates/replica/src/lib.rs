@@ -15,6 +15,7 @@ mod columns;
 mod config;
 mod context;
 mod error;
+mod images;
 mod keys;
 mod load_file;
 mod pieces;

@@ -74,6 +74,8 @@ pub(crate) struct Preparer {
     pub(crate) contexts: Vec<Arc<Context>>,
     /// Whether rows may be brought together with those of other changes.
     pub(crate) merges_rows: bool,
+    /// Whether rows of tables without an index may be found by statements.
+    pub(crate) sets_rows: bool,
     /// Shapes of statements seen.
     pub(crate) shapes: Shapes,
     /// Statements of kinds seen.

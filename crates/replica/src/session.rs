@@ -305,6 +305,7 @@ fn source(
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
             merges_rows: options.apply.merge_rows,
+            sets_rows: options.apply.set_rows,
             shapes: Shapes::default(),
             patterns: Patterns::default(),
             temporary,

@@ -34,6 +34,7 @@ mod pieces;
 mod plan;
 mod reaction;
 mod rows;
+mod set_rows;
 mod unique_keys;
 mod xa;
 
@@ -341,16 +342,21 @@ impl Worker {
         changes: &[Planned<'_>],
         is_final: bool,
     ) -> Result<Vec<PlanStep>, ClientError> {
-        if changes.len() >= BULK_ROWS_MIN {
-            let steps = plan(changes, self.login.limits(is_final));
+        let one_by_one = || (0..changes.len()).map(PlanStep::One).collect();
+        let mut steps = match changes.len() {
+            BULK_ROWS_MIN.. => plan(changes, self.login.limits(is_final)),
+            _ => one_by_one(),
+        };
+        if !self.login.writes_binlog {
+            steps = set_rows::gather(steps, changes, is_final);
+        }
+        if are_together(&steps) {
+            let steps = self.login.prepare_steps(steps, changes).await?;
             if are_together(&steps) {
-                let steps = self.login.prepare_steps(steps, changes).await?;
-                if are_together(&steps) {
-                    return Ok(steps);
-                }
+                return Ok(steps);
             }
         }
-        Ok((0..changes.len()).map(PlanStep::One).collect())
+        Ok(one_by_one())
     }
 
     /// Takes orders that are there already.

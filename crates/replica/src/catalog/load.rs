@@ -130,20 +130,22 @@ async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool
     let plain = with("TABLE_SCHEMA", "TABLE_NAME");
     let text = format!(
         "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,\
-           (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE),ENGINE \
+           (SELECT e.TRANSACTIONS FROM information_schema.ENGINES e WHERE e.ENGINE=t.ENGINE),ENGINE,CREATE_OPTIONS \
            FROM information_schema.TABLES t WHERE {plain};SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,COLUMN_NAME,DATA_TYPE,COLUMN_TYPE,COLLATION_NAME,EXTRA,\
            CHARACTER_MAXIMUM_LENGTH,IS_NULLABLE,CHARACTER_OCTET_LENGTH,DATETIME_PRECISION,\
-           NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION,COLUMN_DEFAULT \
+           NUMERIC_PRECISION,NUMERIC_SCALE,GENERATION_EXPRESSION,COLUMN_DEFAULT,COLUMN_KEY \
            FROM information_schema.COLUMNS WHERE {plain} ORDER BY TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION;SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,COLUMN_NAME,SUB_PART,INDEX_TYPE \
            FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND {plain} \
            ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME<>'PRIMARY',INDEX_NAME,SEQ_IN_INDEX;SHOW WARNINGS;\
          SELECT DISTINCT EVENT_OBJECT_SCHEMA,EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {};SHOW WARNINGS;\
          SELECT TABLE_SCHEMA,TABLE_NAME,REFERENCED_TABLE_SCHEMA,REFERENCED_TABLE_NAME \
-           FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (({plain}) OR ({}));SHOW WARNINGS",
+           FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (({plain}) OR ({}));SHOW WARNINGS;\
+         SELECT DISTINCT CONSTRAINT_SCHEMA,TABLE_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE {};SHOW WARNINGS",
         with("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
         with("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"),
+        with("CONSTRAINT_SCHEMA", "TABLE_NAME"),
     );
     let (major, minor, _) = client.server().version;
     let period_end = PeriodEnd::of_version(major.into(), minor.into());
@@ -178,6 +180,11 @@ async fn load_once(client: &mut Client, condition: &str) -> Result<(Loaded, bool
         }
     }
     add_relations(&mut tables, &next());
+    for row in next() {
+        if let Some(table) = tables.get_mut(&name_pair(&row, 0)) {
+            table.is_bare = false;
+        }
+    }
     let loaded = tables
         .into_iter()
         .map(|((database, table), info)| (database, table, info))
@@ -209,6 +216,11 @@ fn base_tables(rows: &[Row]) -> Tables {
         has_primary: false,
         period_end: None,
         related: Vec::new(),
+        is_bare: row.get(2) == Some(b"BASE TABLE")
+            && matches!(row.get(4), Some(b"InnoDB" | b"MyISAM" | b"Aria"))
+            && row
+                .get(5)
+                .is_none_or(|options| !options.windows(11).any(|part| part == b"partitioned")),
     };
     rows.iter().map(|row| (name_pair(row, 0), info(row))).collect()
 }
@@ -255,6 +267,8 @@ fn add_columns(tables: &mut Tables, rows: &[Row]) {
                 .windows(9)
                 .any(|part| part.eq_ignore_ascii_case(b"on update"))
         });
+        let has_index = row.get(15).is_some_and(|key| !key.is_empty());
+        table.is_bare &= !is_generated && !is_updated && !has_index && !is_invisible;
         // NULL stands for the time there.
         let takes_null_as_now = row.get(3) == Some(b"timestamp") && row.get(8) != Some(b"YES");
         table.reads_clock |= is_updated || takes_null_as_now || row.get(14).is_some_and(is_computed);

@@ -371,6 +371,7 @@ mod tests {
             has_primary: false,
             period_end: None,
             related: Vec::new(),
+            is_bare: false,
         };
         let loaded = vec![
             ("db".into(), "t".into(), table(columns(there, hidden))),

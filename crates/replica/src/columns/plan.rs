@@ -240,6 +240,7 @@ pub(super) fn carry_out(change: &RowsChange, plans: &[Plan]) -> Result<RowsChang
         source: change.source.clone(),
         row_count: change.row_count,
         spans: None,
+        read_through: None,
     })
 }
 

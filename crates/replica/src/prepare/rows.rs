@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tributary_binlog::{FormatDescription, Row, RowsEvent, RowsItem, TableMap};
+use tributary_binlog::{FormatDescription, Header, Row, RowsEvent, RowsItem, TableMap};
 use tributary_schedule::Access;
 
 use super::{Draft, Preparer, add_related};
 use crate::catalog::{TableInfo, TableName, TableUseDraft};
-use crate::change::{Change, RowsChange};
+use crate::change::{Change, ReadThrough, RowsChange};
 use crate::columns::{Plan, TableColumns};
+use crate::images::Form;
 use crate::keys::{self, KEYS_MAX, Keys};
 use crate::spans::RowSpans;
 
@@ -59,6 +60,7 @@ impl Preparer {
         let mut row_count = 0;
         let is_only = self.merges_rows && item.maps.len() == 1;
         let mut spans = None;
+        let mut read_through = None;
         for ((_, map), columns) in item.maps.iter().zip(&columns) {
             let mut events = item
                 .events
@@ -81,6 +83,15 @@ impl Preparer {
                 .as_ref()
                 .filter(|info| is_in_place && info.has_plain_keys())
                 .filter(|info| info.is_transactional || is_only);
+            if self.sets_rows && item.maps.len() == 1 && is_in_place {
+                let suits = |info: &&Arc<TableInfo>| {
+                    info.is_read_through() && Form::all(info, map).is_some() && are_full(&item.events)
+                };
+                read_through = info.as_ref().filter(suits).map(|info| ReadThrough {
+                    table: name.id,
+                    info: info.clone(),
+                });
+            }
             let mut known = keyed.map(|info| KnownRows {
                 info,
                 map,
@@ -131,8 +142,15 @@ impl Preparer {
             tolerances,
             row_count,
             spans: spans.map(Box::new),
+            read_through,
         })));
     }
+}
+
+/// Whether every image has all columns of the row.
+fn are_full(events: &[(Header, RowsEvent)]) -> bool {
+    let mut events = events.iter();
+    events.all(|(_, event)| event.present.is_full() && event.last_present().is_full())
 }
 
 /// What is known of the rows of one table, as long as all of them name their keys.

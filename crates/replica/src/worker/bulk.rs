@@ -10,6 +10,7 @@ use super::Login;
 use super::burst::{Failure, Step, single};
 use super::plan::{BULK_BYTES_MAX, Limits, PlanStep, Planned};
 use super::rows::RowPlace;
+use super::set_rows::SetEnd;
 use crate::bulk::{Repeats, Shape};
 use crate::context::Context;
 use crate::error::number;
@@ -222,7 +223,7 @@ impl Login {
         Ok(is_done)
     }
 
-    async fn forget_after_error(&mut self) -> Result<(), ClientError> {
+    pub(super) async fn forget_after_error(&mut self) -> Result<(), ClientError> {
         self.session.forget();
         self.has_old_errors = true;
         self.clear_errors().await
@@ -239,6 +240,7 @@ impl Login {
                 PlanStep::One(index) => self.add_change(changes[*index].change, *index).await?,
                 PlanStep::Bulk(rows) => self.add_bulk(rows, changes).await?,
                 PlanStep::Rows(rows) => self.add_merged(rows, changes).await?,
+                PlanStep::Set(set) => self.add_set(set, changes).await?,
             }
         }
         Ok(())
@@ -253,15 +255,24 @@ impl Login {
         let mut place = 0;
         while let Some(step) = steps.get(place) {
             let end = match step {
-                PlanStep::Bulk(_) => place + 1,
+                PlanStep::Bulk(_) | PlanStep::Set(_) => place + 1,
                 PlanStep::One(_) | PlanStep::Rows(_) => steps[place..]
                     .iter()
-                    .position(|step| matches!(step, PlanStep::Bulk(_)))
+                    .position(|step| matches!(step, PlanStep::Bulk(_) | PlanStep::Set(_)))
                     .map_or(steps.len(), |count| place + count),
             };
             match step {
                 PlanStep::Bulk(rows) => {
                     if let Some((first, failure)) = self.take_bulk(rows, changes).await? {
+                        return Ok(Left {
+                            changes: from(&steps[place..], first),
+                            failure,
+                        });
+                    }
+                }
+                PlanStep::Set(set) => {
+                    if let Some(failure) = self.take_final_set(set, changes).await? {
+                        let first = first_of(step);
                         return Ok(Left {
                             changes: from(&steps[place..], first),
                             failure,
@@ -331,6 +342,30 @@ impl Login {
         let first = done.map_or(rows.first(), |done| rows.get(done).or(rows.last()));
         let failure = done.is_none().then(|| in_doubt(rows.len(), &error));
         Ok(first.map(|first| (*first, failure)))
+    }
+
+    /// A set whose effects are final. `Some` when it is not made, with the failure if it may be made in part.
+    async fn take_final_set(
+        &mut self,
+        set: &[usize],
+        changes: &[Planned<'_>],
+    ) -> Result<Option<Option<Failure>>, ClientError> {
+        let error = match self.take_set(set, changes).await? {
+            SetEnd::Done => match self.finish().await? {
+                None => return Ok(None),
+                Some(failure) => failure.error,
+            },
+            SetEnd::Untouched => return Ok(Some(None)),
+            SetEnd::Failed { error, is_in_doubt } => {
+                self.forget_after_error().await?;
+                if !is_in_doubt {
+                    tracing::debug!(%error, "rows are not found together");
+                    return Ok(Some(None));
+                }
+                error
+            }
+        };
+        Ok(Some(Some(in_doubt(set.len(), &error))))
     }
 
     /// How many rows of the INSERT that has just failed with `code` are in; `None` when the server does not tell. Conditions stand in
@@ -438,7 +473,7 @@ fn from(steps: &[PlanStep], first: usize) -> Vec<usize> {
     for step in steps {
         match step {
             PlanStep::One(index) => all.push(*index),
-            PlanStep::Bulk(rows) => all.extend_from_slice(rows),
+            PlanStep::Bulk(rows) | PlanStep::Set(rows) => all.extend_from_slice(rows),
             PlanStep::Rows(rows) => all.extend(rows.changes()),
         }
     }
@@ -454,7 +489,7 @@ fn from(steps: &[PlanStep], first: usize) -> Vec<usize> {
 fn first_of(step: &PlanStep) -> usize {
     match step {
         PlanStep::One(index) => *index,
-        PlanStep::Bulk(rows) => rows.first().copied().unwrap_or_default(),
+        PlanStep::Bulk(rows) | PlanStep::Set(rows) => rows.first().copied().unwrap_or_default(),
         PlanStep::Rows(rows) => rows.first_id().map_or(0, |id| id.change),
     }
 }

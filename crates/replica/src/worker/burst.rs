@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 
-use tributary_binlog::RowsOp;
+use tributary_binlog::{Header, RowsEvent, RowsOp};
 use tributary_client::{Client, Error as ClientError, Reply, ResultSet, ServerError, StatementResult};
 use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
@@ -232,6 +232,26 @@ impl Login {
         self.send_full().await
     }
 
+    /// Adds an event of these images to the burst; `event` comes without rows.
+    pub(super) async fn add_images(
+        &mut self,
+        change: &RowsChange,
+        index: usize,
+        event: (&Header, &RowsEvent),
+        images: impl Iterator<Item = &[u8]>,
+    ) -> Result<(), ClientError> {
+        rows::add_images(
+            change,
+            index,
+            event,
+            images,
+            &mut self.format,
+            &mut self.burst.rows,
+        );
+        self.close_rows();
+        self.send_full().await
+    }
+
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
         let step = Step::Change(index);
         let text = match statement
@@ -350,8 +370,8 @@ impl Login {
         self.close_packet();
     }
 
-    /// Sends the rest and reads every reply. Returns the first failure, after which nothing was executed.
-    pub(super) async fn finish(&mut self) -> Result<Option<Failure>, ClientError> {
+    /// Sends the rest and reads every reply. `false` when something has failed.
+    pub(super) async fn settle(&mut self) -> Result<bool, ClientError> {
         self.close_rows();
         self.close_packet();
         self.client.flush().await?;
@@ -360,6 +380,17 @@ impl Login {
         }
         self.burst.needs_guard = false;
         self.burst.has_guard = false;
+        Ok(self.burst.failure.is_none() && self.burst.refused.is_none())
+    }
+
+    /// Nothing more is sent: this has failed.
+    pub(super) fn refuse(&mut self, step: Step, error: ServerError) {
+        self.burst.refused = Some((step, error));
+    }
+
+    /// Sends the rest and reads every reply. Returns the first failure, after which nothing was executed.
+    pub(super) async fn finish(&mut self) -> Result<Option<Failure>, ClientError> {
+        self.settle().await?;
         self.burst.begin_at = RowPlace::default();
         let refused = self.burst.refused.take().map(|(step, error)| Failed {
             step,
@@ -591,6 +622,15 @@ pub(super) fn refusal(positional: &Positional, text: &[u8]) -> Option<ServerErro
         .resolve(text)
         .err()
         .map(|reason| wrong_definition(&reason))
+}
+
+/// An error that the engine has found, `ER_UNKNOWN_ERROR`.
+pub(super) fn own_error(message: String) -> ServerError {
+    ServerError {
+        code: number::UNKNOWN,
+        sqlstate: *b"HY000",
+        message,
+    }
 }
 
 /// What the server would say, could it know: `ER_BINLOG_ROW_WRONG_TABLE_DEF`.

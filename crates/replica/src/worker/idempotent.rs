@@ -104,6 +104,7 @@ impl<'c> FailedRow<'c> {
             tolerances: smallvec![],
             row_count: 1,
             spans: None,
+            read_through: None,
         })))
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Login {
     pub(super) packet_bytes_max: usize,
     /// Whether a row that is changed several times in one transaction is written once.
     pub(super) nets_changes: bool,
+    /// Whether what is applied goes into the target's own binlog.
+    pub(super) writes_binlog: bool,
     /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
     pub(super) has_old_errors: bool,
     /// Keys of the table whose rows were replaced last.
@@ -75,18 +77,21 @@ impl Login {
         } else {
             "SET SESSION sql_log_bin=0;"
         };
-        let text =
-            format!("{SETTINGS};{unlogged}SELECT @@session.max_allowed_packet,GET_LOCK('{slot_lock}',0)");
+        let text = format!(
+            "{SETTINGS};{unlogged}SELECT @@session.max_allowed_packet,GET_LOCK('{slot_lock}',0),@@log_bin AND @@sql_log_bin"
+        );
         let answer = client.query_all(text.as_bytes()).await?;
         let answer = |index: usize| answer.first()?.rows.first()?.text(index);
         let limit = answer(0)
             .and_then(|text| text.parse::<usize>().ok())
             .unwrap_or(PACKET_BYTES_DEFAULT);
+        let writes_binlog = answer(2).as_deref() != Some("0");
         let has_lock = answer(1).as_deref() == Some("1");
         let login = Self {
             client,
             packet_bytes_max: limit.max(PACKET_BYTES_MIN) - 1,
             nets_changes: settings.nets_changes,
+            writes_binlog,
             session: Session::new(settings.collations.clone()),
             burst: Burst::default(),
             format: None,

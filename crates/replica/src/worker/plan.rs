@@ -38,6 +38,8 @@ pub(super) enum PlanStep {
     Bulk(Vec<usize>),
     /// Rows of changes, in one event.
     Rows(MergedRows),
+    /// Changes of a table without an index, by statements.
+    Set(Vec<usize>),
 }
 
 /// A change of a run, and the group it belongs to.
@@ -408,7 +410,7 @@ mod tests {
         let all = steps.iter().flat_map(|step| match step {
             PlanStep::One(index) => std::slice::from_ref(index),
             PlanStep::Bulk(rows) => rows,
-            PlanStep::Rows(_) => &[],
+            PlanStep::Rows(_) | PlanStep::Set(_) => &[],
         });
         all.copied().collect()
     }

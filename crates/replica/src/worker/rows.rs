@@ -166,6 +166,28 @@ pub(super) fn add_merged(
     rows.encode(changes, &mut batch.events);
 }
 
+/// Adds an event of these images, the session's format first if it is another one. `event` comes without rows, with its header.
+pub(super) fn add_images<'a>(
+    change: &RowsChange,
+    index: usize,
+    (header, event): (&Header, &RowsEvent),
+    images: impl Iterator<Item = &'a [u8]>,
+    format: &mut Option<Arc<FormatDescription>>,
+    batch: &mut RowBatch,
+) {
+    let (Some((map_header, map)), Some(database)) = (change.item.maps.first(), change.databases.first())
+    else {
+        return;
+    };
+    add_format(change, format, batch);
+    batch.push(Unit {
+        change: index,
+        ..Unit::default()
+    });
+    map.encode_renamed(map_header, database, &mut batch.events);
+    event.encode_plain_of(header, images, &mut batch.events);
+}
+
 fn add_events(change: &RowsChange, index: usize, first: usize, batch: &mut RowBatch) -> Option<RowPlace> {
     let at = RowPlace {
         event: first,

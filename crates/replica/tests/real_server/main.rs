@@ -29,6 +29,7 @@ mod preflight;
 mod relay_log;
 mod restart;
 mod session_state;
+mod set_rows;
 mod skips;
 mod streamed;
 mod support;

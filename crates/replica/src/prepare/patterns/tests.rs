@@ -63,6 +63,7 @@ fn table(is_transactional: bool, unique_keys: &[&[usize]]) -> TableInfo {
         has_primary: !unique_keys.is_empty(),
         period_end: None,
         related: Vec::new(),
+        is_bare: false,
     }
 }
 
@@ -110,6 +111,7 @@ fn preparer(catalog: &Arc<Catalog>) -> Preparer {
         known_flags: known_flags((10, 11, 9)),
         contexts: Vec::new(),
         merges_rows: true,
+        sets_rows: true,
         shapes: Shapes::default(),
         patterns: Patterns::default(),
         xa: XaFootprints::default(),

@@ -133,6 +133,7 @@ fn info() -> TableInfo {
         has_primary: true,
         period_end: None,
         related: Vec::new(),
+        is_bare: false,
     }
 }
 
@@ -239,6 +240,7 @@ impl Source {
             tolerances: SmallVec::new(),
             row_count: 0,
             spans: None,
+            read_through: None,
         };
         let mut access = Access::Whole;
         // A change without rows stands for a statement: it has no spans.
@@ -301,7 +303,7 @@ fn carry_out(
         let stopped = |made, code| Stopped { step, made, code };
         match what {
             PlanStep::One(index) => table.act(&acts[*index]).map_err(|code| stopped(0, code))?,
-            PlanStep::Bulk(_) => panic!("no statements"),
+            PlanStep::Bulk(_) | PlanStep::Set(_) => panic!("no statements"),
             PlanStep::Rows(rows) => {
                 let all = sent(rows, changes);
                 written += all.len();
@@ -528,7 +530,7 @@ fn what_is_left_behind_a_failure_is_neither_lost_nor_doubled() {
             for (place, step) in steps.iter().enumerate().skip(stopped.step) {
                 match step {
                     PlanStep::One(index) => left.push(*index),
-                    PlanStep::Bulk(_) => panic!("no statements"),
+                    PlanStep::Bulk(_) | PlanStep::Set(_) => panic!("no statements"),
                     PlanStep::Rows(rows) if place == stopped.step => {
                         let done = rows.done(&changes, stopped.made, stopped.code).unwrap();
                         let first = rows.change_at(done).unwrap();
