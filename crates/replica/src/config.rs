@@ -172,9 +172,9 @@ pub struct ApplyOptions {
     pub merge_rows: bool,
     /// Whether a row that is inserted or updated and then updated again in one batch is written once. Needs [`Self::merge_rows`].
     pub net_changes: bool,
-    /// Whether updated and deleted rows of a table without any index are found together, by statements that read the table once
-    /// for all of them.
-    pub set_rows: bool,
+    /// From how many on updated and deleted rows of a table without any index are found together, by statements that read the
+    /// table once for all of them; 0: never.
+    pub set_rows: usize,
     /// Longest time a clean stop may take before the rest is rolled back.
     pub stop_timeout: Duration,
     /// Where files of `LOAD DATA` wait for their statement, as far as they exceed [`ConnectionOptions::group_bytes_max`]
@@ -192,7 +192,7 @@ impl Default for ApplyOptions {
             transaction_retries: 10,
             merge_rows: true,
             net_changes: true,
-            set_rows: true,
+            set_rows: 16,
             stop_timeout: Duration::from_secs(30),
             load_tmpdir: std::env::temp_dir(),
         }

@@ -105,6 +105,7 @@ impl Session {
             collations: collations.clone(),
             writes_binlog: facts.writes_binlog,
             nets_changes: options.apply.net_changes,
+            set_rows_min: options.apply.set_rows,
         };
         let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
@@ -305,7 +306,7 @@ fn source(
             known_flags: known_flags((0, 0, 0)),
             contexts: Vec::new(),
             merges_rows: options.apply.merge_rows,
-            sets_rows: options.apply.set_rows,
+            sets_rows: options.apply.set_rows > 0,
             shapes: Shapes::default(),
             patterns: Patterns::default(),
             temporary,

@@ -348,7 +348,7 @@ impl Worker {
             _ => one_by_one(),
         };
         if !self.login.writes_binlog {
-            steps = set_rows::gather(steps, changes, is_final);
+            steps = set_rows::gather(steps, changes, is_final, self.login.set_rows_min);
         }
         if are_together(&steps) {
             let steps = self.login.prepare_steps(steps, changes).await?;

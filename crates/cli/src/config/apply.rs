@@ -19,7 +19,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
     let stop_timeout = reader.seconds(keys::STOP_TIMEOUT);
     let merge_rows = reader.switch(keys::TRIBUTARY_MERGE_ROWS);
     let net_changes = reader.switch(keys::TRIBUTARY_NET_CHANGES);
-    let set_rows = reader.switch(keys::TRIBUTARY_SET_ROWS);
+    let set_rows = reader.number_as(keys::TRIBUTARY_SET_ROWS);
     let load_tmpdir = reader.path(keys::SLAVE_LOAD_TMPDIR);
     Some(ApplyOptions {
         // 0 turns parallel apply off on the server, which leaves one thread that applies.
@@ -30,7 +30,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<ApplyOptions> {
         transaction_retries: transaction_retries?,
         merge_rows,
         net_changes,
-        set_rows,
+        set_rows: set_rows?,
         stop_timeout: stop_timeout?,
         load_tmpdir: load_tmpdir.unwrap_or_else(std::env::temp_dir),
     })

@@ -41,6 +41,8 @@ pub(crate) struct LoginSettings {
     pub(crate) writes_binlog: bool,
     /// Whether a row that is changed several times in one transaction is written once.
     pub(crate) nets_changes: bool,
+    /// From how many on rows of a table without an index are found together.
+    pub(crate) set_rows_min: usize,
 }
 
 /// A login on the target.
@@ -55,6 +57,8 @@ pub(crate) struct Login {
     pub(super) packet_bytes_max: usize,
     /// Whether a row that is changed several times in one transaction is written once.
     pub(super) nets_changes: bool,
+    /// From how many on rows of a table without an index are found together.
+    pub(super) set_rows_min: usize,
     /// Whether what is applied goes into the target's own binlog.
     pub(super) writes_binlog: bool,
     /// An error of an earlier statement may still stand in the session's list, where a guard would see it.
@@ -91,6 +95,7 @@ impl Login {
             client,
             packet_bytes_max: limit.max(PACKET_BYTES_MIN) - 1,
             nets_changes: settings.nets_changes,
+            set_rows_min: settings.set_rows_min,
             writes_binlog,
             session: Session::new(settings.collations.clone()),
             burst: Burst::default(),

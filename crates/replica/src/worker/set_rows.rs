@@ -23,9 +23,6 @@ mod fold;
 
 use fold::{Fold, Net};
 
-/// Fewer updated and deleted rows than this go as row events: the statements have a price of their own.
-const ROWS_MIN: usize = 16;
-
 /// Most rows of one set, and most bytes of their images: the temporary table holds up to twice as much.
 const ROWS_MAX: usize = 200_000;
 const BYTES_MAX: usize = 16 << 20;
@@ -72,8 +69,14 @@ struct Open {
     bytes: usize,
 }
 
-/// Brings changes of tables without an index together, as far as nothing else touches the table in between.
-pub(super) fn gather(steps: Vec<PlanStep>, changes: &[Planned<'_>], is_final: bool) -> Vec<PlanStep> {
+/// Brings changes of tables without an index together, as far as nothing else touches the table in between, and if at least
+/// `rows_min` rows must be found: the statements have a price of their own.
+pub(super) fn gather(
+    steps: Vec<PlanStep>,
+    changes: &[Planned<'_>],
+    is_final: bool,
+    rows_min: usize,
+) -> Vec<PlanStep> {
     if !changes.iter().any(|planned| suits(planned, is_final).is_some()) {
         return steps;
     }
@@ -123,7 +126,7 @@ pub(super) fn gather(steps: Vec<PlanStep>, changes: &[Planned<'_>], is_final: bo
     let mut worth = Vec::with_capacity(gathered.len());
     for step in gathered {
         match step {
-            PlanStep::Set(set) if searched_rows(&set, changes) < ROWS_MIN => {
+            PlanStep::Set(set) if searched_rows(&set, changes) < rows_min.max(1) => {
                 worth.extend(set.into_iter().map(PlanStep::One));
             }
             step => worth.push(step),

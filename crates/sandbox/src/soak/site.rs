@@ -199,7 +199,8 @@ fn write_options(
     fs::set_permissions(path("state"), Permissions::from_mode(0o700)).context("close the state directory")?;
     write_secret(path("target-password"), &account.password)?;
     let mut text = format!(
-        "[tributary]\nserver_id = 10\ntarget_socket = {}\ntarget_user = {}\ntarget_password_file = {}\nstate_dir = {}\n",
+        "[tributary]\nserver_id = 10\ntarget_socket = {}\ntarget_user = {}\ntarget_password_file = {}\nstate_dir = {}\n\
+         # Rows of tables without a key are few at a time.\ntributary_set_rows = 1\n",
         target.socket().display(),
         account.user,
         path("target-password").display(),
