@@ -148,7 +148,7 @@ impl Preparer {
 }
 
 /// Whether every image has all columns of the row.
-fn are_full(events: &[(Header, RowsEvent)]) -> bool {
+fn are_full(events: &[(Header, Box<RowsEvent>)]) -> bool {
     let mut events = events.iter();
     events.all(|(_, event)| event.present.is_full() && event.last_present().is_full())
 }

@@ -4,8 +4,7 @@
 use std::hash::Hash;
 
 use smallvec::SmallVec;
-
-use crate::hash::QuickMap;
+use tributary_schedule::QuickMap;
 
 /// A row that has been changed: what it was before all changes, and what it is now. `None`: it is not there.
 #[derive(Debug, Clone, Copy)]
