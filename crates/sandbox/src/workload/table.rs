@@ -79,6 +79,7 @@ impl Table {
             is_ignored: false,
             has_foreign_key: false,
         };
+        table.second_key &= !table.is_bare();
         table.second_key &= table.has_unique_id() || grammar.finds_rows_behind_nullable_keys();
         // Names that need quotes would need them everywhere; the plain ones are enough for most tables.
         if table.name.contains([' ', '`']) || !table.name.is_ascii() {
@@ -90,12 +91,16 @@ impl Table {
         }
         // MySQL has partitions in InnoDB only, and no versions of rows.
         table.is_partitioned = engine != "MEMORY"
+            && !table.is_bare()
             && (engine == "InnoDB" || !grammar.is_mysql())
             && !table.second_key
             && random.once_in(8)
             && !table.columns.iter().any(|c| matches!(c.kind, Kind::Geometry(_)));
-        table.is_versioned =
-            engine != "MEMORY" && !table.is_partitioned && random.once_in(10) && !grammar.is_mysql();
+        table.is_versioned = engine != "MEMORY"
+            && !table.is_bare()
+            && !table.is_partitioned
+            && random.once_in(10)
+            && !grammar.is_mysql();
         table
     }
 
@@ -112,9 +117,9 @@ impl Table {
             name: format!("c{index}"),
             kind,
             generated: None,
-            invisible: random.once_in(12),
+            invisible: random.once_in(12) && !self.is_bare(),
         };
-        if self.engine != "MEMORY" && random.once_in(10) {
+        if self.engine != "MEMORY" && random.once_in(10) && !self.is_bare() {
             column.kind = Kind::Integer {
                 name: "BIGINT",
                 bits: 64,
@@ -129,6 +134,11 @@ impl Table {
             column.invisible = false;
         }
         column
+    }
+
+    /// Whether it has no index at all, nor anything else that keeps the engine from finding its rows by statements.
+    fn is_bare(&self) -> bool {
+        self.key == Key::None && self.number % 3 != 0
     }
 
     /// Whether an error in the middle of a statement leaves what it did before.
@@ -179,6 +189,7 @@ impl Table {
         }
         for column in &self.columns {
             if random.once_in(5)
+                && !self.is_bare()
                 && column.generated.is_none()
                 && let Some(part) = column.kind.index_part(&column.name)
             {
@@ -218,7 +229,7 @@ impl Table {
             sql.push_str(" INVISIBLE");
         }
         match &column.kind {
-            Kind::Timestamp(digits) | Kind::DateTime(digits) if random.once_in(2) => {
+            Kind::Timestamp(digits) | Kind::DateTime(digits) if random.once_in(2) && !self.is_bare() => {
                 let clock = if *digits == 0 {
                     "CURRENT_TIMESTAMP".to_owned()
                 } else {
