@@ -274,17 +274,15 @@ impl<'a> Set<'a> {
         }
     }
 
-    /// Statements that fill the temporary table; `None` when a value cannot be written.
-    fn fill(&self, bytes_max: usize) -> Option<Vec<Vec<u8>>> {
-        let mut texts: Vec<Vec<u8>> = Vec::new();
-        let mut text = Vec::new();
-        for (place, fates) in self.net.changed.iter().enumerate() {
-            if text.len() >= PACKET_BYTES {
-                texts.push(std::mem::take(&mut text));
-            }
-            if text.is_empty() {
-                text.extend_from_slice(self.statements.insert().as_bytes());
-            } else {
+    /// The statement that brings rows into the temporary table, from this place on until it is long enough, and the place it ends at.
+    /// `None` when a value cannot be written.
+    fn insert(&self, first: usize, bytes: usize) -> Option<(Vec<u8>, usize)> {
+        let mut text = self.statements.insert().into_bytes();
+        let mut place = first;
+        while let Some(fates) = self.net.changed.get(place)
+            && (place == first || text.len() < bytes)
+        {
+            if place > first {
                 text.push(b',');
             }
             let fate = self.fate(place);
@@ -296,9 +294,9 @@ impl<'a> Set<'a> {
                 write_values(&self.forms, self.map, &after.cells, &mut text)?;
             }
             text.push(b')');
+            place += 1;
         }
-        texts.push(text);
-        texts.iter().all(|text| text.len() < bytes_max).then_some(texts)
+        Some((text, place))
     }
 
     /// Compares how often each row is there with how often it must be. `None` when one is missing; else the rows, by their
@@ -408,7 +406,11 @@ impl Statements {
 
     /// Not as a generated column: the server allows none that depends on the text of some types.
     fn hash(&self) -> String {
-        format!("UPDATE {} SET hash={}", self.stage, hash(&self.columns('b')))
+        format!(
+            "{FOR_JOIN}UPDATE {} SET hash={}",
+            self.stage,
+            hash(&self.columns('b'))
+        )
     }
 
     fn insert(&self) -> String {
@@ -443,7 +445,7 @@ impl Statements {
     fn leave_alone(&self, places: &[usize]) -> String {
         let places: Vec<String> = places.iter().map(usize::to_string).collect();
         format!(
-            "UPDATE {} SET fate={STAYS} WHERE id IN ({})",
+            "{FOR_JOIN}UPDATE {} SET fate={STAYS} WHERE id IN ({})",
             self.stage,
             places.join(",")
         )
@@ -540,12 +542,11 @@ impl Login {
         let Some(read) = Set::read(set, changes, &self.schema) else {
             return Ok(SetEnd::Untouched);
         };
-        let Some(fill) = read.fill(self.packet_bytes_max / 2) else {
-            return Ok(SetEnd::Untouched);
+        let joined = match read.net.changed.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.join_set(&read).await?,
         };
-        self.session.forget();
-        let end = self.join_set(&read, fill).await?;
-        let others = match end {
+        let others = match joined {
             Ok(others) => others,
             Err(end) => {
                 self.own_statement(read.statements.drop().as_bytes()).await?;
@@ -574,32 +575,14 @@ impl Login {
     }
 
     /// Fills the temporary table, counts, and changes the rows. Tells which rows, by their places, the joins have left alone.
-    async fn join_set(
-        &mut self,
-        set: &Set<'_>,
-        fill: Vec<Vec<u8>>,
-    ) -> Result<Result<Vec<usize>, SetEnd>, ClientError> {
+    async fn join_set(&mut self, set: &Set<'_>) -> Result<Result<Vec<usize>, SetEnd>, ClientError> {
+        self.session.forget();
         let statements = &set.statements;
-        let mut text = format!("{SETTINGS};\n{}", statements.create()).into_bytes();
-        let mut results = Vec::new();
-        let last = [statements.hash().into_bytes(), statements.count().into_bytes()];
-        for statement in fill.into_iter().chain(last) {
-            if text.len() + statement.len() > PACKET_BYTES {
-                match self.own(&text).await? {
-                    Ok(more) => results.extend(more),
-                    Err(error) => return Ok(Err(failed(error, false))),
-                }
-                text.clear();
-            } else {
-                text.extend_from_slice(b";\n");
-            }
-            text.extend_from_slice(&statement);
-        }
-        match self.own(&text).await? {
-            Ok(more) => results.extend(more),
-            Err(error) => return Ok(Err(failed(error, false))),
-        }
-        let Some(counts) = counts(&results) else {
+        let counts = match self.count_set(set).await? {
+            Ok(results) => counts(&results),
+            Err(end) => return Ok(Err(end)),
+        };
+        let Some(counts) = counts else {
             return Ok(Err(SetEnd::Untouched));
         };
         let Some(others) = set.others(&counts) else {
@@ -619,9 +602,16 @@ impl Login {
             }
         }
         texts.push(statements.drop());
-        let results = match self.own(texts.join(";\n").as_bytes()).await? {
+        let text = texts.join(";\n");
+        if text.len() > self.packet_bytes_max {
+            return Ok(Err(SetEnd::Untouched));
+        }
+        let results = match single(&mut self.client, text.as_bytes()).await? {
             Ok(results) => results,
-            Err(error) => return Ok(Err(failed(error, true))),
+            Err(error) => {
+                self.has_old_errors = true;
+                return Ok(Err(failed(error, true)));
+            }
         };
         let affected = results.iter().skip(usize::from(!others.is_empty()));
         let affected: Vec<u64> = affected.take(expected.len()).map(affected_rows).collect();
@@ -635,12 +625,50 @@ impl Login {
         Ok(Ok(others))
     }
 
-    async fn own(&mut self, text: &[u8]) -> Result<Result<Vec<StatementResult>, ServerError>, ClientError> {
-        let outcome = single(&mut self.client, text).await?;
-        if outcome.is_err() {
-            self.has_old_errors = true;
+    /// Fills the temporary table, and counts; what the target says of each statement.
+    async fn count_set(
+        &mut self,
+        set: &Set<'_>,
+    ) -> Result<Result<Vec<StatementResult>, SetEnd>, ClientError> {
+        let bytes = PACKET_BYTES.min(self.packet_bytes_max / 2);
+        let statements = &set.statements;
+        let mut results = Vec::new();
+        let mut text = format!("{SETTINGS};\n{}", statements.create()).into_bytes();
+        let mut place = 0;
+        while place < set.net.changed.len() {
+            let Some((insert, next)) = set.insert(place, bytes) else {
+                return Ok(Err(SetEnd::Untouched));
+            };
+            place = next;
+            if text.len() + insert.len() <= bytes {
+                text.extend_from_slice(b";\n");
+                text.extend_from_slice(&insert);
+                continue;
+            }
+            match self.own(&text).await? {
+                Ok(more) => results.extend(more),
+                Err(end) => return Ok(Err(end)),
+            }
+            text = insert;
         }
-        Ok(outcome)
+        let last = format!("{};\n{}", statements.hash(), statements.count());
+        for text in [&text[..], last.as_bytes()] {
+            match self.own(text).await? {
+                Ok(more) => results.extend(more),
+                Err(end) => return Ok(Err(end)),
+            }
+        }
+        Ok(Ok(results))
+    }
+
+    /// Executes statements that do not touch the table.
+    async fn own(&mut self, text: &[u8]) -> Result<Result<Vec<StatementResult>, SetEnd>, ClientError> {
+        if text.len() > self.packet_bytes_max {
+            return Ok(Err(SetEnd::Untouched));
+        }
+        let outcome = single(&mut self.client, text).await?;
+        self.has_old_errors |= outcome.is_err();
+        Ok(outcome.map_err(|error| failed(error, false)))
     }
 }
 

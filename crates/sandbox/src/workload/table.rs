@@ -138,7 +138,7 @@ impl Table {
 
     /// Whether it has no index at all, nor anything else that keeps the engine from finding its rows by statements.
     fn is_bare(&self) -> bool {
-        self.key == Key::None && self.number % 3 != 0
+        self.key == Key::None && !self.number.is_multiple_of(3)
     }
 
     /// Whether an error in the middle of a statement leaves what it did before.
