@@ -22,7 +22,7 @@ impl Native {
     /// Configures a connection for each source.
     ///
     /// # Errors
-    /// When the target refuses.
+    /// When the target refuses, or does not run with the settings the result is named after.
     pub(crate) async fn prepare(
         setting: NativeSetting,
         sources: &Sources,
@@ -53,6 +53,10 @@ impl Native {
             conn.query_drop(statement)
                 .await
                 .context("configure the native replica")?;
+        }
+        // A server of the user's has its own settings.
+        if target.socket().is_some() {
+            check_settings(&mut conn, setting, route.link.is_compressed).await?;
         }
         Ok(Native {
             conn,
@@ -100,6 +104,29 @@ fn change_master(source: &Source, (host, port): (&str, u16)) -> String {
         text(&source.start.file),
         source.start.offset
     )
+}
+
+async fn check_settings(conn: &mut Conn, setting: NativeSetting, is_compressed: bool) -> Result<()> {
+    let row: Option<(u64, u64, u64, u16)> = conn
+        .query_first(
+            "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@slave_compressed_protocol, @@slave_parallel_threads",
+        )
+        .await?;
+    let expected = (2, 0, u64::from(is_compressed), setting.threads);
+    ensure!(
+        row.as_ref() == Some(&expected),
+        "the target's settings are {row:?} instead of {expected:?}"
+    );
+    let connections: Vec<Row> = conn.query("SHOW ALL SLAVES STATUS").await?;
+    for connection in &connections {
+        let mode: String = column(connection, "Parallel_Mode")?;
+        ensure!(
+            mode == setting.mode,
+            "slave_parallel_mode is {mode} instead of {}",
+            setting.mode
+        );
+    }
+    Ok(())
 }
 
 fn progress(row: &Row) -> Result<(String, Progress)> {
