@@ -116,15 +116,22 @@ impl Soak {
     }
 
     async fn round(&mut self, round: u64, seed: u64) -> anyhow::Result<()> {
-        let restarts = seed % 2 == 1;
-        let workloads = self.start_workloads(seed, restarts).await?;
         let length = Duration::from_secs(self.settings.round_seconds.min(self.settings.seconds));
-        let began = Instant::now();
-        self.watch_until(&workloads, began + length / 2).await?;
-        if restarts {
+        let pause = match self.settings.restart_seconds {
+            Some(seconds) => Duration::from_secs(seconds),
+            None if seed % 2 == 1 => length / 2,
+            None => length,
+        };
+        let restarts = pause < length;
+        let workloads = self.start_workloads(seed, restarts).await?;
+        let end = Instant::now() + length;
+        let mut restart = end - length + pause;
+        while restart < end {
+            self.watch_until(&workloads, restart).await?;
             self.bench.restart_engine().await?;
+            restart += pause;
         }
-        self.watch_until(&workloads, began + length).await?;
+        self.watch_until(&workloads, end).await?;
         workloads.iter().for_each(Workload::begin_stop);
         for workload in workloads {
             self.totals.add(workload.stop().await?);

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) clients: usize,
     /// `SOAK_RATE`: statements per second and source; without it as fast as it goes.
     pub(crate) rate: Option<u32>,
+    /// `SOAK_RESTART_SECONDS`: after how long the engine is started again, and again; without it once in every other round.
+    pub(crate) restart_seconds: Option<u64>,
     /// `SOAK_WITHOUT`: kinds of statements to leave out, with commas between.
     pub(crate) kinds: Kinds,
     /// `SOAK_SOURCE_SERVER`: the sources' server program, in the `sbin` folder of its base directory; the installed one without.
@@ -51,6 +53,7 @@ impl Settings {
             seed: number("SOAK_SEED")?.unwrap_or_else(random_seed),
             clients: number("SOAK_CLIENTS")?.unwrap_or(CLIENTS_DEFAULT),
             rate: number("SOAK_RATE")?,
+            restart_seconds: number("SOAK_RESTART_SECONDS")?,
             kinds: Kinds::ALL.without(&without).context("SOAK_WITHOUT")?,
             source_program: env::var_os("SOAK_SOURCE_SERVER").map(PathBuf::from),
             target_program: env::var_os("SOAK_TARGET_SERVER").map(PathBuf::from),
@@ -71,6 +74,10 @@ impl Settings {
             (1..=30).contains(&settings.clients),
             "SOAK_CLIENTS is {}, allowed are 1 to 30",
             settings.clients
+        );
+        ensure!(
+            settings.restart_seconds != Some(0),
+            "SOAK_RESTART_SECONDS is 0, the least allowed is 1"
         );
         Ok(settings)
     }
