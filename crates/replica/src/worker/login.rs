@@ -113,13 +113,14 @@ impl Login {
         self.client.server().connection_id
     }
 
-    /// Runs a statement of the engine's own; whether it succeeded does not matter to the caller.
-    pub(super) async fn own_statement(&mut self, text: &[u8]) -> Result<(), ClientError> {
-        if super::burst::single(&mut self.client, text).await?.is_err() {
+    /// Runs a statement of the engine's own, and tells whether it succeeded.
+    pub(super) async fn own_statement(&mut self, text: &[u8]) -> Result<bool, ClientError> {
+        let is_done = super::burst::single(&mut self.client, text).await?.is_ok();
+        if !is_done {
             self.has_old_errors = true;
             self.clear_errors().await?;
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// Undoes what is not committed.

@@ -8,7 +8,7 @@ use tributary_client::Error as ClientError;
 
 use super::careful::Outcome;
 use super::{RunWork, Tally, Worker, reaction};
-use crate::change::PreparedGroup;
+use crate::change::{Change, PreparedGroup};
 use crate::error::{StopReason, number};
 use crate::pieces::Piece;
 use crate::status;
@@ -57,7 +57,12 @@ impl Worker {
             if let Some(reason) = self.rollback_in_pieces(work, &piece) {
                 return Ok(stop(&applied, reason));
             }
-            if let Some(outcome) = self.changes(work, &piece).await? {
+            let outcome = match self.piece_at_once(&piece).await? {
+                Some(Outcome::Done) => None,
+                Some(outcome) => Some(outcome),
+                None => self.changes(work, &piece).await?,
+            };
+            if let Some(outcome) = outcome {
                 return Ok(match outcome {
                     Outcome::Done | Outcome::Skipped => PiecesEnd::Done,
                     Outcome::Stop(reason) => stop(&applied, reason),
@@ -75,6 +80,34 @@ impl Worker {
                 return self.end_pieces(work, head, &piece, applied).await;
             }
         }
+    }
+
+    /// Makes the rows of a piece without knowing which one fails, and undoes them if any does. `None` when nothing is done: each
+    /// change must be made by itself.
+    async fn piece_at_once(&mut self, piece: &PreparedGroup) -> Result<Option<Outcome>, ClientError> {
+        let is_rows = |change: &Change| matches!(change, Change::Rows(_));
+        if !piece.can_roll_back()
+            || !piece.changes.iter().all(is_rows)
+            || !self.login.own_statement(b"SAVEPOINT tributary_piece").await?
+        {
+            return Ok(None);
+        }
+        self.login.all_or_nothing();
+        for (index, change) in piece.changes.iter().enumerate() {
+            self.login.add_change(change, index).await?;
+        }
+        let Some(failure) = self.login.finish().await? else {
+            return Ok(Some(Outcome::Done));
+        };
+        // A deadlock undoes the whole transaction, the savepoint included.
+        if reaction::is_transient(&failure.error) {
+            return Ok(Some(Outcome::Retry(failure.error)));
+        }
+        let undo = b"ROLLBACK TO SAVEPOINT tributary_piece";
+        Ok(match self.login.own_statement(undo).await? {
+            true => None,
+            false => Some(Outcome::Retry(failure.error)),
+        })
     }
 
     async fn end_pieces(
