@@ -18,6 +18,9 @@ use crate::settings::Settings;
 
 /// How many sources there are, named `master1` and so on.
 pub(crate) const SOURCE_COUNT: u32 = 3;
+/// What single connections have switched on that others have not: the relay log, with small files, and groups in pieces.
+const OWN_SETTINGS: &str =
+    "master2.tributary_relay_log = ON\nmaster2.max_relay_log_size = 1M\nmaster3.group_bytes_max = 64K\n";
 /// How often the engine is asked for its status.
 pub(crate) const STATUS_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a fresh engine may take until it answers.
@@ -227,6 +230,7 @@ fn write_options(
             text.push_str(&format!("{name}.replicate_ignore_table = asterisk.{table}\n"));
         }
     }
+    text.push_str(OWN_SETTINGS);
     let option_file = path("tributary.cnf");
     fs::write(&option_file, text).context("write tributary.cnf")?;
     Ok(option_file)

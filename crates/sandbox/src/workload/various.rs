@@ -49,12 +49,14 @@ impl Generator {
         Step::one(statement)
     }
 
-    /// Two tables with a foreign key between them, made, filled, and dropped after a while.
+    /// Two tables with a foreign key between them, made, filled, and dropped after a while. By one client only: without
+    /// `foreign_key_checks` the server may log a child in front of the drop of a parent that came before it (10.11.19).
     pub(super) fn foreign_keys(&mut self) -> Step {
-        if let Some(table) = self.pick_table(|table| table.has_foreign_key)
-            && !self.random.once_in(8)
-        {
-            return self.rows_of_family(&table);
+        let is_maker = self.client == 0;
+        match self.pick_table(|table| table.has_foreign_key) {
+            Some(table) if !is_maker || !self.random.once_in(8) => return self.rows_of_family(&table),
+            None if !is_maker => return Step::default(),
+            _ => {}
         }
         let number = self.model.new_number();
         let (parent, child) = ("asterisk.fk_parent", "asterisk.fk_child");
