@@ -249,7 +249,7 @@ impl Generator {
     }
 
     fn multi_table_step(&mut self) -> Step {
-        let pick = |table: &Table| !table.is_ignored && table.has_unique_id();
+        let pick = |table: &Table| !table.is_ignored && !table.may_be_prepared() && table.has_unique_id();
         let (Some(one), Some(two)) = (self.pick_table(pick), self.pick_table(pick)) else {
             return Step::default();
         };

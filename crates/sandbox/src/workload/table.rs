@@ -151,6 +151,12 @@ impl Table {
         matches!(self.key, Key::AutoPrimary | Key::Primary | Key::Unique)
     }
 
+    /// Whether transactions in two phases may change it. Statements over several tables must not: which rows they lock depends on
+    /// the plan, and a replica, which gets the `XA COMMIT` only behind them, would wait for ever where the source did not.
+    pub(super) fn may_be_prepared(&self) -> bool {
+        self.is_transactional() && self.number.is_multiple_of(2)
+    }
+
     /// Whether every kind of row statement repeats exactly as text.
     pub(super) fn is_plain(&self) -> bool {
         !self.has_trigger

@@ -75,7 +75,7 @@ impl Generator {
         // Without a primary key, row events of others look for their rows among those that are locked until XA COMMIT: a replica,
         // which gets that only behind them, waits for ever.
         let wanted = |table: &Table| {
-            !table.is_ignored && table.is_transactional() && !table.has_trigger && table.has_unique_id()
+            !table.is_ignored && table.may_be_prepared() && !table.has_trigger && table.has_unique_id()
         };
         let number = self.random.below(3);
         let id = match self.random.below(3) {
