@@ -223,6 +223,9 @@ impl Inner {
 }
 
 #[cfg(test)]
+mod simulation;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use tributary_binlog::Gtid;
