@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tributary_binlog::{EventType, Header};
 use tributary_client::{DumpPacket, DumpStream, Error as ClientError};
 use tributary_relaylog::{Damage, Error as LogError, Recovery, RelayLog, RelayReader};
@@ -126,6 +127,7 @@ impl Receiver {
             stop: stopped,
             start: None,
             damaged_events: 0,
+            purge_at: Instant::now(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -224,6 +226,8 @@ struct Task {
     start: Option<StreamStart>,
     /// Events in a row that arrived damaged.
     damaged_events: u32,
+    /// When files are looked at next that may not be needed any more.
+    purge_at: Instant,
 }
 
 impl Task {
@@ -291,7 +295,7 @@ impl Task {
                     Err(end) => return end,
                 },
                 () = &mut over => return End::Restarted,
-                () = tokio::time::sleep(PURGE_TICK) => self.purge(),
+                () = tokio::time::sleep_until(self.purge_at) => self.purge(),
             }
         }
     }
@@ -314,6 +318,10 @@ impl Task {
         }
         self.has_read(start);
         loop {
+            // Where packets keep coming, nothing else would.
+            if self.purge_at <= Instant::now() {
+                self.purge();
+            }
             if self.take_arrived(start, &mut stream).await? {
                 while let Err(error) = self.log.flush() {
                     self.disk_refused(error).await?;
@@ -341,7 +349,7 @@ impl Task {
                     }
                 }
                 packet = &mut next => return Ok(packet),
-                () = tokio::time::sleep(PURGE_TICK) => self.purge(),
+                () = tokio::time::sleep_until(self.purge_at) => self.purge(),
             }
         }
     }

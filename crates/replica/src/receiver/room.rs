@@ -4,9 +4,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tributary_relaylog::Error as LogError;
 
-use super::{End, Lost, Task, told_to_stop};
+use super::{End, Lost, PURGE_TICK, Task, told_to_stop};
 use crate::error::{StopReason, number};
 use crate::status::IoState;
 
@@ -19,6 +20,7 @@ const DISK_RETRY: Duration = Duration::from_secs(1);
 impl Task {
     /// Removes the files of which everything is applied, and saved as such.
     pub(super) fn purge(&mut self) {
+        self.purge_at = Instant::now() + PURGE_TICK;
         if let Some(file) = self.shared.purgeable() {
             self.purge_before(file);
         }
