@@ -32,8 +32,10 @@ pub(crate) struct Shape {
 /// What happens when several executions are begun again from the first one, of which some had been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeats {
-    /// An INSERT: the server tells how many rows are in.
+    /// An INSERT that writes over no row: the server tells how many rows are in.
     Counted,
+    /// One that does, by REPLACE or ON DUPLICATE KEY UPDATE; how many rows are in is told as well.
+    CountedOver,
     /// Rows named by their key get values that do not depend on what they had, or vanish: the same comes out.
     Same,
     /// Something else may come out.
@@ -48,6 +50,17 @@ pub(crate) struct BulkRow {
     pub(crate) values: Vec<u8>,
     /// Hashes of the rows it writes.
     pub(crate) keys: Keys,
+}
+
+impl BulkRow {
+    /// Whether it can be made twice: the same rows are there then, if a duplicate key says that the row is there already.
+    pub(crate) fn can_be_made_twice(&self) -> bool {
+        match self.shape.repeats {
+            Repeats::Counted => !self.keys.is_empty(),
+            Repeats::Same => true,
+            Repeats::CountedOver | Repeats::Differs => false,
+        }
+    }
 }
 
 /// Makes equal shapes one.

@@ -106,6 +106,9 @@ pub(crate) struct PreparedGroup {
     pub(crate) is_open: bool,
     /// Where the changes are, when this is the head of a group that is applied as it arrives.
     pub(crate) pieces: Option<Pieces>,
+    /// Whether an engine that was killed may have made it without saving so. It does no harm to make it once more, but rows that
+    /// it inserts may be there already.
+    pub(crate) may_be_made: bool,
     /// Room in the relay queue, given back when the group is dropped.
     pub(crate) permit: Option<Permit>,
 }
@@ -164,6 +167,7 @@ impl PreparedGroup {
             fills_temporary: false,
             is_open: false,
             pieces: None,
+            may_be_made: false,
             permit: None,
         }
     }
@@ -191,6 +195,7 @@ impl PreparedGroup {
             fills_temporary: self.fills_temporary,
             is_open: true,
             pieces: Some(pieces),
+            may_be_made: false,
             permit: None,
         }
     }

@@ -1,7 +1,7 @@
 //! The engine's own tables on the target: positions, prepared XA transactions, and the ledger of skips.
 
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
-use tributary_client::{Client, Error as ClientError, ResultSet, Row};
+use tributary_client::{Client, Error as ClientError, Row};
 use tributary_schedule::GroupSeq;
 
 use crate::context::quote_text;
@@ -14,6 +14,8 @@ pub(crate) struct Saved {
     pub(crate) position: Position,
     /// Groups above it that are on the target.
     pub(crate) done: GtidSet,
+    /// Groups that a worker has announced: they may be on the target although `done` does not name them.
+    pub(crate) announced: GtidSet,
 }
 
 /// Creates schema and tables if they are missing.
@@ -29,6 +31,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              log_offset BIGINT UNSIGNED NOT NULL COMMENT 'offset in it', \
              gtid_pos TEXT NOT NULL COMMENT 'newest GTID of each domain at the low-water mark', \
              done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
+             announced LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there though done does not name them', \
              PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         ),
         format!(
@@ -74,16 +77,27 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         ),
         crate::columns::create_table(schema),
     ];
-    let has_kind = format!(
-        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='skipped' AND COLUMN_NAME='kind'"
-    );
-    let text = format!("{};{has_kind}", statements.join(";"));
+    // Tables of earlier versions do not have these.
+    let columns = [
+        (
+            "skipped",
+            "kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at",
+        ),
+        ("position", "announced LONGTEXT NOT NULL DEFAULT ''"),
+    ];
+    let mut text = statements.join(";");
+    for (table, definition) in columns {
+        let name = definition.split(' ').next().unwrap_or_default();
+        text.push_str(&format!(
+            ";SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='{table}' AND COLUMN_NAME='{name}'"
+        ));
+    }
     let found = client.query_all(text.as_bytes()).await?;
-    // Ledgers of earlier versions do not have the column.
-    if found.first().and_then(ResultSet::first_text).as_deref() == Some("0") {
-        let text = format!(
-            "ALTER TABLE `{schema}`.skipped ADD COLUMN kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at"
-        );
+    for ((table, definition), found) in columns.into_iter().zip(found) {
+        if found.first_text().as_deref() != Some("0") {
+            continue;
+        }
+        let text = format!("ALTER TABLE `{schema}`.{table} ADD COLUMN {definition}");
         client.execute(text.as_bytes()).await?;
     }
     Ok(())
@@ -99,7 +113,7 @@ pub(crate) async fn load(
     connection: &str,
 ) -> Result<Result<Option<Saved>, String>, ClientError> {
     let mut text = format!(
-        "SELECT low_water,log_file,log_offset,gtid_pos,done FROM `{schema}`.position WHERE connection="
+        "SELECT low_water,log_file,log_offset,gtid_pos,done,announced FROM `{schema}`.position WHERE connection="
     )
     .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
@@ -121,19 +135,20 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
         let offset = text(2).parse().map_err(|_| broken("log_offset"))?;
         let gtid_pos: GtidPos = text(3).parse().map_err(|_| broken("gtid_pos"))?;
         let done: GtidSet = text(4).parse().map_err(|_| broken("done"))?;
+        let announced: GtidSet = text(5).parse().map_err(|_| broken("announced"))?;
         let position = Position {
             seq: GroupSeq(seq),
             coordinates: Coordinates::new(text(1), offset),
             gtid_pos,
         };
         // Rows come newest first; older low-water marks add only what their worker had done.
-        saved
-            .get_or_insert(Saved {
-                position,
-                done: GtidSet::new(),
-            })
-            .done
-            .union(&done);
+        let saved = saved.get_or_insert(Saved {
+            position,
+            done: GtidSet::new(),
+            announced: GtidSet::new(),
+        });
+        saved.done.union(&done);
+        saved.announced.union(&announced);
     }
     Ok(saved)
 }
@@ -151,23 +166,24 @@ pub(crate) async fn save_all(
         format!("START TRANSACTION;DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
     quote_text(connection.as_bytes(), &mut text);
     text.extend_from_slice(
-        format!(";INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done) VALUES ")
+        format!(";INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done,announced) VALUES ")
             .as_bytes(),
     );
     for slot in 0..rows {
         let position = &saved.position;
         let start = format!("({slot},{},{}", position.seq, position.coordinates.offset);
         text.extend_from_slice(start.as_bytes());
-        let done = if slot + 1 == rows {
-            saved.done.to_string()
+        let (done, announced) = if slot + 1 == rows {
+            (saved.done.to_string(), saved.announced.to_string())
         } else {
-            String::new()
+            (String::new(), String::new())
         };
         for value in [
             connection,
             &position.coordinates.file,
             &position.gtid_pos.to_string(),
             &done,
+            &announced,
         ] {
             text.push(b',');
             quote_text(value.as_bytes(), &mut text);

@@ -202,6 +202,7 @@ impl Preparer {
             fills_temporary: draft.fills_temporary,
             is_open,
             pieces: None,
+            may_be_made: false,
             permit: None,
         });
         // Of a group in parts, the source task counts.

@@ -169,6 +169,14 @@ impl Progress {
             .map(|(label, _)| (label.timestamp, inner.labels.len()))
     }
 
+    /// Appends the statement that says which groups this worker is about to make by packets that do not save them.
+    pub(crate) fn render_announcement(&self, worker: WorkerId, groups: &[GroupSeq], out: &mut Vec<u8>) {
+        let inner = self.lock();
+        let _ = write!(out, "UPDATE `{}`.position SET announced=", self.schema);
+        quote_text(inner.identities(groups.iter()).to_string().as_bytes(), out);
+        self.put_row(worker, out);
+    }
+
     /// Appends the statement that saves this worker's row as it will be once `groups` are committed.
     ///
     /// Plain ASCII that means the same under every `sql_mode` and character set.
@@ -186,6 +194,23 @@ impl Progress {
         quote_text(position.gtid_pos.to_string().as_bytes(), out);
         out.extend_from_slice(b",done=");
         quote_text(done.to_string().as_bytes(), out);
+        self.put_row(worker, out);
+    }
+
+    /// Appends the statement that adds `groups` to those that this worker's row says are done.
+    pub(crate) fn render_addition(&self, worker: WorkerId, groups: &[GroupSeq], out: &mut Vec<u8>) {
+        let inner = self.lock();
+        let _ = write!(
+            out,
+            "UPDATE `{}`.position SET done=CONCAT_WS(X'2C',NULLIF(done,X''),",
+            self.schema
+        );
+        quote_text(inner.identities(groups.iter()).to_string().as_bytes(), out);
+        out.push(b')');
+        self.put_row(worker, out);
+    }
+
+    fn put_row(&self, worker: WorkerId, out: &mut Vec<u8>) {
         out.extend_from_slice(b" WHERE connection=");
         quote_text(self.connection.as_bytes(), out);
         let _ = write!(out, " AND slot={}", worker.0);
@@ -207,18 +232,23 @@ impl Inner {
     fn done_with(&self, worker: WorkerId, groups: &[GroupSeq]) -> GtidSet {
         let own = self.done.get(usize::from(worker.0)).into_iter().flatten();
         let is_applier = usize::from(worker.0) + 1 == self.done.len();
-        let mut set = if is_applier {
-            self.earlier.clone()
-        } else {
-            GtidSet::default()
-        };
-        for seq in own.chain(groups).filter(|seq| **seq > self.low_water.seq) {
-            let index = usize::try_from(seq.0 - self.low_water.seq.0 - 1).unwrap_or(usize::MAX);
-            if let Some((label, _)) = self.labels.get(index) {
-                set.insert(label.identity());
-            }
+        let mut set = self.identities(own.chain(groups));
+        if is_applier {
+            set.union(&self.earlier);
         }
         set
+    }
+
+    /// Those of these groups that lie above the low-water mark, as GTIDs.
+    fn identities<'a>(&self, groups: impl Iterator<Item = &'a GroupSeq>) -> GtidSet {
+        let label = |seq: &GroupSeq| {
+            let index = seq.0.checked_sub(self.low_water.seq.0 + 1)?;
+            self.labels.get(usize::try_from(index).ok()?)
+        };
+        groups
+            .filter_map(label)
+            .map(|(label, _)| label.identity())
+            .collect()
     }
 }
 
@@ -242,6 +272,7 @@ mod tests {
         let saved = Saved {
             position: start,
             done: "0-1:13.99".parse().unwrap(),
+            announced: GtidSet::new(),
         };
         let progress = Progress::new("tributary", "m1", saved, 3);
         for sequence in 11..=14_u64 {

@@ -4,7 +4,7 @@
 //! alone say what is on the target.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +40,13 @@ const ORDERS_MAX: usize = 16;
 
 /// How long the previous engine's leftovers may take to end.
 const LEFTOVERS_WAIT: Duration = Duration::from_secs(30);
+
+/// How long what they are executing may take before it is broken off, and how often they are looked at.
+const LEFTOVER_WORK_WAIT: Duration = Duration::from_secs(600);
+const LEFTOVER_WORK_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long one must have been without work to have none.
+const LEFTOVER_SILENCE: Duration = Duration::from_secs(1);
 
 /// Slots looked through for sessions of an earlier, larger pool.
 const SLOTS_MAX: usize = 64;
@@ -326,6 +333,7 @@ fn source(
             coordinates,
             gtid_pos,
             done: saved.done,
+            announced: saved.announced,
         },
         options: view.options.clone(),
         is_mysql: false,
@@ -370,6 +378,7 @@ fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
             gtid_pos,
         },
         done: GtidSet::new(),
+        announced: GtidSet::new(),
     })
 }
 
@@ -481,8 +490,19 @@ async fn end_leftover(login: &mut Client, worker: &mut Client, name: &str) -> Re
     )))
 }
 
-/// Ends the session that holds a lock; its number, if there is one.
+/// Ends the session that holds a lock, when it has executed what it was sent; its number, if there is one.
 async fn end_holder(login: &mut Client, name: &str) -> Result<Option<u32>, ClientError> {
+    let busy = format!(
+        "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID=IS_USED_LOCK('{name}') AND \
+         (COMMAND NOT IN ('Sleep','Killed') OR COMMAND='Sleep' AND TIME_MS<{})",
+        LEFTOVER_SILENCE.as_millis()
+    );
+    let begun = Instant::now();
+    // What is broken off in the middle, of tables that cannot be rolled back, would be neither there nor not. Between two packets
+    // a session sleeps for a moment.
+    while begun.elapsed() < LEFTOVER_WORK_WAIT && !login.query(busy.as_bytes()).await?.rows.is_empty() {
+        tokio::time::sleep(LEFTOVER_WORK_PAUSE).await;
+    }
     let answer = login
         .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
         .await?;

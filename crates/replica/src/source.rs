@@ -91,6 +91,8 @@ pub(crate) struct ReadPosition {
     pub(crate) gtid_pos: GtidPos,
     /// Groups that are on the target already, from before a restart.
     pub(crate) done: GtidSet,
+    /// Groups that may be there though nothing says so.
+    pub(crate) announced: GtidSet,
     /// Start from `gtid_pos` whatever the mode, because there are no coordinates yet.
     pub(crate) needs_gtid: bool,
 }
@@ -400,10 +402,8 @@ impl Source {
     async fn take_group(&mut self, group: Box<EventGroup>, seq: GroupSeq) -> Result<(), End> {
         let part = group.part;
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
-        let is_done = self
-            .position
-            .done
-            .contains(&gtid.unwrap_or_else(|| stand_in(&group.end)));
+        let identity = gtid.unwrap_or_else(|| stand_in(&group.end));
+        let is_done = self.position.done.contains(&identity);
         let mut prepared = if is_done {
             Box::new(PreparedGroup::empty(&group, seq))
         } else {
@@ -415,6 +415,7 @@ impl Source {
                 }
             }
         };
+        prepared.may_be_made = self.position.announced.contains(&identity);
         self.note_ignored(&prepared, part);
         self.admit(&mut prepared).await?;
         self.batch.push(prepared);

@@ -35,6 +35,7 @@ mod plan;
 mod reaction;
 mod rows;
 mod set_rows;
+mod trail;
 mod unique_keys;
 mod xa;
 
@@ -45,6 +46,7 @@ use burst::{Failure, Step};
 use passing::Passing;
 use plan::{BULK_ROWS_MIN, PlanStep, Planned, plan};
 use rows::RowPlace;
+use trail::Trail;
 
 /// Attempts of one statement of a non-transactional run after lock waits, before the connection stops.
 const STATEMENT_RETRIES_MAX: u32 = 10;
@@ -382,7 +384,7 @@ impl Worker {
         let all = planned(work.groups.iter().map(Box::as_ref));
         self.login.known_keys = None;
         let isolates = all.iter().any(|planned| planned.change.isolates_rows());
-        let left = self.take_together(&all, isolates).await?;
+        let left = self.take_together(work, &all, isolates).await?;
         let changes: Vec<Planned<'_>> = left.changes.iter().map(|index| all[*index]).collect();
         let mut failed_already = left.failure;
         let mut resume = Resume::default();
@@ -394,12 +396,15 @@ impl Worker {
                 Some(failure) => Some(failure),
                 None => {
                     self.login.isolate_rows(isolates, resume.at);
+                    // Where nothing is left, the packets so far have saved it, or the last one does.
+                    if !changes.is_empty() {
+                        self.login
+                            .follow(Trail::new(work, self.id, &changes, resume.change));
+                    }
                     for (index, planned) in changes.iter().enumerate().skip(resume.change) {
                         self.login.add_change(planned.change, index).await?;
                     }
-                    self.login
-                        .add_mark(&work.connection.progress, self.id, &work.run.groups);
-                    self.login.add_commit();
+                    self.login.end_trail();
                     self.login.finish().await?
                 }
             };
@@ -451,8 +456,14 @@ impl Worker {
     }
 
     /// Makes the changes that can be made together, and those between them.
-    async fn take_together(&mut self, changes: &[Planned<'_>], isolates: bool) -> Result<Left, ClientError> {
+    async fn take_together(
+        &mut self,
+        work: &RunWork,
+        changes: &[Planned<'_>],
+        isolates: bool,
+    ) -> Result<Left, ClientError> {
         self.login.begin_steps();
+        self.login.follow(Trail::new(work, self.id, changes, 0));
         let steps = self.prepared_steps(changes, true).await?;
         if !are_together(&steps) {
             return Ok(Left {
@@ -461,7 +472,37 @@ impl Worker {
             });
         }
         self.login.isolate_rows(isolates, RowPlace::default());
+        if let Some(failure) = self.announce(work, &steps, changes).await? {
+            return Ok(Left {
+                changes: Vec::new(),
+                failure: Some(failure),
+            });
+        }
         self.login.take_steps(&steps, changes).await
+    }
+
+    /// Says which groups are made by bulk executes, whose packets cannot save them.
+    async fn announce(
+        &mut self,
+        work: &RunWork,
+        steps: &[PlanStep],
+        changes: &[Planned<'_>],
+    ) -> Result<Option<Failure>, ClientError> {
+        let groups: Vec<GroupSeq> = steps
+            .iter()
+            .filter_map(|step| match step {
+                PlanStep::Bulk(rows) => Some(rows),
+                PlanStep::One(_) | PlanStep::Rows(_) | PlanStep::Set(_) => None,
+            })
+            .flatten()
+            .map(|index| changes[*index].group.seq)
+            .collect();
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        self.login
+            .add_announcement(&work.connection.progress, self.id, &groups);
+        self.login.finish().await
     }
 
     /// Saves what is whole and stops, at the first of the changes that are not made.

@@ -175,7 +175,12 @@ impl Preparer {
                     None if info.unique_keys.is_empty() && is_plain => Keys::new(),
                     None => return None,
                 };
-                (keys, Repeats::Counted, generated)
+                let repeats = if is_plain {
+                    Repeats::Counted
+                } else {
+                    Repeats::CountedOver
+                };
+                (keys, repeats, generated)
             }
             RowStatement::Insert { .. } => return None,
             RowStatement::Update { equal, .. } | RowStatement::Delete { equal, .. } => {

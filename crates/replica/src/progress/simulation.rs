@@ -118,7 +118,11 @@ impl Stream {
             coordinates,
             gtid_pos,
         };
-        Saved { position, done }
+        Saved {
+            position,
+            done,
+            announced: GtidSet::new(),
+        }
     }
 
     /// The target commits groups and the mark that is saved with them.

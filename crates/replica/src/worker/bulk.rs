@@ -284,7 +284,12 @@ impl Login {
                     if let Some(failure) = self.finish().await? {
                         let failed = match failure.step {
                             Step::Change(index) => index,
-                            Step::Mark | Step::Commit => first_of(step),
+                            Step::Mark | Step::Commit => {
+                                return Ok(Left {
+                                    changes: Vec::new(),
+                                    failure: Some(failure),
+                                });
+                            }
                         };
                         if let Some((first, failure)) =
                             rows_left(&steps[place..end], failed, &failure, changes)
@@ -326,10 +331,12 @@ impl Login {
         }
         self.client.flush().await?;
         let Some(error) = self.client.read_reply().await?.error else {
+            self.made(rows);
             return Ok(None);
         };
+        self.lose_trail();
         let done = match bulk.shape.repeats {
-            Repeats::Counted => self.rows_done(error.code).await?,
+            Repeats::Counted | Repeats::CountedOver => self.rows_done(error.code).await?,
             Repeats::Same | Repeats::Differs => Some(0),
         };
         tracing::debug!(
@@ -351,21 +358,16 @@ impl Login {
         changes: &[Planned<'_>],
     ) -> Result<Option<Option<Failure>>, ClientError> {
         let error = match self.take_set(set, changes).await? {
-            SetEnd::Done => match self.finish().await? {
-                None => return Ok(None),
-                Some(failure) => failure.error,
-            },
-            SetEnd::Untouched => return Ok(Some(None)),
-            SetEnd::Failed { error, is_in_doubt } => {
-                self.forget_after_error().await?;
-                if !is_in_doubt {
-                    tracing::debug!(%error, "rows are not found together");
-                    return Ok(Some(None));
-                }
-                error
+            SetEnd::Sent => {
+                let failure = self.finish().await?;
+                return Ok(failure.map(|failure| Some(in_doubt(set.len(), &failure.error))));
             }
+            SetEnd::Untouched => return Ok(Some(None)),
+            SetEnd::Failed(error) => error,
         };
-        Ok(Some(Some(in_doubt(set.len(), &error))))
+        tracing::debug!(%error, "rows are not found together");
+        self.forget_after_error().await?;
+        Ok(Some(None))
     }
 
     /// How many rows of the INSERT that has just failed with `code` are in; `None` when the server does not tell. Conditions stand in

@@ -17,6 +17,7 @@ use super::Login;
 use super::merge::MergedRows;
 use super::plan::Planned;
 use super::rows::{self, Lengths, RowBatch, RowPlace, STATEMENT_EVENTS_BYTES, Unit};
+use super::trail::Trail;
 use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
 use crate::context::Context;
@@ -79,6 +80,8 @@ pub(super) struct Failure {
 enum Owner {
     /// The guard, or a setting for this change.
     For(Step),
+    /// A statement for this change that changes so many rows.
+    Changes(Step, u64),
     Change(usize),
     Rows,
     Mark,
@@ -98,6 +101,26 @@ impl Sent {
     /// What it adds to [`RESULTS_IN_FLIGHT_MAX`].
     fn weight(&self) -> usize {
         self.owners.len() + self.units.len()
+    }
+
+    /// The first result that does not have as many rows as its owner says.
+    fn miscounted(&self, results: &[StatementResult]) -> Option<(usize, ServerError)> {
+        let mut results = self.owners.iter().zip(results).enumerate();
+        results.find_map(|(place, result)| match result {
+            (Owner::Changes(_, rows), StatementResult::Ok(info)) if info.affected_rows != *rows => {
+                let message = format!(
+                    "{rows} rows of a table without an index were found, and {} changed: somebody else writes to it",
+                    info.affected_rows
+                );
+                let error = ServerError {
+                    code: number::UNKNOWN,
+                    sqlstate: *b"HY000",
+                    message,
+                };
+                Some((place, error))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -132,6 +155,8 @@ pub(super) struct Burst {
     isolates_rows: bool,
     /// Where the next change begins; what is before is done.
     begin_at: RowPlace,
+    /// What the packets save themselves, where changes are final when they are made.
+    trail: Option<Trail>,
 }
 
 impl Login {
@@ -146,6 +171,44 @@ impl Login {
     pub(super) fn all_or_nothing(&mut self) {
         self.isolate_rows(false, RowPlace::default());
         self.burst.rows.is_counted = false;
+    }
+
+    /// From here on each packet saves what is whole with it.
+    pub(super) fn follow(&mut self, trail: Trail) {
+        self.burst.trail = Some(trail);
+    }
+
+    /// Saves what no packet has saved, and leaves the rest to marks of their own again.
+    pub(super) fn end_trail(&mut self) {
+        self.close_rows();
+        self.close_packet();
+        if self.burst.refused.is_none() && self.burst.trail.as_ref().is_some_and(Trail::has_news) {
+            self.begin_packet(Step::Mark);
+            self.add_trail();
+            self.close_packet();
+        }
+        self.lose_trail();
+    }
+
+    /// From here on the packets save nothing. After a failure: not all that was in them is made.
+    pub(super) fn lose_trail(&mut self) -> Option<Trail> {
+        self.burst.trail.take()
+    }
+
+    /// Adds what says that the worker will make these groups by packets that do not save them.
+    pub(super) fn add_announcement(&mut self, progress: &Progress, worker: WorkerId, groups: &[GroupSeq]) {
+        self.begin_packet(Step::Mark);
+        progress.render_announcement(worker, groups, &mut self.burst.text);
+        self.burst.text.extend_from_slice(b";\nCOMMIT");
+        self.burst.current.owners.extend([Owner::Mark, Owner::Commit]);
+        self.queue_packet();
+    }
+
+    /// These changes are in the open packet as a whole, or have been made by other means.
+    pub(super) fn made(&mut self, changes: &[usize]) {
+        if let Some(trail) = &mut self.burst.trail {
+            changes.iter().for_each(|index| trail.made(*index));
+        }
     }
 
     /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
@@ -192,10 +255,13 @@ impl Login {
                 &mut self.format,
                 &mut self.burst.rows,
             );
-            if next.is_some() || self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
-                self.close_rows();
+            if next.is_none() {
+                self.made(&[index]);
             }
-            self.send_full().await?;
+            // Behind a row that failed, statements are short: the next row may fail, too.
+            let is_short = begin_at != RowPlace::default();
+            let is_cut = next.is_some() && (is_short || !self.is_final());
+            self.end_rows(is_cut).await?;
         }
         Ok(())
     }
@@ -226,13 +292,34 @@ impl Login {
         }
         rows::add_merged(rows, id.change, changes, &mut self.format, &mut self.burst.rows);
         self.burst.rows.counter = counter;
-        if counter.is_some() || self.burst.rows.events.len() >= STATEMENT_EVENTS_BYTES {
+        rows.changes().for_each(|change| self.made(&[change]));
+        self.end_rows(counter.is_some()).await
+    }
+
+    /// Ends the `BINLOG` statement that is being put together when it is long enough and no group is torn by that, or has to be ended.
+    async fn end_rows(&mut self, has_to: bool) -> Result<(), ClientError> {
+        let length = self.burst.rows.events.len();
+        let is_long = length >= STATEMENT_EVENTS_BYTES && !self.is_inside_group();
+        let is_full = rows::encoded_len(length + STATEMENT_EVENTS_BYTES) > self.packet_bytes_max;
+        if has_to || is_long || is_full {
             self.close_rows();
         }
         self.send_full().await
     }
 
-    /// Adds an event of these images to the burst; `event` comes without rows.
+    /// Adds statements of the engine's own to the open packet, with how many rows they change where that is known. The packet itself
+    /// cannot look: when the engine is gone, the server has an error instead of a count.
+    pub(super) fn add_own(&mut self, step: Step, statements: &[(String, Option<u64>)]) {
+        self.begin_packet(step);
+        for (text, rows) in statements {
+            self.burst.text.extend_from_slice(text.as_bytes());
+            self.burst.text.extend_from_slice(b";\n");
+            let owner = rows.map_or(Owner::For(step), |rows| Owner::Changes(step, rows));
+            self.burst.current.owners.push(owner);
+        }
+    }
+
+    /// Adds an event of these images to the burst; `event` comes without rows. Where changes are final, they stay in the open packet.
     pub(super) async fn add_images(
         &mut self,
         change: &RowsChange,
@@ -248,8 +335,27 @@ impl Login {
             &mut self.format,
             &mut self.burst.rows,
         );
+        if self.is_final() {
+            return Ok(());
+        }
         self.close_rows();
         self.send_full().await
+    }
+
+    /// These changes are under way as a whole.
+    pub(super) fn end_set(&mut self, set: &[usize]) {
+        self.made(set);
+        self.close_rows();
+        self.close_packet();
+    }
+
+    /// Whether changes are final when they are made, and packets save them.
+    pub(super) fn is_final(&self) -> bool {
+        self.burst.trail.is_some()
+    }
+
+    fn is_inside_group(&self) -> bool {
+        self.burst.trail.as_ref().is_some_and(Trail::is_inside_group)
     }
 
     fn add_statement(&mut self, statement: &StatementChange, index: usize) {
@@ -272,7 +378,7 @@ impl Login {
             return;
         }
         if size >= PACKET_TEXT_BYTES {
-            self.close_packet();
+            self.end_packet();
         }
         self.begin_packet(step);
         let settings = self.session.switch(statement, &mut self.burst.text);
@@ -286,6 +392,7 @@ impl Login {
         }
         self.burst.text.extend_from_slice(&text);
         self.burst.current.owners.push(Owner::Change(index));
+        self.made(&[index]);
         if matches!(
             statement.kind,
             StatementKind::CreateDatabase | StatementKind::AlterDatabase | StatementKind::DropDatabase
@@ -295,7 +402,8 @@ impl Login {
         if statement.is_joinable {
             self.burst.text.extend_from_slice(b";\n");
         } else {
-            self.close_packet();
+            // Nothing may follow it; the next packet saves it.
+            self.queue_packet();
         }
     }
 
@@ -401,6 +509,7 @@ impl Login {
         let Some(failed) = self.burst.failure.take().or(refused) else {
             return Ok(None);
         };
+        self.lose_trail();
         self.has_old_errors = true;
         // Settings behind the failure were never made.
         self.session.forget();
@@ -467,6 +576,7 @@ impl Login {
         }
         let first = self.burst.rows.units.first().copied().unwrap_or_default();
         let step = Step::Change(first.change);
+        let is_saved = self.add_trail_to_rows();
         let encoded_len = rows::encoded_len(self.burst.rows.events.len());
         if encoded_len > 2 * (self.packet_bytes_max - STATEMENT_ROOM) {
             let error = too_large("the row event", encoded_len / 2, self.packet_bytes_max);
@@ -509,8 +619,26 @@ impl Login {
         burst.current.units = std::mem::take(&mut burst.rows.units);
         burst.rows.events.clear();
         burst.rows.events.shrink_to(BUFFER_KEPT_BYTES);
-        self.session.row_events_ran(has_counted);
-        self.close_packet();
+        self.session.row_events_ran(has_counted || is_saved);
+        self.queue_packet();
+    }
+
+    /// Adds what the packet of these rows saves, as events behind theirs. Where it is not long enough for that, the next one does it.
+    fn add_trail_to_rows(&mut self) -> bool {
+        let burst = &mut self.burst;
+        let Some(trail) = burst.trail.as_mut().filter(|trail| trail.has_news()) else {
+            return false;
+        };
+        let mut mark = Vec::new();
+        trail.mark(&mut mark);
+        let length = burst.rows.events.len() + mark.len() + STATEMENT_ROOM;
+        if rows::encoded_len(length) + STATEMENT_ROOM > self.packet_bytes_max {
+            return false;
+        }
+        rows::encode_query(&mark, &mut burst.rows.events);
+        rows::encode_query(b"COMMIT", &mut burst.rows.events);
+        trail.is_saved();
+        true
     }
 
     /// Row events too large for one packet go in two variables, which `BINLOG` joins.
@@ -527,8 +655,43 @@ impl Login {
         self.close_packet();
     }
 
-    /// Queues the open packet.
+    /// Queues the open packet, unless a group would be torn by that.
+    fn end_packet(&mut self) {
+        if !self.is_inside_group() {
+            self.close_packet();
+        }
+    }
+
+    /// Queues the open packet, with what it saves.
     fn close_packet(&mut self) {
+        if !self.burst.current.owners.is_empty() {
+            self.add_trail();
+        }
+        self.queue_packet();
+    }
+
+    /// Adds what the open packet saves. Where it is not long enough for that, the next one does it, and so it does where rows wait
+    /// for theirs.
+    fn add_trail(&mut self) {
+        let burst = &mut self.burst;
+        if !burst.rows.events.is_empty() {
+            return;
+        }
+        let Some(trail) = burst.trail.as_mut().filter(|trail| trail.has_news()) else {
+            return;
+        };
+        let length = burst.text.len();
+        trail.mark(&mut burst.text);
+        burst.text.extend_from_slice(b";\nCOMMIT");
+        if burst.text.len() > self.packet_bytes_max {
+            burst.text.truncate(length);
+            return;
+        }
+        burst.current.owners.extend([Owner::Mark, Owner::Commit]);
+        trail.is_saved();
+    }
+
+    fn queue_packet(&mut self) {
         let burst = &mut self.burst;
         if burst.current.owners.is_empty() {
             return;
@@ -544,7 +707,7 @@ impl Login {
     pub(super) async fn send_full(&mut self) -> Result<(), ClientError> {
         let burst = &self.burst;
         if burst.text.len() >= PACKET_TEXT_BYTES || burst.current.owners.len() >= PACKET_STATEMENTS_MAX {
-            self.close_packet();
+            self.end_packet();
         }
         if self.client.queued_bytes() >= PACKET_TEXT_BYTES {
             self.client.flush().await?;
@@ -563,9 +726,12 @@ impl Login {
         };
         self.burst.weight_in_flight -= sent.weight();
         let Reply { results, error } = self.client.read_reply().await?;
-        if let (Some(error), None) = (error, &self.burst.failure) {
-            let (step, units) = match sent.owners.get(results.len()) {
-                Some(Owner::For(step)) => (*step, Vec::new()),
+        let failed = error.map(|error| (results.len(), error));
+        if let (Some((place, error)), None) =
+            (failed.or_else(|| sent.miscounted(&results)), &self.burst.failure)
+        {
+            let (step, units) = match sent.owners.get(place) {
+                Some(Owner::For(step) | Owner::Changes(step, _)) => (*step, Vec::new()),
                 Some(Owner::Change(index)) => (Step::Change(*index), Vec::new()),
                 Some(Owner::Rows) => (Step::Change(0), sent.units),
                 Some(Owner::Commit) => (Step::Commit, Vec::new()),
@@ -622,15 +788,6 @@ pub(super) fn refusal(positional: &Positional, text: &[u8]) -> Option<ServerErro
         .resolve(text)
         .err()
         .map(|reason| wrong_definition(&reason))
-}
-
-/// An error that the engine has found, `ER_UNKNOWN_ERROR`.
-pub(super) fn own_error(message: String) -> ServerError {
-    ServerError {
-        code: number::UNKNOWN,
-        sqlstate: *b"HY000",
-        message,
-    }
 }
 
 /// What the server would say, could it know: `ER_BINLOG_ROW_WRONG_TABLE_DEF`.

@@ -13,8 +13,10 @@ use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
 use super::pieces::PiecesEnd;
+use super::plan::Planned;
 use super::reaction::{self, Expected, Reaction};
 use super::rows::RowPlace;
+use super::trail::Trail;
 use super::{RunEnd, RunWork, STATEMENT_RETRIES_MAX, Worker, planned};
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::columns::Watch;
@@ -165,8 +167,19 @@ impl Worker {
             Ok(undone) => undone,
             Err(reason) => return Ok(Outcome::Stop(reason)),
         };
-        if let Some(outcome) = self.changes(work, group).await? {
+        let saves_itself = saves_itself(group);
+        if saves_itself {
+            let planned = group.changes.iter().map(|change| Planned { group, change });
+            let planned: Vec<Planned<'_>> = planned.collect();
+            self.login.follow(Trail::of_group(work, self.id, &planned));
+        }
+        let outcome = self.changes(work, group).await?;
+        let is_saved = saves_itself && self.login.lose_trail().is_some_and(|trail| !trail.has_news());
+        if let Some(outcome) = outcome {
             return Ok(outcome);
+        }
+        if is_saved {
+            return Ok(Outcome::Done);
         }
         if undone {
             self.login.rollback().await?;
@@ -481,6 +494,21 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether the packet of the group's one change can save the group: it cannot be undone, and there is nothing else to remember.
+fn saves_itself(group: &PreparedGroup) -> bool {
+    let [change] = group.changes.as_slice() else {
+        return false;
+    };
+    let is_plain = match change {
+        Change::Statement(statement) => {
+            statement.expected_error == 0 && statement.effects.is_empty() && statement.divergence.is_none()
+        }
+        Change::Rows(_) => true,
+        Change::Load(_) => false,
+    };
+    is_plain && group.temporary.is_empty() && !group.rolls_back && !group.can_roll_back()
 }
 
 pub(super) fn differs(

@@ -1,6 +1,7 @@
 //! What happens when a change fails: another attempt, passing over it with a record, or the end.
 
 use tributary_client::{Error as ClientError, ServerError};
+use tributary_sql::StatementKind;
 
 use super::burst::{Failure, Step};
 use super::ledger::Record;
@@ -29,6 +30,14 @@ impl Worker {
         change: &Change,
         failure: &Failure,
     ) -> Result<Passing, ClientError> {
+        if group.may_be_made && idempotent::DUPLICATE.contains(&failure.error.code) && is_insert(change) {
+            tracing::info!(
+                connection = %work.connection.name,
+                group = %group.label,
+                "the row is there already: it was sent before the last engine or the target's session ended"
+            );
+            return Ok(Passing::Done);
+        }
         let event = failure.is_row.then_some(failure.at.event);
         let tolerance = change.tolerance(event);
         let is_change = matches!(failure.step, Step::Change(_));
@@ -51,4 +60,8 @@ impl Worker {
             Reaction::Skip | Reaction::Stop => Ok(Passing::Stop(failure.error.clone())),
         }
     }
+}
+
+fn is_insert(change: &Change) -> bool {
+    matches!(change, Change::Statement(statement) if statement.kind == StatementKind::Insert)
 }

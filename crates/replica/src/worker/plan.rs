@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tributary_schedule::{Access, QuickMap, Scope, TableId};
 
 use super::merge::{FoundRow, MergedRows, RowId};
-use crate::bulk::{BulkRow, Repeats};
+use crate::bulk::BulkRow;
 use crate::change::{Change, PreparedGroup, StatementChange};
 use crate::spans::RowSpans;
 
@@ -150,7 +150,7 @@ pub(super) fn plan(changes: &[Planned<'_>], limits: Limits) -> Vec<PlanStep> {
         let bulk = planned
             .bulk()
             .filter(|(_, row)| row.values.len() <= bytes_max)
-            .filter(|(_, row)| !is_final || row.shape.repeats != Repeats::Differs)
+            .filter(|(_, row)| !is_final || row.can_be_made_twice())
             // A group is made as a whole or not at all, also when something later in its run fails.
             .filter(|_| !is_final || planned.group.changes.len() == 1);
         let spans = planned
@@ -159,6 +159,8 @@ pub(super) fn plan(changes: &[Planned<'_>], limits: Limits) -> Vec<PlanStep> {
         match (bulk, spans) {
             (Some((statement, row)), _) => planner.add_row(index, statement, row),
             (None, Some(spans)) if spans.longest() <= bytes_max => planner.add_rows(index, spans),
+            // By itself, but its keys are known.
+            (None, None) if let Some((_, row)) = planned.bulk() => planner.add_keyed(index, row),
             (None, _) => planner.add_one(index, planned.group),
         }
     }
@@ -270,6 +272,14 @@ impl<'a> Planner<'a, '_> {
         }
     }
 
+    /// A statement by itself, of which it is known what it touches, also where the whole table counts as touched between runs.
+    fn add_keyed(&mut self, index: usize, row: &BulkRow) {
+        self.steps.push(PlanStep::One(index));
+        let place = Place::of_step(self.steps.len());
+        let touched = self.tables.entry(row.shape.table).or_default();
+        touched.keys.extend(row.keys.iter().map(|key| (*key, place)));
+    }
+
     fn add_one(&mut self, index: usize, group: &PreparedGroup) {
         self.steps.push(PlanStep::One(index));
         let step = self.steps.len();
@@ -310,7 +320,7 @@ impl<'a> Planner<'a, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bulk::Shapes;
+    use crate::bulk::{Repeats, Shapes};
     use crate::context::Context;
     use bytes::Bytes;
     use smallvec::smallvec;

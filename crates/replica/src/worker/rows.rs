@@ -307,7 +307,7 @@ pub(super) fn encoded_len(events: usize) -> usize {
 }
 
 /// Appends a Query event without checksum, context and default database. MariaDB protocol documentation, page "QUERY_EVENT".
-fn encode_query(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn encode_query(text: &[u8], out: &mut Vec<u8>) {
     const POST_HEADER_BYTES: usize = 13;
     let length = 19 + POST_HEADER_BYTES + 1 + text.len();
     let header = Header {

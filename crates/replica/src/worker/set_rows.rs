@@ -13,7 +13,7 @@ use tributary_schedule::{Scope, TableId};
 
 use super::burst::{Step, single};
 use super::plan::{PlanStep, Planned};
-use super::rows::{STATEMENT_EVENTS_BYTES, is_same_layout};
+use super::rows::{STATEMENT_EVENTS_BYTES, encoded_len, is_same_layout};
 use super::{Login, reaction};
 use crate::change::{Change, RowsChange};
 use crate::context::quote_name;
@@ -48,16 +48,12 @@ const FOR_JOIN: &str =
 
 /// How a set of changes ended.
 pub(super) enum SetEnd {
-    /// Row events for the rest are under way.
-    Done,
+    /// What changes the rows is under way.
+    Sent,
     /// Nothing was written: the changes must go one by one.
     Untouched,
-    /// The target had an error.
-    Failed {
-        error: ServerError,
-        /// Whether something may have been written.
-        is_in_doubt: bool,
-    },
+    /// The target had an error; nothing was written.
+    Failed(ServerError),
 }
 
 /// Changes of one table that are still being gathered.
@@ -321,6 +317,23 @@ impl<'a> Set<'a> {
         (others.len() <= OTHERS_MAX).then_some(others)
     }
 
+    /// The statements that change the rows, all but the others, and how many rows each of them changes.
+    fn joins(&self, others: &[usize]) -> Vec<(String, Option<u64>)> {
+        let statements = &self.statements;
+        let mut texts = Vec::new();
+        if !others.is_empty() {
+            texts.push((statements.leave_alone(others), None));
+        }
+        let (deleted, updated) = self.expected(others);
+        for (count, text) in [(deleted, statements.delete()), (updated, statements.update())] {
+            if count > 0 {
+                texts.push((text, Some(count)));
+            }
+        }
+        texts.push((statements.drop(), None));
+        texts
+    }
+
     /// How many rows the joins delete and update.
     fn expected(&self, others: &[usize]) -> (u64, u64) {
         let (mut deleted, mut updated) = (0, 0);
@@ -514,14 +527,14 @@ impl Login {
             return Ok(());
         }
         match self.take_set(set, changes).await? {
-            SetEnd::Done => return Ok(()),
+            SetEnd::Sent => return Ok(()),
             SetEnd::Untouched => {}
-            SetEnd::Failed { error, is_in_doubt } if !is_in_doubt && !reaction::is_transient(&error) => {
+            SetEnd::Failed(error) if !reaction::is_transient(&error) => {
                 tracing::debug!(%error, "rows are not found together");
                 self.forget_after_error().await?;
             }
             // It may have undone the transaction.
-            SetEnd::Failed { error, .. } => {
+            SetEnd::Failed(error) => {
                 let first = set.first().copied().unwrap_or_default();
                 self.refuse(Step::Change(first), error);
                 return Ok(());
@@ -533,7 +546,8 @@ impl Login {
         Ok(())
     }
 
-    /// Makes the changes of a set. Nothing may be in flight; row events for the rest are, afterwards.
+    /// Makes the changes of a set. Nothing may be in flight; afterwards the joins are, and row events for the rest: where changes
+    /// are final, in one packet.
     pub(super) async fn take_set(
         &mut self,
         set: &[usize],
@@ -542,11 +556,7 @@ impl Login {
         let Some(read) = Set::read(set, changes, &self.schema) else {
             return Ok(SetEnd::Untouched);
         };
-        let joined = match read.net.changed.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.join_set(&read).await?,
-        };
-        let others = match joined {
+        let others = match self.others(&read).await? {
             Ok(others) => others,
             Err(end) => {
                 self.own_statement(read.statements.drop().as_bytes()).await?;
@@ -554,6 +564,9 @@ impl Login {
             }
         };
         let index = set.first().copied().unwrap_or_default();
+        if !read.net.changed.is_empty() {
+            self.add_own(Step::Change(index), &read.joins(&others));
+        }
         for (op, rows) in read.rest(&others) {
             let event = read.event(op);
             let mut rows = &rows[..];
@@ -571,56 +584,35 @@ impl Login {
                 rows = left;
             }
         }
-        Ok(SetEnd::Done)
+        self.end_set(set);
+        Ok(SetEnd::Sent)
     }
 
-    /// Fills the temporary table, counts, and changes the rows. Tells which rows, by their places, the joins have left alone.
-    async fn join_set(&mut self, set: &Set<'_>) -> Result<Result<Vec<usize>, SetEnd>, ClientError> {
-        self.session.forget();
-        let statements = &set.statements;
-        let counts = match self.count_set(set).await? {
-            Ok(results) => counts(&results),
-            Err(end) => return Ok(Err(end)),
-        };
-        let Some(counts) = counts else {
-            return Ok(Err(SetEnd::Untouched));
-        };
-        let Some(others) = set.others(&counts) else {
-            tracing::debug!(table = %statements.table, "a row is missing, or too many are there more often: row by row");
-            return Ok(Err(SetEnd::Untouched));
-        };
-        let (deleted, updated) = set.expected(&others);
-        let mut texts = Vec::new();
-        if !others.is_empty() {
-            texts.push(statements.leave_alone(&others));
-        }
-        let mut expected = Vec::new();
-        for (count, text) in [(deleted, statements.delete()), (updated, statements.update())] {
-            if count > 0 {
-                expected.push(count);
-                texts.push(text);
+    /// Fills the temporary table and counts: the rows, by their places, that the joins must leave alone. Nothing is written yet.
+    async fn others(&mut self, set: &Set<'_>) -> Result<Result<Vec<usize>, SetEnd>, ClientError> {
+        let mut others = Vec::new();
+        if !set.net.changed.is_empty() {
+            self.session.forget();
+            let counts = match self.count_set(set).await? {
+                Ok(results) => counts(&results),
+                Err(end) => return Ok(Err(end)),
+            };
+            match counts.and_then(|counts| set.others(&counts)) {
+                Some(found) => others = found,
+                None => {
+                    let table = &set.statements.table;
+                    tracing::debug!(%table, "a row is missing, or too many are there more often: row by row");
+                    return Ok(Err(SetEnd::Untouched));
+                }
             }
         }
-        texts.push(statements.drop());
-        let text = texts.join(";\n");
-        if text.len() > self.packet_bytes_max {
+        let joins: usize = set.joins(&others).iter().map(|(text, _)| text.len()).sum();
+        let rest = set.rest(&others);
+        let images = rest.iter().flat_map(|(_, rows)| rows.iter().flatten());
+        let rest: usize = images.map(|image| image.len()).sum();
+        let length = joins + if self.is_final() { encoded_len(rest) } else { 0 };
+        if length > self.packet_bytes_max / 2 {
             return Ok(Err(SetEnd::Untouched));
-        }
-        let results = match single(&mut self.client, text.as_bytes()).await? {
-            Ok(results) => results,
-            Err(error) => {
-                self.has_old_errors = true;
-                return Ok(Err(failed(error, true)));
-            }
-        };
-        let affected = results.iter().skip(usize::from(!others.is_empty()));
-        let affected: Vec<u64> = affected.take(expected.len()).map(affected_rows).collect();
-        if affected != expected {
-            let message = format!(
-                "{expected:?} rows of {} were found, and {affected:?} changed: somebody else writes to the table",
-                statements.table
-            );
-            return Ok(Err(failed(super::burst::own_error(message), true)));
         }
         Ok(Ok(others))
     }
@@ -668,18 +660,7 @@ impl Login {
         }
         let outcome = single(&mut self.client, text).await?;
         self.has_old_errors |= outcome.is_err();
-        Ok(outcome.map_err(|error| failed(error, false)))
-    }
-}
-
-fn failed(error: ServerError, is_in_doubt: bool) -> SetEnd {
-    SetEnd::Failed { error, is_in_doubt }
-}
-
-fn affected_rows(result: &StatementResult) -> u64 {
-    match result {
-        StatementResult::Ok(info) => info.affected_rows,
-        StatementResult::Rows(_) => 0,
+        Ok(outcome.map_err(SetEnd::Failed))
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::support::{
     SOURCE_DB, TARGET_DB, assert_equal, caught_up, create_innodb, log, options, pair, status, until,
 };
-use tributary::{Replicator, StartError};
+use anyhow::ensure;
+use tributary::{Replicator, SqlState, StartError};
 use tributary_sandbox::{Server, ServerOptions, Site, Traffic, TrafficPlan, schema};
 
 /// Rounds of statements whose effect doubles when they are applied twice.
@@ -15,7 +16,9 @@ const COUNTING_ROUNDS: usize = 150;
 async fn works(engine: &Replicator, groups: u64) -> anyhow::Result<()> {
     let before = status(engine, "m1").groups_applied;
     until("some groups", || {
-        Ok(status(engine, "m1").groups_applied >= before + groups)
+        let now = status(engine, "m1");
+        ensure!(now.sql_state != SqlState::Stopped, "{:?}", now.last_error);
+        Ok(now.groups_applied >= before + groups)
     })
     .await
 }
@@ -61,14 +64,19 @@ async fn count(source: Site) -> anyhow::Result<()> {
 }
 
 /// The engine is dropped again and again while transactions come in.
-async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
+async fn crashes_are_exact(engine: &str, format: &str) -> anyhow::Result<()> {
     log();
     let source = ServerOptions::source(1)
         .arg(&format!("--binlog-format={format}"))
-        .arg("--default-storage-engine=InnoDB");
+        .arg(&format!("--default-storage-engine={engine}"));
     let (source, target) = pair(source).await?;
-    target.run("SET GLOBAL default_storage_engine=InnoDB").await?;
-    create_innodb(&source, 1).await?;
+    target
+        .run(&format!("SET GLOBAL default_storage_engine={engine}"))
+        .await?;
+    match engine {
+        "InnoDB" => create_innodb(&source, 1).await?,
+        _ => schema::create(&source, 1).await?,
+    }
     source
         .run(&format!(
             "USE {SOURCE_DB}; CREATE TABLE counters (id INT PRIMARY KEY, n INT); CREATE TABLE keyless (a INT, b VARCHAR(10)); \
@@ -76,8 +84,10 @@ async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
              INSERT INTO counters VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0)"
         ))
         .await?;
+    let mut options = options(&source, &target);
+    options.apply.set_rows = 4;
     // DDL cannot share a transaction with its position, so a crash behind it repeats it; that is another promise.
-    let engine = Replicator::start(options(&source, &target)).await?;
+    let engine = Replicator::start(options.clone()).await?;
     caught_up(&engine, "m1", &source).await?;
     drop(engine);
     let plan = TrafficPlan {
@@ -89,25 +99,35 @@ async fn crashes_are_exact(format: &str) -> anyhow::Result<()> {
     let traffic = Traffic::start(&source, plan)?;
     let counting = tokio::spawn(count(source.as_ref().clone()));
     for round in 0..8 {
-        let engine = Replicator::start(options(&source, &target)).await?;
+        let engine = Replicator::start(options.clone()).await?;
         works(&engine, 40 + 37 * round).await?;
         drop(engine);
     }
     traffic.wait().await?;
     counting.await??;
-    let engine = Replicator::start(options(&source, &target)).await?;
+    let engine = Replicator::start(options.clone()).await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_are_exact_for_innodb_in_mixed_format() -> anyhow::Result<()> {
-    crashes_are_exact("MIXED").await
+    crashes_are_exact("InnoDB", "MIXED").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_are_exact_for_innodb_in_row_format() -> anyhow::Result<()> {
-    crashes_are_exact("ROW").await
+    crashes_are_exact("InnoDB", "ROW").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_are_exact_for_myisam_in_mixed_format() -> anyhow::Result<()> {
+    crashes_are_exact("MyISAM", "MIXED").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_are_exact_for_myisam_in_row_format() -> anyhow::Result<()> {
+    crashes_are_exact("MyISAM", "ROW").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,117 @@
+//! What is on the target of changes that are final when they are made, saved by the packets that make them.
+//!
+//! A packet that the server has received whole is executed to its end, whatever becomes of the engine. So each packet saves,
+//! behind its changes, which groups are whole with it: a killed engine finds a group either made and saved, or neither.
+
+use std::sync::Arc;
+
+use tributary_schedule::{GroupSeq, QuickMap, WorkerId};
+
+use super::plan::Planned;
+use super::{ConnectionShared, RunWork};
+
+/// A group whose changes are not all made.
+#[derive(Debug)]
+struct OpenGroup {
+    seq: GroupSeq,
+    /// How many of its changes are in no packet yet, of how many.
+    left: usize,
+    of: usize,
+}
+
+/// The groups of a run, and which of their changes are in packets.
+#[derive(Debug)]
+pub(super) struct Trail {
+    connection: Arc<ConnectionShared>,
+    worker: WorkerId,
+    /// The group of each change, by its place in `groups`; `None`: the change is made already.
+    group_of: Vec<Option<usize>>,
+    groups: Vec<OpenGroup>,
+    /// How many groups are in packets in part.
+    torn: usize,
+    /// All of these is made, or in a packet.
+    whole: Vec<GroupSeq>,
+    /// How many of `whole` are saved, or in a packet that saves them.
+    saved: usize,
+}
+
+impl Trail {
+    /// Nothing of `changes` from `first` on is made; everything else of the run's groups is.
+    pub(super) fn new(work: &RunWork, worker: WorkerId, changes: &[Planned<'_>], first: usize) -> Self {
+        let mut groups: Vec<OpenGroup> = Vec::new();
+        let mut places: QuickMap<GroupSeq, usize> = QuickMap::default();
+        let group_of = changes.iter().enumerate().map(|(index, planned)| {
+            if index < first {
+                return None;
+            }
+            let seq = planned.group.seq;
+            let place = *places.entry(seq).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(OpenGroup { seq, left: 0, of: 0 });
+            }
+            groups[place].left += 1;
+            groups[place].of += 1;
+            Some(place)
+        });
+        let group_of = group_of.collect();
+        let seqs = work.groups.iter().map(|group| group.seq);
+        let whole = seqs.filter(|seq| !places.contains_key(seq)).collect();
+        Self {
+            connection: work.connection.clone(),
+            worker,
+            group_of,
+            groups,
+            torn: 0,
+            whole,
+            saved: 0,
+        }
+    }
+
+    /// As [`Trail::new`], for one group whose run is applied group by group.
+    pub(super) fn of_group(work: &RunWork, worker: WorkerId, changes: &[Planned<'_>]) -> Self {
+        let mut trail = Self::new(work, worker, changes, 0);
+        trail.whole.clear();
+        trail
+    }
+
+    /// All of the change with this index is in the packet that is being put together, or was in one before it.
+    pub(super) fn made(&mut self, index: usize) {
+        let Some(place) = self.group_of.get_mut(index).and_then(Option::take) else {
+            return;
+        };
+        let group = &mut self.groups[place];
+        let was_torn = group.left < group.of;
+        group.left -= 1;
+        let is_torn = group.left > 0;
+        self.torn = self.torn + usize::from(is_torn) - usize::from(was_torn);
+        if !is_torn {
+            self.whole.push(group.seq);
+        }
+    }
+
+    /// Whether a group would be torn if a packet ended here.
+    pub(super) fn is_inside_group(&self) -> bool {
+        self.torn > 0
+    }
+
+    /// Whether groups are whole that are not saved.
+    pub(super) fn has_news(&self) -> bool {
+        self.saved < self.whole.len()
+    }
+
+    /// Appends the statement that saves what is whole: all of it at first, then what is new.
+    pub(super) fn mark(&mut self, out: &mut Vec<u8>) {
+        let progress = &self.connection.progress;
+        // In order, they are put together faster.
+        self.whole[self.saved..].sort_unstable();
+        match self.saved {
+            0 => progress.render_mark(self.worker, &self.whole, out),
+            saved => progress.render_addition(self.worker, &self.whole[saved..], out),
+        }
+    }
+
+    /// The packet has taken the mark.
+    pub(super) fn is_saved(&mut self) {
+        self.saved = self.whole.len();
+    }
+}
