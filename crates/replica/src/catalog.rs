@@ -127,12 +127,22 @@ pub(crate) struct TableUseDraft {
     pub(crate) is_written: bool,
 }
 
+/// What is known of one table.
+#[derive(Debug, Default)]
+struct Known {
+    info: Option<Arc<TableInfo>>,
+    /// The reading it comes from.
+    reading: u64,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     tables: QuickMap<Bytes, QuickMap<Bytes, TableName>>,
     databases: QuickMap<Bytes, DatabaseId>,
     /// What is known of each table, by id.
-    by_id: Vec<Option<Arc<TableInfo>>>,
+    by_id: Vec<Known>,
+    /// How often something was replaced.
+    readings: u64,
     /// Packages, with their databases, in lower case. Those that were dropped stay.
     packages: HashSet<(Bytes, Bytes)>,
 }
@@ -227,10 +237,7 @@ impl Catalog {
             .filter(|(name, _)| is_meant(name))
             .flat_map(|(_, tables)| tables.values());
         let forgotten: Vec<TableId> = meant.map(|table| table.id).collect();
-        for id in forgotten {
-            inner.by_id[id.0 as usize] = None;
-        }
-        inner.put(loaded);
+        inner.replace(forgotten, loaded);
     }
 
     /// Replaces what is known of these tables.
@@ -239,26 +246,40 @@ impl Catalog {
             .inner
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (database, table) in tables {
-            let id = inner.table(database, table).id;
-            inner.by_id[id.0 as usize] = None;
-        }
-        inner.put(loaded);
+        let forgotten: Vec<TableId> = tables
+            .iter()
+            .map(|(database, table)| inner.table(database, table).id)
+            .collect();
+        inner.replace(forgotten, loaded);
+    }
+
+    /// The newest reading: what begins now cannot be older.
+    pub(crate) fn reading(&self) -> u64 {
+        self.read().readings
     }
 
     /// Replaces what is known of those tables whose columns have changed, and tells which. A table that is gone stays: the
-    /// server says so better.
-    pub(crate) fn replace_changed(&self, loaded: Loaded) -> Vec<(Bytes, Bytes)> {
+    /// server says so better. What was replaced after `since`, when this reading began, is newer, and stays as well.
+    pub(crate) fn replace_changed(&self, loaded: Loaded, since: u64) -> Vec<(Bytes, Bytes)> {
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut changed = Vec::new();
         let mut news = Loaded::new();
         for (database, table, info) in loaded {
-            let known = self.table(&database, &table).1;
-            if known.is_none_or(|known| known.columns != info.columns) {
+            let id = inner.table(&database, &table).id;
+            let known = &inner.by_id[id.0 as usize];
+            let is_other = known
+                .info
+                .as_ref()
+                .is_none_or(|known| known.columns != info.columns);
+            if is_other && known.reading <= since {
                 changed.push((database.clone(), table.clone()));
                 news.push((database, table, info));
             }
         }
-        self.replace_tables(&changed, news);
+        inner.replace(Vec::new(), news);
         changed
     }
 }
@@ -289,18 +310,25 @@ impl Inner {
             database: database_id,
         };
         tables.insert(Bytes::copy_from_slice(table), name);
-        self.by_id.push(None);
+        self.by_id.push(Known::default());
         name
     }
 
     fn info(&self, table: TableId) -> Option<Arc<TableInfo>> {
-        self.by_id.get(table.0 as usize).cloned().flatten()
+        self.by_id.get(table.0 as usize)?.info.clone()
     }
 
-    fn put(&mut self, tables: Loaded) {
-        for (database, table, info) in tables {
+    /// Takes what was read, and what is no more.
+    fn replace(&mut self, forgotten: Vec<TableId>, loaded: Loaded) {
+        self.readings += 1;
+        let reading = self.readings;
+        for id in forgotten {
+            self.by_id[id.0 as usize] = Known { info: None, reading };
+        }
+        for (database, table, info) in loaded {
             let id = self.table(&database, &table).id;
-            self.by_id[id.0 as usize] = Some(Arc::new(info));
+            let info = Some(Arc::new(info));
+            self.by_id[id.0 as usize] = Known { info, reading };
         }
     }
 }

@@ -4,16 +4,22 @@ use smallvec::SmallVec;
 
 use crate::footprint::{Access, Footprint, Scope};
 use crate::hash::QuickMap;
-use crate::ids::{ConnectionId, DatabaseId, GroupId, TableId};
+use crate::ids::{ConnectionId, DatabaseId, GroupId, GroupSeq, TableId};
 
 /// Lists are cleaned of committed groups when they reach this length, and at each doubling after that.
 const CLEAN_AT: usize = 256;
 
-/// The recent uses of one table.
-#[derive(Debug, Default)]
+/// The recent uses of one table by one connection. Others have histories of their own: one that stops gives its groups up, and
+/// what they covered of others must still be followed.
+#[derive(Debug)]
 struct TableHistory {
+    connection: ConnectionId,
+    /// The newest group.
+    newest: GroupSeq,
     /// The last group that may have touched any row.
     whole: Option<GroupId>,
+    /// Groups of others that `whole` follows: per connection, up to this one.
+    followed: SmallVec<[(ConnectionId, GroupSeq); 1]>,
     /// Groups since `whole` that read.
     readers: CleanedList,
     /// Groups since `whole` that wrote known keys.
@@ -49,7 +55,8 @@ impl CleanedList {
 /// turn is not repeated.
 #[derive(Debug, Default)]
 pub(crate) struct Dependencies {
-    tables: QuickMap<TableId, TableHistory>,
+    /// Most tables are used by one connection.
+    tables: QuickMap<TableId, SmallVec<[TableHistory; 1]>>,
     /// Groups whose scope is wider than their tables, oldest first.
     barriers: Vec<(GroupId, Scope)>,
     /// Every group, with the databases it touched: what a new barrier must wait for.
@@ -71,10 +78,16 @@ impl Dependencies {
             self.follow_recent(group, footprint.scope, &mut found);
         }
         for used in &footprint.tables {
-            self.tables
-                .entry(used.table)
-                .or_default()
-                .follow(group, &used.access, is_committed, &mut found);
+            let histories = self.tables.entry(used.table).or_default();
+            let is_own = |history: &TableHistory| history.connection == group.connection;
+            let own = histories.iter().position(is_own).unwrap_or_else(|| {
+                histories.push(TableHistory::new(group.connection));
+                histories.len() - 1
+            });
+            if histories.len() > 1 {
+                follow_others(histories, own, &used.access, &mut found);
+            }
+            histories[own].follow(group, &used.access, is_committed, &mut found);
         }
         self.remember(group, footprint, is_committed);
         found.retain(|dependency| *dependency != group && !is_committed(*dependency));
@@ -152,7 +165,56 @@ impl Dependencies {
     }
 }
 
+/// What a group of the history `own` must follow in those of others.
+fn follow_others(
+    histories: &mut [TableHistory],
+    own: usize,
+    access: &Access,
+    found: &mut SmallVec<[GroupId; 4]>,
+) {
+    let mut newest = SmallVec::new();
+    let followed = &histories[own].followed;
+    for other in histories.iter().enumerate().filter(|(index, _)| *index != own) {
+        let other = other.1;
+        let since = followed
+            .iter()
+            .find(|(connection, _)| *connection == other.connection);
+        let is_new = |group: &GroupId| since.is_none_or(|(_, seq)| group.seq > *seq);
+        found.extend(other.users(access).filter(is_new));
+        newest.push((other.connection, other.newest));
+    }
+    if *access == Access::Whole {
+        histories[own].followed = newest;
+    }
+}
+
 impl TableHistory {
+    fn new(connection: ConnectionId) -> Self {
+        Self {
+            connection,
+            newest: GroupSeq(0),
+            whole: None,
+            followed: SmallVec::new(),
+            readers: CleanedList::default(),
+            key_writers: CleanedList::default(),
+            keys: QuickMap::default(),
+            keys_clean_at: 0,
+        }
+    }
+
+    /// The groups that conflict with this access.
+    fn users<'a>(&'a self, access: &'a Access) -> impl Iterator<Item = GroupId> + 'a {
+        let (readers, writers) = (&self.readers.groups[..], &self.key_writers.groups[..]);
+        let (readers, writers, keys) = match access {
+            Access::Read => (&[][..], writers, &[][..]),
+            Access::Keys(keys) => (readers, &[][..], &keys[..]),
+            Access::Whole => (readers, writers, &[][..]),
+        };
+        let keys = keys.iter().filter_map(|key| self.keys.get(key));
+        let listed = readers.iter().chain(writers).chain(keys);
+        listed.chain(&self.whole).copied()
+    }
+
     fn follow(
         &mut self,
         group: GroupId,
@@ -160,6 +222,7 @@ impl TableHistory {
         is_committed: &dyn Fn(GroupId) -> bool,
         found: &mut SmallVec<[GroupId; 4]>,
     ) {
+        self.newest = group.seq;
         found.extend(self.whole);
         match access {
             Access::Read => {
@@ -195,7 +258,6 @@ impl TableHistory {
 mod tests {
     use super::*;
     use crate::footprint::TableUse;
-    use crate::ids::GroupSeq;
 
     fn group(connection: u16, seq: u64) -> GroupId {
         GroupId {
@@ -248,5 +310,32 @@ mod tests {
         assert_eq!(enter(0, 3, Scope::Everything), [group(0, 2), group(1, 1)]);
         // Should connection 0 stop, its barriers are void: connection 1 keeps its own order without them.
         assert_eq!(enter(1, 2, Scope::Everything), [group(0, 3), group(1, 1)]);
+    }
+
+    #[test]
+    fn what_a_connection_covers_of_others_is_followed_without_it() {
+        let mut dependencies = Dependencies::default();
+        let mut enter = |connection, seq, access| {
+            let mut footprint = footprint(7, Scope::Tables);
+            footprint.tables[0].access = access;
+            dependencies
+                .enter(group(connection, seq), &footprint, &|_| false)
+                .to_vec()
+        };
+        let key = |key| Access::Keys(smallvec::smallvec![key]);
+        enter(1, 1, key(5));
+        enter(1, 2, Access::Read);
+        assert_eq!(enter(0, 1, Access::Whole), [group(1, 1), group(1, 2)]);
+        // Should connection 0 stop, its group is void: connection 1 keeps its own order without it.
+        assert_eq!(enter(1, 3, key(5)), [group(0, 1), group(1, 1), group(1, 2)]);
+        enter(0, 2, key(5));
+        assert_eq!(
+            enter(1, 4, key(5)),
+            [group(0, 1), group(0, 2), group(1, 2), group(1, 3)]
+        );
+        assert_eq!(
+            enter(0, 3, Access::Whole),
+            [group(0, 1), group(0, 2), group(1, 3), group(1, 4)]
+        );
     }
 }

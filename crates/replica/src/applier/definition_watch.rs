@@ -72,6 +72,7 @@ impl DefinitionWatch {
         if !self.is_due(Instant::now()) {
             return Ok(());
         }
+        let since = catalog.reading();
         let loaded = match catalog::load_all(login).await {
             Ok(loaded) => loaded,
             Err(ClientError::Server(error)) => {
@@ -81,7 +82,7 @@ impl DefinitionWatch {
             }
             Err(error) => return Err(error),
         };
-        for (database, table) in catalog.replace_changed(loaded) {
+        for (database, table) in catalog.replace_changed(loaded, since) {
             let table = format!(
                 "{}.{}",
                 String::from_utf8_lossy(&database),

@@ -45,9 +45,9 @@ impl Worker {
         let names = watch.names();
         if !names.is_empty() {
             let loaded = catalog::load_tables(&mut self.login.client, &names).await?;
-            columns.catalog().replace_tables(&names, loaded);
             self.login.has_old_errors = true;
             self.login.clear_errors().await?;
+            columns.catalog().replace_tables(&names, loaded);
         }
         for table in watch.end(columns, &statement.effects, ended) {
             let text = save_statement(&self.login.schema, &work.connection.name, &table);
@@ -69,10 +69,12 @@ impl Worker {
             return Ok(false);
         };
         let names: Vec<_> = rows.columns.iter().map(|table| table.name.clone()).collect();
+        let catalog = work.connection.columns.catalog();
+        let since = catalog.reading();
         let loaded = catalog::load_tables(&mut self.login.client, &names).await?;
         self.login.has_old_errors = true;
         self.login.clear_errors().await?;
-        let changed = work.connection.columns.catalog().replace_changed(loaded);
+        let changed = catalog.replace_changed(loaded, since);
         if !changed.is_empty() {
             tracing::info!(connection = %work.connection.name, tables = ?changed, "defined anew on the target by somebody else");
         }

@@ -79,8 +79,13 @@ pub(super) fn gather(
     let mut gathered: Vec<PlanStep> = Vec::with_capacity(steps.len());
     let mut open: Vec<Open> = Vec::new();
     for step in steps {
-        // Others are of tables with keys.
         let PlanStep::One(index) = step else {
+            // Rows that are inserted here may be changed by what comes behind; other statements and events are of tables with keys.
+            if let PlanStep::Bulk(rows) = &step {
+                let bulk = rows.first().and_then(|index| changes[*index].bulk());
+                let table = bulk.map(|(_, row)| row.shape.table);
+                open.retain(|open| Some(open.table) != table);
+            }
             gathered.push(step);
             continue;
         };

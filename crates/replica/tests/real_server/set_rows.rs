@@ -283,3 +283,35 @@ async fn a_missing_row_stops_at_its_change() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Rows that a statement has inserted are changed behind it, also where both came in one batch with earlier changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_not_looked_for_before_they_are_inserted() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(row_source()).await?;
+    let mut options = options(&source, &target);
+    options.apply.set_rows = 1;
+    let mut sql = format!("CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB};");
+    for engine in ENGINES {
+        sql.push_str(&format!(
+            "CREATE TABLE t_{engine} (n INT, done INT) ENGINE={engine}; INSERT INTO t_{engine} VALUES (0, 0), (1, 0);"
+        ));
+    }
+    source.run(&sql).await?;
+    apply(&options, &source).await?;
+    let mut sql = format!("USE {SOURCE_DB};");
+    for engine in ENGINES {
+        sql.push_str(&format!(
+            "UPDATE t_{engine} SET done = 1 WHERE n = 0; SET binlog_format=STATEMENT;"
+        ));
+        for n in 10..20 {
+            sql.push_str(&format!("INSERT INTO t_{engine} (n, done) VALUES ({n}, 0);"));
+        }
+        sql.push_str(&format!(
+            "SET binlog_format=ROW; DELETE FROM t_{engine} WHERE n = 15; UPDATE t_{engine} SET done = 2 WHERE n = 16;"
+        ));
+    }
+    source.run(&sql).await?;
+    apply(&options, &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
