@@ -68,6 +68,7 @@ pub(crate) struct TableInfo {
     /// A view, or anything else that is not a base table.
     pub(crate) is_view: bool,
     pub(crate) has_triggers: bool,
+    pub(crate) is_partitioned: bool,
     /// Whether a value that no statement gives may depend on when it runs, or on more: defaults that are computed, `ON UPDATE`,
     /// system versioning.
     pub(crate) reads_clock: bool,

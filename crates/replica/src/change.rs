@@ -10,7 +10,7 @@ use tributary_schedule::{Access, GroupSeq, Scope, TableId, WorkerId};
 use tributary_sql::StatementKind;
 
 use crate::bulk::BulkRow;
-use crate::catalog::{TableInfo, TableUseDraft};
+use crate::catalog::{Catalog, TableInfo, TableUseDraft};
 use crate::columns::{Effect, Positional, SourceColumns, TableColumns};
 use crate::context::Context;
 use crate::load_file::LoadFile;
@@ -197,6 +197,13 @@ impl PreparedGroup {
             pieces: Some(pieces),
             may_be_made: false,
             permit: None,
+        }
+    }
+
+    /// Takes what is known of its tables now: definitions in front of the group are made, that were not when it was prepared.
+    pub(crate) fn look_again(&mut self, catalog: &Catalog) {
+        for used in &mut self.tables {
+            used.info = catalog.info(used.name.id);
         }
     }
 

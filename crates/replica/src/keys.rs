@@ -421,6 +421,7 @@ mod tests {
             is_view: false,
             reads_clock: false,
             has_triggers: false,
+            is_partitioned: false,
             columns: vec![
                 column("id", integer, true),
                 column("code", ValueClass::Text { length_max: 10 }, false),

@@ -36,7 +36,9 @@ impl RowSpans {
     /// Nothing yet of a change of this table; `None` when its rows may depend on more than their event and their order among
     /// those with the same keys.
     pub(crate) fn of_table(table: TableId, info: &TableInfo, map: &TableMap) -> Option<Self> {
-        let is_plain = !info.has_triggers && info.period_end.is_none();
+        // Partitions count each row once more: where changes are final it would not be known how many were made.
+        let is_counted = info.is_transactional || !info.is_partitioned;
+        let is_plain = is_counted && !info.has_triggers && info.period_end.is_none();
         (is_plain && info.has_plain_keys()).then(|| Self {
             table,
             are_full: map.columns.len() == info.columns.len(),

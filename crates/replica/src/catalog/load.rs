@@ -202,6 +202,11 @@ fn name_pair(row: &Row, index: usize) -> (Bytes, Bytes) {
     (bytes(row, index), bytes(row, index + 1))
 }
 
+fn is_partitioned(row: &Row) -> bool {
+    let options = row.get(5).unwrap_or_default();
+    options.windows(11).any(|part| part == b"partitioned")
+}
+
 fn base_tables(rows: &[Row]) -> Tables {
     let info = |row: &Row| TableInfo {
         is_transactional: row.get(3) == Some(b"YES"),
@@ -210,6 +215,7 @@ fn base_tables(rows: &[Row]) -> Tables {
             Some(b"BASE TABLE" | b"SYSTEM VERSIONED" | b"SEQUENCE")
         ),
         has_triggers: false,
+        is_partitioned: is_partitioned(row),
         reads_clock: row.get(2) == Some(b"SYSTEM VERSIONED"),
         columns: Vec::new(),
         unique_keys: Vec::new(),
@@ -218,9 +224,7 @@ fn base_tables(rows: &[Row]) -> Tables {
         related: Vec::new(),
         is_bare: row.get(2) == Some(b"BASE TABLE")
             && matches!(row.get(4), Some(b"InnoDB" | b"MyISAM" | b"Aria"))
-            && row
-                .get(5)
-                .is_none_or(|options| !options.windows(11).any(|part| part == b"partitioned")),
+            && !is_partitioned(row),
     };
     rows.iter().map(|row| (name_pair(row, 0), info(row))).collect()
 }

@@ -366,6 +366,7 @@ mod tests {
             is_view: false,
             reads_clock: false,
             has_triggers: false,
+            is_partitioned: false,
             columns,
             unique_keys: Vec::new(),
             has_primary: false,

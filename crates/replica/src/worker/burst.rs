@@ -159,6 +159,19 @@ pub(super) struct Burst {
     trail: Option<Trail>,
 }
 
+impl Burst {
+    /// Whether something has failed or was refused: nothing more may be executed until that is dealt with.
+    fn has_failed(&self) -> bool {
+        self.failure.is_some() || self.refused.is_some()
+    }
+
+    /// Every reply has been read: the next packet follows nothing that could fail.
+    fn forget_guards(&mut self) {
+        self.needs_guard = false;
+        self.has_guard = false;
+    }
+}
+
 impl Login {
     /// Whether rows of one statement are applied one by one and counted, and where the first change goes on.
     pub(super) fn isolate_rows(&mut self, isolates: bool, begin_at: RowPlace) {
@@ -213,7 +226,7 @@ impl Login {
 
     /// Adds a change to the burst; may send packets, and read replies when too many are in flight.
     pub(super) async fn add_change(&mut self, change: &Change, index: usize) -> Result<(), ClientError> {
-        if self.burst.failure.is_some() || self.burst.refused.is_some() {
+        if self.burst.has_failed() {
             return Ok(());
         }
         match change {
@@ -278,7 +291,7 @@ impl Login {
         let Some(first) = rows.first(changes) else {
             return Ok(());
         };
-        if self.burst.failure.is_some() || self.burst.refused.is_some() {
+        if self.burst.has_failed() {
             return Ok(());
         }
         if !matches!(first.change.source.resolve(first.change), Ok(None)) {
@@ -414,7 +427,7 @@ impl Login {
         timestamp: Option<(u32, Option<u32>)>,
         index: usize,
     ) -> bool {
-        if self.burst.failure.is_some() || self.burst.refused.is_some() {
+        if self.burst.has_failed() {
             return false;
         }
         self.close_rows();
@@ -455,10 +468,10 @@ impl Login {
 
     /// Adds the statement that saves the position of a worker as it will be with `groups`.
     ///
-    /// Nothing is added behind a change that was refused.
+    /// Nothing is added behind a change that has failed or was refused.
     pub(super) fn add_mark(&mut self, progress: &Progress, worker: WorkerId, groups: &[GroupSeq]) {
         self.close_rows();
-        if self.burst.refused.is_some() {
+        if self.burst.has_failed() {
             return;
         }
         self.begin_packet(Step::Mark);
@@ -469,7 +482,7 @@ impl Login {
 
     /// Adds the commit.
     pub(super) fn add_commit(&mut self) {
-        if self.burst.refused.is_some() {
+        if self.burst.has_failed() {
             return;
         }
         self.begin_packet(Step::Commit);
@@ -486,9 +499,11 @@ impl Login {
         while !self.burst.in_flight.is_empty() {
             self.read_one().await?;
         }
-        self.burst.needs_guard = false;
-        self.burst.has_guard = false;
-        Ok(self.burst.failure.is_none() && self.burst.refused.is_none())
+        let is_done = !self.burst.has_failed();
+        if is_done {
+            self.burst.forget_guards();
+        }
+        Ok(is_done)
     }
 
     /// Nothing more is sent: this has failed.
@@ -499,6 +514,7 @@ impl Login {
     /// Sends the rest and reads every reply. Returns the first failure, after which nothing was executed.
     pub(super) async fn finish(&mut self) -> Result<Option<Failure>, ClientError> {
         self.settle().await?;
+        self.burst.forget_guards();
         self.burst.begin_at = RowPlace::default();
         let refused = self.burst.refused.take().map(|(step, error)| Failed {
             step,

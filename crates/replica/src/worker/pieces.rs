@@ -54,6 +54,7 @@ impl Worker {
                 }
                 None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
             };
+            piece.look_again(work.connection.columns.catalog());
             if let Some(reason) = self.rollback_in_pieces(work, &piece) {
                 return Ok(stop(&applied, reason));
             }

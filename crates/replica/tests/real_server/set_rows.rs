@@ -315,3 +315,34 @@ async fn rows_are_not_looked_for_before_they_are_inserted() -> anyhow::Result<()
     apply(&options, &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await
 }
+
+/// A run that fails in front of rows that are found together leaves nothing behind when it is applied again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_in_front_of_a_set_is_not_committed() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(row_source()).await?;
+    let mut options = options(&source, &target);
+    options.apply.set_rows = 1;
+    options.connections[0].skip_errors = SkipErrors::List(BTreeSet::from([1032]));
+    source
+        .run(&format!(
+            "CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB}; CREATE TABLE counted (id INT PRIMARY KEY, n INT) ENGINE=InnoDB; \
+             CREATE TABLE lost LIKE counted; CREATE TABLE bare (n INT) ENGINE=InnoDB; INSERT INTO counted VALUES (1, 0); \
+             INSERT INTO lost VALUES (1, 1); INSERT INTO bare SELECT seq FROM seq_1_to_100"
+        ))
+        .await?;
+    apply(&options, &source).await?;
+    target.run(&format!("DELETE FROM {TARGET_DB}.lost")).await?;
+    let mut sql = format!("USE {SOURCE_DB};");
+    for n in 1..=60 {
+        sql.push_str(&format!(
+            "SET binlog_format=STATEMENT; UPDATE counted SET n = n + 1 WHERE id = 1; SET binlog_format=ROW; DELETE FROM bare WHERE n = {n};"
+        ));
+        if n == 30 {
+            sql.push_str("DELETE FROM lost;");
+        }
+    }
+    source.run(&sql).await?;
+    assert_eq!(apply(&options, &source).await?, 1);
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}

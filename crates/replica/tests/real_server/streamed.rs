@@ -422,3 +422,32 @@ async fn peak_memory_of_huge_groups() -> anyhow::Result<()> {
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
+
+/// A table gets another storage engine behind statements that are still to be applied when the first piece is received.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_loses_its_transactions_in_front_of_a_group_in_pieces() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(source()).await?;
+    source.run(TABLES).await?;
+    let mut options = options(&source, &target);
+    small_parts(&mut options);
+    options.connections[0].skip_errors = SkipErrors::List(BTreeSet::from([1062]));
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    engine.stop().await;
+    target
+        .run("INSERT INTO m1_asterisk.t SELECT 10, b FROM (SELECT REPEAT(CHAR(65 + 10 % 26), 2000) AS b) x")
+        .await?;
+    source
+        .run(&format!(
+            "USE asterisk; SET SESSION binlog_format=STATEMENT; INSERT INTO t VALUES (-1, SLEEP(1)); ALTER TABLE t ENGINE=MyISAM; \
+             SET SESSION binlog_format=ROW; {}",
+            rows("t", 1, 400)
+        ))
+        .await?;
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(status(&engine, "m1").skipped, 1, "no row is made twice");
+    engine.stop().await;
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}

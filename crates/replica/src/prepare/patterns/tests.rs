@@ -54,6 +54,7 @@ fn table(is_transactional: bool, unique_keys: &[&[usize]]) -> TableInfo {
         is_view: false,
         reads_clock: false,
         has_triggers: false,
+        is_partitioned: false,
         columns: vec![
             column("id", integer, unique_keys.first() == Some(&&[0][..])),
             column("code", ValueClass::Text { length_max: 10 }, false),

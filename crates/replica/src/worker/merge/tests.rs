@@ -127,6 +127,7 @@ fn info() -> TableInfo {
         is_transactional: true,
         is_view: false,
         has_triggers: false,
+        is_partitioned: false,
         reads_clock: false,
         columns: ["id", "u", "n"].map(column).to_vec(),
         unique_keys: vec![Some(vec![0]), Some(vec![1])],
