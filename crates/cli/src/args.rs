@@ -37,6 +37,7 @@ A first configuration, in the syntax of MariaDB's option files:
   master1.master_host = 192.0.2.11
   master1.master_user = repl_replica
   master1.master_password_file = /etc/tributary/master1.password
+  master1.master_ssl_ca = /etc/tributary/master1-ca.pem   # a server on another machine is verified
   master1.master_log_file = mysql-bin.000042   # where to begin, used only at the first start
   master1.master_log_pos = 12345678
   master1.replicate_rewrite_db = asterisk->master1_asterisk

@@ -51,7 +51,7 @@ impl StateDir {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o644)
+            .mode(0o600)
             .open(&pid_path)
             .map_err(|error| failed("write to state directory", error))?;
         match lock.try_lock() {

@@ -1,6 +1,7 @@
 //! How to reach a server, and the limits of a connection to it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,21 @@ pub enum Address {
     },
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether what is sent there stays on this machine: a unix socket, `localhost` or a loopback address.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp { host, .. } => {
+                let address = host.parse::<IpAddr>();
+                host.eq_ignore_ascii_case("localhost")
+                    || address.is_ok_and(|address| address.to_canonical().is_loopback())
+            }
+            Address::Unix(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for Address {

@@ -28,6 +28,9 @@ pub enum StartError {
     /// Another engine holds the target.
     #[error("{0}")]
     Held(String),
+    /// Another engine has taken over since this one last wrote.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 /// Numbers of the server's error messages that the engine uses itself.

@@ -32,6 +32,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              gtid_pos TEXT NOT NULL COMMENT 'newest GTID of each domain at the low-water mark', \
              done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
              announced LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there though done does not name them', \
+             epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'which engine may write: each start counts', \
              PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         ),
         format!(
@@ -84,6 +85,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at",
         ),
         ("position", "announced LONGTEXT NOT NULL DEFAULT ''"),
+        ("position", "epoch BIGINT UNSIGNED NOT NULL DEFAULT 0"),
     ];
     let mut text = statements.join(";");
     for (table, definition) in columns {
@@ -101,6 +103,22 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         client.execute(text.as_bytes()).await?;
     }
     Ok(())
+}
+
+/// The epoch of the engine that began last on this target; 0 when there was none.
+pub(crate) async fn newest_epoch(client: &mut Client, schema: &str) -> Result<u64, ClientError> {
+    let text = format!("SELECT MAX(epoch) FROM `{schema}`.position");
+    let newest = client.query(text.as_bytes()).await?.first_text();
+    Ok(newest.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Begins an epoch: from here on nobody of an earlier one saves a position, nor makes changes that need it saved with them.
+/// Waits for transactions that have saved theirs and are not committed yet.
+pub(crate) async fn begin_epoch(client: &mut Client, schema: &str) -> Result<u64, ClientError> {
+    let epoch = newest_epoch(client, schema).await? + 1;
+    let text = format!("UPDATE `{schema}`.position SET epoch={epoch}");
+    client.execute(text.as_bytes()).await?;
+    Ok(epoch)
 }
 
 /// Reads where a connection stands. `None` when it has never been started.
@@ -153,25 +171,29 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
     Ok(saved)
 }
 
-/// Writes the merged position to every row: the rows that workers update, and none of a larger pool of the past. What was done
-/// above the low-water mark goes into the last row, the applier's own: a worker writes down only what it did itself.
+/// Writes the merged position to the rows that workers update. What was done above the low-water mark goes into the last of them,
+/// the applier's own: a worker writes down only what it did itself. Rows of a larger pool of the past stay, and say nothing more:
+/// an engine of an earlier epoch that still writes must find them, with the epoch that is not its own.
 pub(crate) async fn save_all(
     client: &mut Client,
     schema: &str,
     connection: &str,
     saved: &Saved,
-    rows: u16,
+    (rows, epoch): (u16, u64),
 ) -> Result<(), ClientError> {
     let mut text =
-        format!("START TRANSACTION;DELETE FROM `{schema}`.position WHERE connection=").into_bytes();
+        format!("START TRANSACTION;UPDATE `{schema}`.position SET done='',announced='' WHERE connection=")
+            .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
     text.extend_from_slice(
-        format!(";INSERT INTO `{schema}`.position (slot,low_water,log_offset,connection,log_file,gtid_pos,done,announced) VALUES ")
-            .as_bytes(),
+        format!(
+            ";REPLACE INTO `{schema}`.position (slot,low_water,log_offset,epoch,connection,log_file,gtid_pos,done,announced) VALUES "
+        )
+        .as_bytes(),
     );
     for slot in 0..rows {
         let position = &saved.position;
-        let start = format!("({slot},{},{}", position.seq, position.coordinates.offset);
+        let start = format!("({slot},{},{},{epoch}", position.seq, position.coordinates.offset);
         text.extend_from_slice(start.as_bytes());
         let (done, announced) = if slot + 1 == rows {
             (saved.done.to_string(), saved.announced.to_string())

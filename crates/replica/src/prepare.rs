@@ -24,6 +24,7 @@ use crate::status::{self, ConnectionCounters};
 use crate::temporary::{ServerIds, TemporaryNote};
 use crate::xa::XaStep;
 
+mod bounds;
 mod effects;
 mod load;
 mod packages;
@@ -35,12 +36,16 @@ mod statement;
 mod temporary;
 mod xa;
 
+use bounds::Owner;
+
+pub(crate) use bounds::Bounds;
 pub(crate) use patterns::Patterns;
 pub(crate) use temporary::TemporaryTables;
 pub(crate) use xa::XaFootprints;
 
 /// Databases that belong to each server itself; changes in them are left out and counted.
-const SYSTEM_DATABASES: [&[u8]; 4] = [b"mysql", b"information_schema", b"performance_schema", b"sys"];
+pub(crate) const SYSTEM_DATABASES: [&[u8]; 4] =
+    [b"mysql", b"information_schema", b"performance_schema", b"sys"];
 
 /// The worker whose session holds the temporary tables of all connections.
 pub(crate) const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
@@ -50,6 +55,7 @@ pub(crate) const TEMPORARY_TABLES_WORKER: WorkerId = WorkerId(0);
 pub(crate) struct Preparer {
     pub(crate) filter: Filter,
     pub(crate) rewrite: Rewrite,
+    pub(crate) bounds: Bounds,
     pub(crate) policies: Policies,
     pub(crate) tolerances: Tolerances,
     pub(crate) catalog: Arc<Catalog>,
@@ -228,8 +234,7 @@ impl Preparer {
                         "row events before a format description",
                     ));
                 };
-                self.prepare_rows(item, &format, draft);
-                Ok(())
+                self.prepare_rows(item, &format, draft, place)
             }
             GroupItem::LoadData(item) => self.prepare_load(*item, server_id, draft, place),
             GroupItem::LoadFile(piece) => self
@@ -247,12 +252,12 @@ impl Preparer {
         }
     }
 
-    /// Whether nothing may be written there, whatever the filters say.
+    /// Whether nothing is written there, whatever the filters say, and what a source does there is left out.
     fn is_reserved(&self, source_database: &[u8]) -> bool {
         SYSTEM_DATABASES
             .iter()
             .any(|name| name.eq_ignore_ascii_case(source_database))
-            || self.rewrite.target_name(source_database) == self.schema.as_ref()
+            || self.bounds.owner(self.rewrite.target_name(source_database)) == Some(Owner::Engine)
     }
 }
 

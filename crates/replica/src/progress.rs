@@ -17,6 +17,9 @@ use crate::context::quote_text;
 use crate::positions::Saved;
 use crate::relay::Place;
 
+/// The server's error when a position is saved in an epoch that is over (`ER_SUBQUERY_NO_1_ROW`).
+pub(crate) const FENCED: u16 = 1242;
+
 /// A place to resume from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -49,15 +52,18 @@ struct Inner {
 pub(crate) struct Progress {
     connection: String,
     schema: String,
+    /// Which engine this is: once a later one has begun, nothing is saved any more.
+    epoch: u64,
     inner: Mutex<Inner>,
 }
 
 impl Progress {
     /// `saved` is where earlier lives have come; `rows` is one for each worker and, last, the applier's own.
-    pub(crate) fn new(schema: &str, connection: &str, saved: Saved, rows: usize) -> Self {
+    pub(crate) fn new(schema: &str, connection: &str, saved: Saved, rows: usize, epoch: u64) -> Self {
         Self {
             connection: connection.to_owned(),
             schema: schema.to_owned(),
+            epoch,
             inner: Mutex::new(Inner {
                 saved: saved.position.clone(),
                 low_water: saved.position,
@@ -210,8 +216,20 @@ impl Progress {
         self.put_row(worker, out);
     }
 
+    /// Appends the statement that fails with [`FENCED`] once another engine has begun on the target. Until this transaction ends, none
+    /// can: it holds the row.
+    pub(crate) fn render_fence(&self, worker: WorkerId, out: &mut Vec<u8>) {
+        let _ = write!(out, "UPDATE `{}`.position SET done=done", self.schema);
+        self.put_row(worker, out);
+    }
+
+    /// Ends a statement about the worker's row: it fails in an epoch that is over.
     fn put_row(&self, worker: WorkerId, out: &mut Vec<u8>) {
-        out.extend_from_slice(b" WHERE connection=");
+        let epoch = self.epoch;
+        let _ = write!(
+            out,
+            ",epoch=IF(epoch={epoch},{epoch},(SELECT 1 UNION SELECT 2)) WHERE connection="
+        );
         quote_text(self.connection.as_bytes(), out);
         let _ = write!(out, " AND slot={}", worker.0);
     }
@@ -274,7 +292,7 @@ mod tests {
             done: "0-1:13.99".parse().unwrap(),
             announced: GtidSet::new(),
         };
-        let progress = Progress::new("tributary", "m1", saved, 3);
+        let progress = Progress::new("tributary", "m1", saved, 3, 1);
         for sequence in 11..=14_u64 {
             progress.received(
                 GroupLabel {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tributary_client::TlsMode;
 
 use crate::applier::ApplierEnd;
 use crate::config::{ConnectionOptions, Options};
 use crate::error::StartError;
+use crate::prepare::SYSTEM_DATABASES;
 use crate::receiver::Receiver;
 use crate::relay::Used;
 use crate::session::Session;
@@ -213,7 +215,7 @@ impl Starting {
         opened
             .await
             .map_err(|error| StartError::Config(format!("open the relay logs: {error}")))??;
-        let session = Session::open(&options, &shared.connections).await?;
+        let session = Session::open(&options, &shared.connections, None).await?;
         let (stop, stopped) = watch::channel(false);
         let stop_timeout = options.apply.stop_timeout;
         let has_ended = Arc::new(AtomicBool::new(false));
@@ -258,6 +260,7 @@ impl Replicator {
     /// When options contradict each other.
     pub fn prepare(options: Options) -> Result<Starting, StartError> {
         check(&options)?;
+        warn_of_open_lines(&options);
         let connections = options
             .connections
             .iter()
@@ -340,16 +343,16 @@ fn check(options: &Options) -> Result<(), StartError> {
                 connection.name
             )));
         }
-        if connection.rewrite.target_name(options.target.schema.as_bytes())
-            == options.target.schema.as_bytes()
-            && connection
-                .rewrite
-                .pairs()
-                .any(|(_, to)| to == options.target.schema)
-        {
+        let is_taken = |name: &str| {
+            name.eq_ignore_ascii_case(&options.target.schema)
+                || SYSTEM_DATABASES
+                    .iter()
+                    .any(|system| system.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        if let Some((_, to)) = connection.rewrite.pairs().find(|(_, to)| is_taken(to)) {
             return Err(StartError::Config(format!(
-                "connection {}: the database {} is the engine's own",
-                connection.name, options.target.schema
+                "connection {}: replicate_rewrite_db names {to}, which is the engine's own or the target server's",
+                connection.name
             )));
         }
     }
@@ -368,19 +371,47 @@ fn check(options: &Options) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Says which lines others can listen to, or answer on in a server's stead.
+fn warn_of_open_lines(options: &Options) {
+    let sources = options
+        .connections
+        .iter()
+        .map(|c| (format!("connection {}: the source", c.name), &c.source));
+    for (what, login) in std::iter::once(("the target".to_owned(), &options.target.login)).chain(sources) {
+        let risk = match login.tls.mode {
+            TlsMode::Off => "without TLS: whoever is in between can read and change everything",
+            TlsMode::Required => {
+                "with TLS, but no certificate is checked: whoever is in between can answer in its stead"
+            }
+            TlsMode::VerifyCa | TlsMode::VerifyIdentity => continue,
+        };
+        if !login.address.is_local() {
+            tracing::warn!(
+                "{what} at {} is on another machine and reached {risk}",
+                login.address
+            );
+        }
+    }
+}
+
 /// Says that the engine has ended, even if it ends by a panic: nothing may look alive that is not.
 struct EndGuard {
     shared: Arc<Shared>,
     has_ended: Arc<AtomicBool>,
     is_orderly: bool,
+    /// Why it has ended, if not because it was told to.
+    reason: Option<ErrorStatus>,
 }
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        let error = (!self.is_orderly).then(|| ErrorStatus {
+        let fault = || {
+            ErrorStatus {
             number: crate::error::number::UNKNOWN,
             message: "the engine has ended by a fault of its own; what is saved on the target is right: start it again".to_owned(),
-        });
+        }
+        };
+        let error = self.reason.take().or_else(|| (!self.is_orderly).then(fault));
         for view in &self.shared.connections {
             view.counters.update(|state| {
                 (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped);
@@ -405,7 +436,9 @@ async fn supervise(
         shared: shared.clone(),
         has_ended,
         is_orderly: false,
+        reason: None,
     };
+    let mut epoch = first.epoch();
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
     let is_clean = loop {
@@ -438,8 +471,19 @@ async fn supervise(
             () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(TARGET_RETRY_MAX);
-        match Session::open(&options, &shared.connections).await {
-            Ok(next) => session = Some(next),
+        match Session::open(&options, &shared.connections, Some(epoch)).await {
+            Ok(next) => {
+                epoch = next.epoch();
+                session = Some(next);
+            }
+            Err(StartError::Fenced(message)) => {
+                tracing::error!("{message}");
+                guard.reason = Some(ErrorStatus {
+                    number: crate::error::number::REPLICA_FATAL,
+                    message,
+                });
+                break false;
+            }
             Err(error) => {
                 tracing::warn!("{error}");
                 shared.set_target(

@@ -24,7 +24,7 @@ use crate::error::StartError;
 use crate::load_file::Spool;
 use crate::positions::{self, Saved};
 use crate::preflight;
-use crate::prepare::{Patterns, Preparer, TemporaryTables};
+use crate::prepare::{Bounds, Patterns, Preparer, TemporaryTables};
 use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
 use crate::replicator::ConnectionView;
@@ -37,6 +37,10 @@ const MESSAGES_MAX: usize = 64;
 
 /// Orders that wait for a worker: a run, and what is said about it.
 const ORDERS_MAX: usize = 16;
+
+/// An engine that lives asks the target for something every second. One whose session has been silent for this long is taken for
+/// dead; should it wake, it finds its sessions ended and its epoch over.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// How long the previous engine's leftovers may take to end.
 const LEFTOVERS_WAIT: Duration = Duration::from_secs(30);
@@ -72,11 +76,18 @@ pub(crate) struct Session {
     catalog: Arc<Catalog>,
     collations: Arc<Collations>,
     connections: Vec<StartingConnection>,
+    epoch: u64,
 }
 
 impl Session {
     /// Logs in, checks the target, ends leftovers of an earlier engine, and reads positions and catalogue.
-    pub(crate) async fn open(options: &Options, views: &[Arc<ConnectionView>]) -> Result<Self, StartError> {
+    ///
+    /// `epoch` is that of the engine's life before this one: what another engine has done since then must not be built upon.
+    pub(crate) async fn open(
+        options: &Options,
+        views: &[Arc<ConnectionView>],
+        epoch: Option<u64>,
+    ) -> Result<Self, StartError> {
         let lost = |source: ClientError| StartError::Target {
             address: options.target.login.address.to_string(),
             source: Box::new(source),
@@ -105,7 +116,15 @@ impl Session {
         }
         let schema = &options.target.schema;
         positions::create_tables(&mut login, schema).await.map_err(lost)?;
-        hold_target(&mut login, schema).await?;
+        let held = hold_target(&mut login, schema).await;
+        let newest = positions::newest_epoch(&mut login, schema).await.map_err(lost)?;
+        if epoch.is_some_and(|epoch| newest > epoch) {
+            return Err(StartError::Fenced(format!(
+                "another engine has begun to write to this target with the schema {schema} while this one was silent or cut off; this one \
+                 stops. Nothing is lost or doubled: start it again when the other one is stopped"
+            )));
+        }
+        held?;
         let collations = Arc::new(load_collations(&mut login).await.map_err(lost)?);
         let settings = LoginSettings {
             schema: schema.clone(),
@@ -116,6 +135,7 @@ impl Session {
         };
         let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
+        let epoch = positions::begin_epoch(&mut login, schema).await.map_err(lost)?;
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
         for (database, package) in catalog::load_packages(&mut login).await.map_err(lost)? {
@@ -134,7 +154,7 @@ impl Session {
             };
             // One row per worker, and one for the applier itself.
             let rows = u16::try_from(workers.len() + 1).unwrap_or(u16::MAX);
-            positions::save_all(&mut login, schema, &view.options.name, &saved, rows)
+            positions::save_all(&mut login, schema, &view.options.name, &saved, (rows, epoch))
                 .await
                 .map_err(lost)?;
             let columns = columns::open(&mut login, schema, &view.options, &catalog, &own_definitions)
@@ -156,7 +176,13 @@ impl Session {
             catalog,
             collations,
             connections,
+            epoch,
         })
+    }
+
+    /// The epoch of this life.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
@@ -189,6 +215,7 @@ impl Session {
                 &view.options.name,
                 saved.clone(),
                 orders.len() + 1,
+                self.epoch,
             );
             let connection = Arc::new(ConnectionShared {
                 name: view.options.name.clone(),
@@ -205,8 +232,16 @@ impl Session {
                 receiver.shared.applies(connection.clone());
             }
             shared.push(connection);
+            let all = options.connections.iter().map(|c| (&c.name[..], &c.rewrite));
+            let bounds = Bounds::new(
+                &view.options.name,
+                all,
+                &options.target.schema,
+                self.login.server().version,
+            );
             let source = source(
                 options,
+                bounds,
                 &view,
                 saved,
                 TemporaryTables::with_lost(&view.options.name, lost),
@@ -274,6 +309,7 @@ async fn forward_stop(mut stop: watch::Receiver<bool>, end_sources: watch::Sende
 )]
 fn source(
     options: &Options,
+    bounds: Bounds,
     view: &ConnectionView,
     saved: Saved,
     temporary: TemporaryTables,
@@ -297,6 +333,7 @@ fn source(
         preparer: Preparer {
             filter: view.options.filter.clone(),
             rewrite: view.options.rewrite.clone(),
+            bounds,
             policies: view.options.policies.clone(),
             tolerances: view.options.policies.tolerances(&view.options.skip_errors),
             catalog: catalog.clone(),
@@ -450,26 +487,36 @@ fn joined<T>(end: Result<Result<T, ClientError>, JoinError>) -> Result<T, Client
 /// Takes the lock that says: an engine works on this target.
 async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError> {
     let name = format!("tributary/{schema}");
-    match take_lock(login, &name, 3).await {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            let holder = login
-                .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
-                .await;
-            let holder = holder
-                .ok()
-                .and_then(|answer| answer.first_text())
-                .unwrap_or_else(|| "unknown".to_owned());
-            Err(StartError::Held(format!(
-                "another engine works on this target with the schema {schema} (its session there has number {holder}): stop it, or give \
-                 this one a schema of its own"
-            )))
-        }
-        Err(source) => Err(StartError::Target {
-            address: "lock".to_owned(),
-            source: Box::new(source),
-        }),
+    let failed = |source: ClientError| StartError::Target {
+        address: "lock".to_owned(),
+        source: Box::new(source),
+    };
+    if take_lock(login, &name, 3).await.map_err(failed)? {
+        return Ok(());
     }
+    let holder = format!(
+        "SELECT ID,IF(COMMAND='Sleep',TIME,0) FROM information_schema.PROCESSLIST WHERE ID=IS_USED_LOCK('{name}')"
+    );
+    let holder = login.query(holder.as_bytes()).await.map_err(failed)?;
+    let text = |index: usize| holder.rows.first().and_then(|row| row.text(index));
+    let silence = Duration::from_secs(text(1).and_then(|text| text.parse().ok()).unwrap_or(0));
+    if silence >= SILENCE_MAX {
+        tracing::warn!("taking over from an engine that has been silent for {silence:?}");
+        end_holder(login, &name).await.map_err(failed)?;
+        if take_lock(login, &name, LEFTOVERS_WAIT.as_secs())
+            .await
+            .map_err(failed)?
+        {
+            return Ok(());
+        }
+    }
+    Err(StartError::Held(format!(
+        "another engine works on this target with the schema {schema} (its session there has number {}, silent for {} s; from {} s on \
+         this one takes over): stop it, or give this one a schema of its own",
+        text(0).unwrap_or_else(|| "unknown".to_owned()),
+        silence.as_secs(),
+        SILENCE_MAX.as_secs(),
+    )))
 }
 
 /// Ends the session of an earlier engine that still works in a slot: its worker holds a lock as long as it lives.

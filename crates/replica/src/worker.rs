@@ -200,7 +200,12 @@ impl Worker {
             let (run, kind) = (work.run.id, work.run.kind);
             let end = match kind {
                 RunKind::Transactional => self.transactional(&work).await,
-                RunKind::Tables => self.tables(&work).await,
+                RunKind::Tables => {
+                    self.login.fence(Some((&work.connection.progress, self.id)));
+                    let end = self.tables(&work).await;
+                    self.login.fence(None);
+                    end
+                }
                 RunKind::Alone => self.one_by_one(&work).await,
             };
             let end = end.unwrap_or_else(RunEnd::TargetLost);

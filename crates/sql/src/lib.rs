@@ -20,6 +20,7 @@ mod keep;
 mod keyword;
 mod name;
 mod outline;
+mod outside;
 mod parse;
 mod recognise;
 mod rename;
@@ -39,9 +40,10 @@ pub use invoker::name_invoker;
 pub use keep::keep_tables;
 pub use name::Name;
 pub use outline::{Outline, OutlineLiteral};
+pub use outside::reaches_server;
 pub use parse::{
-    LoadParts, LoggedCall, column_changes, created_columns, load_parts, logged_call, parse, recognise,
-    recognise_literals, renames_table, with_columns,
+    LoadParts, LoggedCall, column_changes, created_columns, is_file_clause, load_parts, logged_call, parse,
+    recognise, recognise_literals, renames_table, with_columns,
 };
 pub use recognise::{Literal, LiteralValue, Literals, RowStatement, Value};
 pub use rename::rename;

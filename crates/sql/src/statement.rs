@@ -36,9 +36,10 @@ pub struct Statement<'a> {
     pub reads_database_name: bool,
     /// GRANT or REVOKE on `*`, or on an object named without its database: the default database is meant.
     pub grants_in_default: bool,
-    /// The highest number of a version comment that is code (`101100` for `/*!101100 ... */`); 0 when there is none. A
-    /// target of a lower version would skip what the source ran.
-    pub newest_version_comment: u32,
+    /// The highest number of a version comment that is code (`101100` for `/*!101100 ... */`); 0 when there is none.
+    pub(crate) newest_version_comment: u32,
+    /// The lowest number of a version comment that is none because the source is older; `u32::MAX` when there is none.
+    pub(crate) oldest_skipped_comment: u32,
     /// Something whose database names could not be determined with proof. [`crate::rename`] then looks at every name and
     /// string there; when it succeeds, no database that is renamed can be meant.
     pub uncertain: Option<Uncertain>,
@@ -82,6 +83,7 @@ impl<'a> Statement<'a> {
             has_dynamic_sql: false,
             has_plain_leaves: false,
             newest_version_comment: 0,
+            oldest_skipped_comment: u32::MAX,
             uncertain: None,
             package: None,
             maybe_packages: SmallVec::new(),
@@ -99,6 +101,13 @@ impl<'a> Statement<'a> {
     #[must_use]
     pub fn dialect(&self) -> &Dialect {
         &self.dialect
+    }
+
+    /// Whether a MariaDB server of this version (`101119` for 10.11.19) takes the same version comments for code as the
+    /// source; another would run a statement that differs from the one that was read.
+    #[must_use]
+    pub fn reads_alike_on(&self, version: u32) -> bool {
+        (self.newest_version_comment..self.oldest_skipped_comment).contains(&version)
     }
 
     /// The tables the statement changes or defines.

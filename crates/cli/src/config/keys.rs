@@ -135,7 +135,7 @@ const fn seconds(min: u64, max: u64) -> Allowed {
 }
 
 const TLS_MODE: Allowed = Allowed::Text("off, required, verify_ca or verify_identity");
-const TLS_DEFAULT: &str = "(verify_ca with a CA file, required with a certificate, else off)";
+const TLS_DEFAULT: &str = "(verify_identity unless the host is this machine; there verify_ca with a CA file, required with a certificate, else off)";
 const HOST: Allowed = Allowed::Text("a host name or address");
 const PORT: Allowed = number(1, 65535);
 const SOCKET: Allowed = Allowed::Text("the path of a unix socket");

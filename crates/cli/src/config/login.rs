@@ -37,7 +37,8 @@ pub(crate) fn read(
         reader.missing(&[keys.user], "the account to log in with");
     }
     let password = read_password(reader, world, keys);
-    let tls = read_tls(reader, keys, native_mode);
+    let is_local = address.as_ref().is_none_or(Address::is_local);
+    let tls = read_tls(reader, keys, native_mode, is_local);
     let mut login = ConnectOptions::new(address?, user?, password?);
     login.tls = tls?;
     Some(login)
@@ -86,13 +87,19 @@ fn read_password(reader: &mut Reader<'_>, world: &mut dyn World, keys: &LoginKey
     }
 }
 
-fn read_tls(reader: &mut Reader<'_>, keys: &LoginKeys, native_mode: Option<TlsMode>) -> Option<TlsOptions> {
+fn read_tls(
+    reader: &mut Reader<'_>,
+    keys: &LoginKeys,
+    native_mode: Option<TlsMode>,
+    is_local: bool,
+) -> Option<TlsOptions> {
     let ca_file = reader.path(keys.ssl_ca);
     let cert_file = reader.path(keys.ssl_cert);
     let key_file = reader.path(keys.ssl_key);
     let mode = match (reader.line(keys.ssl_mode), native_mode) {
         (Some(_), _) => reader.value(keys.ssl_mode, parse_mode)?,
         (None, Some(mode)) => mode,
+        (None, None) if !is_local => TlsMode::VerifyIdentity,
         (None, None) if ca_file.is_some() => TlsMode::VerifyCa,
         (None, None) if cert_file.is_some() => TlsMode::Required,
         (None, None) => TlsMode::Off,
@@ -101,15 +108,21 @@ fn read_tls(reader: &mut Reader<'_>, keys: &LoginKeys, native_mode: Option<TlsMo
         reader.record(
             keys.ssl_mode,
             mode_name(&mode),
-            Origin::Derived("the other TLS keys"),
+            Origin::Derived("the address and the other TLS keys"),
         );
     }
     let verifies = matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
     if verifies && ca_file.is_none() {
-        let why = format!(
-            "mode {} checks the server's certificate against it",
-            mode_name(&mode)
-        );
+        let name = mode_name(&mode);
+        let why = if reader.line(keys.ssl_mode).is_none() && native_mode.is_none() {
+            let key = reader.full_name(keys.ssl_mode);
+            format!(
+                "the server is on another machine, so its certificate is checked against this one (to do without, set {key} to off or \
+                 required)"
+            )
+        } else {
+            format!("mode {name} checks the server's certificate against it")
+        };
         reader.missing(&[keys.ssl_ca], &why);
         return None;
     }

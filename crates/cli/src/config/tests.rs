@@ -14,8 +14,7 @@ const MULTISOURCE: &str = include_str!("../../../../testdata/optfile/60-multisou
 const OWN: &str = include_str!("../../../../testdata/optfile/tributary.cnf");
 
 /// The least that runs; tests add lines to it.
-const LEAST: &str =
-    "[tributary]\nserver_id=9\ntarget_host=t\ntarget_user=u\nm.master_host=h\nm.master_user=r\n";
+const LEAST: &str = "[tributary]\nserver_id=9\ntarget_host=localhost\ntarget_user=u\nm.master_host=127.0.0.1\nm.master_user=r\n";
 
 fn memory(text: &str) -> Memory {
     let mut memory = Memory::with_file("t.cnf", text);
@@ -192,7 +191,7 @@ fn policies_are_taken_per_connection() {
         (ExecMode::Strict, IgnoredReads::Warn, false)
     );
     let options = with(
-        "n.master_host=h2\nn.master_user=r\nn.slave_exec_mode=idempotent\ntributary_apply_accounts\nm.tributary_apply_housekeeping=ON\nn.tributary_bulk=OFF\n\
+        "n.master_host=127.0.0.2\nn.master_user=r\nn.slave_exec_mode=idempotent\ntributary_apply_accounts\nm.tributary_apply_housekeeping=ON\nn.tributary_bulk=OFF\n\
          tributary_ignored_reads=STOP\ntributary_skip_errors=asterisk.log%:1062,1032\nn.tributary_skip_errors=asterisk.x:all\n\
          n.tributary_never_skip=asterisk.a,asterisk.b\ntributary_rewrite_engine=MyISAM->InnoDB,HEAP->InnoDB\nn.tributary_keep_engine=asterisk.old_%",
     );
@@ -242,7 +241,7 @@ fn values_are_taken() {
 
 #[test]
 fn a_socket_of_the_connection_beats_a_host_for_all() {
-    let text = "[tributary]\nserver_id=9\ntarget_socket=/t.sock\ntarget_user=u\nmaster_host=h\nmaster_user=r\nm.master_socket=/s.sock\n";
+    let text = "[tributary]\nserver_id=9\ntarget_socket=/t.sock\ntarget_user=u\nmaster_host=127.0.0.1\nmaster_user=r\nm.master_socket=/s.sock\n";
     let options = loaded(text).options;
     assert_eq!(options.target.login.address, Address::Unix("/t.sock".into()));
     assert_eq!(
@@ -335,6 +334,29 @@ fn tls_is_off_or_as_asked() {
 }
 
 #[test]
+fn servers_on_other_machines_are_verified() {
+    let mode = |lines: &str| with(lines).connections[0].source.tls.mode;
+    for host in ["localhost", "127.0.0.3", "::1"] {
+        assert_eq!(mode(&format!("m.master_host={host}")), TlsMode::Off);
+    }
+    for host in ["192.0.2.1", "db.example.com", "::2", "localhost.example.com"] {
+        let host = format!("m.master_host={host}");
+        assert_eq!(
+            mode(&format!("{host}\nmaster_ssl_ca=/ca")),
+            TlsMode::VerifyIdentity
+        );
+        assert_eq!(mode(&format!("{host}\nmaster_ssl_mode=off")), TlsMode::Off);
+        assert_eq!(mode(&format!("{host}\nmaster_ssl=0")), TlsMode::Off);
+        let problem = problem_of(&host);
+        assert!(
+            problem.starts_with("m.master_ssl_ca is not set: the server is on another machine")
+                && problem.contains("set m.master_ssl_mode to off or required"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
 fn tls_that_cannot_be_is_named() {
     for (lines, message) in [
         (
@@ -378,7 +400,7 @@ fn an_empty_configuration_says_what_is_missing() {
     );
     assert_eq!(
         problems(
-            "[tributary]\ntarget_host=t\ntarget_user=u\n[mysqld]\na.replicate_do_db=x\nb.replicate_do_db=x\n"
+            "[tributary]\ntarget_host=localhost\ntarget_user=u\n[mysqld]\na.replicate_do_db=x\nb.replicate_do_db=x\n"
         ),
         [
             "server_id is not set: the id to register with, unique among all servers and replicas; add it to [tributary]",
@@ -482,14 +504,14 @@ fn every_kind_of_bad_value_names_file_line_key_and_what_is_allowed() {
 
 #[test]
 fn a_rule_for_all_that_is_wrong_is_named_once() {
-    let text = format!("{LEAST}n.master_host=n\nn.master_user=r\nreplicate_ignore_table=x\n");
+    let text = format!("{LEAST}n.master_host=127.0.0.3\nn.master_user=r\nreplicate_ignore_table=x\n");
     assert_eq!(problems(&text).len(), 1);
 }
 
 #[test]
 fn listed_connections_run_in_their_order_and_others_do_not() {
     let config = loaded(&format!(
-        "{LEAST}n.master_host=n\nn.master_user=r\nconnections = n, M\nold.replicate_do_db=x\n"
+        "{LEAST}n.master_host=127.0.0.3\nn.master_user=r\nconnections = n, M\nold.replicate_do_db=x\n"
     ));
     let names: Vec<&str> = config
         .options
@@ -507,7 +529,7 @@ fn listed_connections_run_in_their_order_and_others_do_not() {
 
 #[test]
 fn connections_that_get_in_each_others_way_are_named() {
-    let two = format!("{LEAST}n.master_host=h\nn.master_user=r\n");
+    let two = format!("{LEAST}n.master_host=127.0.0.1\nn.master_user=r\n");
     assert_eq!(
         problems(&two),
         [
@@ -528,7 +550,7 @@ fn connections_that_get_in_each_others_way_are_named() {
 #[test]
 fn rules_without_a_prefix_say_whom_they_are_for() {
     let config = loaded(&format!(
-        "{LEAST}n.master_host=n\nn.master_user=r\n[mysqld]\nreplicate_ignore_db=x\nn.replicate_ignore_db=y\nreplicate_do_db=a,b\n[tributary]\nreplicate_ignore_db=z\n"
+        "{LEAST}n.master_host=127.0.0.3\nn.master_user=r\n[mysqld]\nreplicate_ignore_db=x\nn.replicate_ignore_db=y\nreplicate_do_db=a,b\n[tributary]\nreplicate_ignore_db=z\n"
     ));
     let notes: Vec<String> = config.notes.iter().map(ToString::to_string).collect();
     assert_eq!(

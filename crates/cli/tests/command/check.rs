@@ -6,8 +6,7 @@ use std::path::Path;
 
 use crate::support::{Dir, Ran, command, defaults, testdata, tributary};
 
-const LEAST: &str =
-    "[tributary]\nserver_id=9\ntarget_host=t\ntarget_user=u\nm.master_host=h\nm.master_user=r\n";
+const LEAST: &str = "[tributary]\nserver_id=9\ntarget_host=localhost\ntarget_user=u\nm.master_host=127.0.0.1\nm.master_user=r\n";
 
 fn check(path: &Path) -> Ran {
     tributary(["check".to_owned(), defaults(path)])
@@ -85,7 +84,7 @@ fn all_problems_are_named_at_once_with_file_line_key_and_what_is_allowed() {
     let dir = Dir::new();
     let path = dir.file(
         "bad.cnf",
-        "[mysqld]\nslave_net_timeout = 1h\n[tributary]\nserver_id = 9\ntarget_hots = x\ntarget_user = u\nm.master_host = h\nm.master_user = r\nstop_timeout = 0\nm.master_password = geheim\n",
+        "[mysqld]\nslave_net_timeout = 1h\n[tributary]\nserver_id = 9\ntarget_hots = x\ntarget_user = u\nm.master_host = localhost\nm.master_user = r\nstop_timeout = 0\nm.master_password = geheim\n",
     );
     let shown = path.display();
     assert_eq!(

@@ -3,6 +3,7 @@
 
 mod check;
 mod decode;
+mod fencing;
 mod help;
 mod run;
 mod status;

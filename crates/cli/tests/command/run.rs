@@ -16,15 +16,15 @@ use tributary_sandbox::{Account, Server, ServerOptions, create_applier_user, cre
 use crate::support::{DEADLINE, Dir, POLL_INTERVAL, Running, defaults, tributary};
 
 /// A source with one table, a target, and an option file for both.
-struct Stage {
-    source: Server,
-    target: Server,
-    dir: Dir,
-    option_file: PathBuf,
+pub(crate) struct Stage {
+    pub(crate) source: Server,
+    pub(crate) target: Server,
+    pub(crate) dir: Dir,
+    pub(crate) option_file: PathBuf,
 }
 
 impl Stage {
-    async fn new(lines: &str) -> Self {
+    pub(crate) async fn new(lines: &str) -> Self {
         let source = Server::start(ServerOptions::source(1)).await.unwrap();
         let target = Server::start(ServerOptions::target()).await.unwrap();
         let reader = create_replication_user(&source).await.unwrap();
@@ -45,7 +45,7 @@ impl Stage {
         }
     }
 
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         Running::start(&self.option_file, &[])
     }
 
@@ -64,7 +64,7 @@ impl Stage {
     }
 
     /// Waits until all that the source has written is on the target.
-    async fn wait_until_caught_up(&self, running: &mut Running) {
+    pub(crate) async fn wait_until_caught_up(&self, running: &mut Running) {
         let written = self.source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
         let written = [written[0].clone(), written[1].clone()];
         running.wait_until(&format!("the target at {written:?}"), |_| {
@@ -78,7 +78,7 @@ impl Stage {
     }
 
     /// Waits until so many groups are on the target.
-    fn wait_for_groups(&self, running: &mut Running, count: u64) {
+    pub(crate) fn wait_for_groups(&self, running: &mut Running, count: u64) {
         running.wait_until(&format!("{count} groups applied"), |_| {
             let status = self.status();
             status.is_some_and(|status| status["connections"][0]["groups_applied"].as_u64() >= Some(count))

@@ -38,6 +38,7 @@ impl Preparer {
             last_insert_id,
             rand,
             user_vars,
+            has_file: true,
         };
         // The file is done with even if its statement is filtered.
         let file = self.spool.take(header.server_id, file_id, blocks);
@@ -45,8 +46,13 @@ impl Preparer {
             return Ok(());
         };
         // The clause stands before every name that can be renamed, so its place in the text is unchanged.
-        let (Some(before), Some(after)) = (statement.text.get(..fn_start), statement.text.get(fn_end..))
-        else {
+        let dialect = self.dialect(&query);
+        let (before, after) = (statement.text.get(..fn_start), statement.text.get(fn_end..));
+        let (Some(before), Some(after), true) = (
+            before,
+            after,
+            sql::is_file_clause(&statement.text, fn_start..fn_end, &dialect),
+        ) else {
             return Err(place.stop(
                 number::RELAY_READ_FAILURE,
                 "LOAD DATA names its file outside its own text",

@@ -9,6 +9,7 @@ use tributary_binlog::QueryEvent;
 use tributary_rules::{DecidedBy, Decision};
 use tributary_sql::{self as sql, Scanner, StatementKind, TableRef, TokenKind};
 
+use super::bounds::defines_object;
 use super::{Place, Preparer};
 use crate::error::{StopReason, excerpt_of, number};
 use crate::policies::IgnoredReads;
@@ -18,6 +19,15 @@ use crate::temporary::SourceThread;
 
 /// Bytes shown of a statement of which nothing is known.
 const UNKNOWN_SHOWN: usize = 32;
+
+/// How much of what a statement changes is meant.
+enum Share {
+    None,
+    /// Parts of a list, which can be taken out.
+    Parts,
+    Some,
+    All,
+}
 
 /// A statement in other words, before its databases are renamed.
 #[derive(Debug, Default)]
@@ -60,12 +70,17 @@ impl Preparer {
             }
             _ => {}
         }
-        let changes_reserved =
-            |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
-        if statement.changed_tables().any(changes_reserved)
-            || statement.databases.iter().any(|d| self.is_reserved(&d.name))
-        {
-            return Ok(leave_out(&self.counters.system_left_out));
+        match self.share_reserved(statement, query) {
+            Share::None | Share::Parts => {}
+            Share::All => return Ok(leave_out(&self.counters.system_left_out)),
+            Share::Some => {
+                let what = format!(
+                    "the statement changes tables of the source's server or of the engine, which are not replicated, and others; it \
+                     cannot be taken apart: {}",
+                    excerpt_of(statement.kind, &query.query)
+                );
+                return Err(place.stop(number::REPLICA_FATAL, what));
+            }
         }
         match self.filter.decide(&query.db, statement) {
             Decision::Apply | Decision::Subset => Ok(true),
@@ -78,6 +93,29 @@ impl Preparer {
                     excerpt_of(statement.kind, &query.query)
                 ),
             )),
+        }
+    }
+
+    /// How much of what a statement changes lies in databases that are never written.
+    fn share_reserved(&self, statement: &sql::Statement<'_>, query: &QueryEvent) -> Share {
+        let is_reserved = |table: &TableRef<'_>| self.is_reserved(table.db.as_deref().unwrap_or(&query.db));
+        let home = statement
+            .object_database()
+            .map_or(&query.db[..], |name| &name[..]);
+        let object = defines_object(statement.kind).then(|| self.is_reserved(home));
+        let tables = statement.changed_tables().map(is_reserved);
+        let databases = statement.databases.iter().map(|d| self.is_reserved(&d.name));
+        let (mut reserved, mut others) = (false, false);
+        for found in tables.chain(databases).chain(object) {
+            *(if found { &mut reserved } else { &mut others }) = true;
+        }
+        let is_whole = |part: &[TableRef<'_>]| part.iter().all(is_reserved) || !part.iter().any(is_reserved);
+        let mut parts = statement.list_parts().peekable();
+        match (reserved, others) {
+            (false, _) => Share::None,
+            (true, false) => Share::All,
+            (true, true) if parts.peek().is_some() && parts.all(is_whole) => Share::Parts,
+            (true, true) => Share::Some,
         }
     }
 

@@ -6,12 +6,14 @@ use smallvec::SmallVec;
 use tributary_binlog::{FormatDescription, Header, Row, RowsEvent, RowsItem, TableMap};
 use tributary_schedule::Access;
 
-use super::{Draft, Preparer, add_related};
+use super::{Draft, Place, Preparer, add_related};
 use crate::catalog::{TableInfo, TableName, TableUseDraft};
 use crate::change::{Change, ReadThrough, RowsChange};
 use crate::columns::{Plan, TableColumns};
+use crate::error::StopReason;
 use crate::images::Form;
 use crate::keys::{self, KEYS_MAX, Keys};
+use crate::records::full_name;
 use crate::spans::RowSpans;
 
 impl Preparer {
@@ -20,7 +22,8 @@ impl Preparer {
         mut item: RowsItem,
         format: &Arc<FormatDescription>,
         draft: &mut Draft,
-    ) {
+        place: &Place<'_>,
+    ) -> Result<(), StopReason> {
         let before = item.maps.len();
         item.maps.retain(|(_, map)| {
             !self.is_reserved(&map.db) && self.filter.accepts_table(&map.db, &map.table).accepted
@@ -32,7 +35,13 @@ impl Preparer {
                 .retain(|(_, event)| maps.iter().any(|(_, map)| map.table_id == event.table_id));
         }
         if item.events.is_empty() {
-            return;
+            return Ok(());
+        }
+        for (_, map) in &item.maps {
+            if let Some(owner) = self.bounds.owner(self.rewrite.target_name(&map.db)) {
+                let what = format!("row changes of {}", full_name(&map.db, &map.table));
+                return Err(self.out_of_bounds(&map.db, &owner, &what, place));
+            }
         }
         // A statement names the tables that its triggers may write; the target would open them all, and some may be gone.
         let events = &item.events;
@@ -144,6 +153,7 @@ impl Preparer {
             spans: spans.map(Box::new),
             read_through,
         })));
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use tributary_binlog::{Header, QueryEvent, StatementItem, UserVar, UserVarValue}
 use tributary_schedule::{Access, Scope};
 use tributary_sql::{self as sql, Dialect, StatementKind, TableRef};
 
+use super::bounds::looks_in_default;
 use super::patterns::Found;
 use super::policy::start_of;
 use super::shapes::RowsWritten;
@@ -28,6 +29,8 @@ pub(super) struct Given {
     pub(super) last_insert_id: Option<u64>,
     pub(super) rand: Option<(u64, u64)>,
     pub(super) user_vars: Vec<UserVar>,
+    /// The file of a LOAD DATA.
+    pub(super) has_file: bool,
 }
 
 /// What is left of a statement after filter and rename.
@@ -61,6 +64,7 @@ impl Preparer {
             last_insert_id,
             rand,
             user_vars,
+            has_file: false,
         };
         let change = match self.change_by_pattern(&header, &mut query, &given, server_id, draft) {
             Some(change) => Some(change),
@@ -113,7 +117,8 @@ impl Preparer {
         self.refuse_merge(&statement, query, place)?;
         let divergence = self.diverging_read(&statement, query, thread, place)?;
         self.note_foreign_statement(&statement);
-        let Some(renamed) = self.rename(header, query, &statement, is_temporary, place)? else {
+        let about = (is_temporary, given.has_file);
+        let Some(renamed) = self.rename(header, query, &statement, about, place)? else {
             draft.did_more = true;
             return Ok(None);
         };
@@ -226,7 +231,7 @@ impl Preparer {
         header: &Header,
         query: &QueryEvent,
         statement: &sql::Statement<'_>,
-        is_temporary: bool,
+        (is_temporary, has_file): (bool, bool),
         place: &Place<'_>,
     ) -> Result<Option<Renamed>, StopReason> {
         if let Some(text) = self.drop_of_temporary(statement, query) {
@@ -244,25 +249,21 @@ impl Preparer {
                 format!("{error}: {}", excerpt_of(statement.kind, &query.query)),
             )
         };
-        let map = |name: &[u8]| {
-            self.rewrite
-                .is_mapped(name)
-                .then(|| self.rewrite.target_name(name).to_vec())
-        };
         let keep = |table: &TableRef<'_>| {
-            self.filter
-                .accepts_table(table.db.as_deref().unwrap_or(&query.db), &table.table)
-                .accepted
+            let database = table.db.as_deref().unwrap_or(&query.db);
+            !self.is_reserved(database) && self.filter.accepts_table(database, &table.table).accepted
         };
-        let database = if header.suppresses_use() || self.needs_no_default(query, statement) {
+        let is_hidden = header.suppresses_use() && !looks_in_default(statement);
+        let database = if is_hidden || self.needs_no_default(query, statement) {
             Bytes::new()
         } else {
             self.target_database(&query.db)
         };
-        let is_list = !is_temporary && !self.filter.is_empty() && statement.list_parts().next().is_some();
+        self.check_bounds(statement, query, &database, has_file, place)?;
+        let is_list = !is_temporary && statement.list_parts().next().is_some();
         let redefined = self.redefine(statement, query, is_temporary).map_err(refused)?;
         let kept_engine = if redefined.maps_engine {
-            let text = sql::rename(&query.query, statement, &map).map_err(refused)?;
+            let text = self.renamed(&query.query, statement, place)?;
             Some(Bytes::from(text.into_owned()))
         } else {
             None
@@ -277,7 +278,7 @@ impl Preparer {
         let Some(kept) = kept else { return Ok(None) };
         let (kind, is_joinable) = (statement.kind, statement.is_joinable);
         let text = match kept {
-            Cow::Borrowed(_) => match sql::rename(&query.query, statement, &map).map_err(refused)? {
+            Cow::Borrowed(_) => match self.renamed(&query.query, statement, place)? {
                 Cow::Borrowed(_) => query.query.clone(),
                 Cow::Owned(text) => text.into(),
             },
@@ -286,10 +287,7 @@ impl Preparer {
                 let again = self
                     .parse(&text, statement.dialect(), query)
                     .map_err(|error| place.stop(number::REPLICA_FATAL, error))?;
-                sql::rename(&text, &again, &map)
-                    .map_err(refused)?
-                    .into_owned()
-                    .into()
+                self.renamed(&text, &again, place)?.into_owned().into()
             }
         };
         Ok(Some(Renamed {

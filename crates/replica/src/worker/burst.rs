@@ -22,7 +22,7 @@ use crate::change::{Change, RowsChange, StatementChange};
 use crate::columns::Positional;
 use crate::context::Context;
 use crate::error::number;
-use crate::progress::Progress;
+use crate::progress::{FENCED, Progress};
 
 /// A packet is closed when its text is this long, in bytes.
 const PACKET_TEXT_BYTES: usize = 64 * 1024;
@@ -157,6 +157,8 @@ pub(super) struct Burst {
     begin_at: RowPlace,
     /// What the packets save themselves, where changes are final when they are made.
     trail: Option<Trail>,
+    /// What a packet begins with: the statement that fails when another engine has taken over.
+    fence: Option<Vec<u8>>,
 }
 
 impl Burst {
@@ -438,7 +440,7 @@ impl Login {
             .session
             .switch_for_bulk(context, timestamp, false, &mut settings);
         // Behind a bulk execute that has failed, another one would make the failure forgotten.
-        if count > 0 || self.burst.needs_guard {
+        if count > 0 || self.burst.needs_guard || self.burst.fence.is_some() {
             self.begin_packet(step);
             self.burst.text.extend_from_slice(&settings);
             self.burst
@@ -575,6 +577,7 @@ impl Login {
     /// Opens a packet if none is open.
     fn begin_packet(&mut self, step: Step) {
         let burst = &mut self.burst;
+        let is_new = burst.current.owners.is_empty();
         if burst.current.owners.is_empty() && burst.needs_guard {
             let before = burst.has_guard.then_some(burst.last_guard);
             burst.last_guard += 1;
@@ -582,6 +585,22 @@ impl Login {
             append_guard(before, burst.last_guard, &mut burst.text);
             burst.current.owners.push(Owner::For(step));
         }
+        // Behind the guard, which looks at errors that a statement with a table clears away.
+        if let Some(fence) = burst.fence.as_ref().filter(|_| is_new) {
+            burst.text.extend_from_slice(fence);
+            burst.current.owners.push(Owner::Mark);
+        }
+    }
+
+    /// From here on each packet begins with what fails when another engine has taken over, as long as changes are final when they are
+    /// made; `None`: they are not, and their position is saved with them.
+    pub(super) fn fence(&mut self, progress: Option<(&Progress, WorkerId)>) {
+        self.burst.fence = progress.map(|(progress, worker)| {
+            let mut text = Vec::new();
+            progress.render_fence(worker, &mut text);
+            text.extend_from_slice(b";\n");
+            text
+        });
     }
 
     /// Turns waiting row events into a `BINLOG` statement. It must be the last of its packet: behind it the server no
@@ -742,6 +761,11 @@ impl Login {
         };
         self.burst.weight_in_flight -= sent.weight();
         let Reply { results, error } = self.client.read_reply().await?;
+        let is_mark = matches!(sent.owners.get(results.len()), Some(Owner::Mark));
+        if is_mark && error.as_ref().is_some_and(|error| error.code == FENCED) {
+            // Another engine has begun: nothing of this session counts any more.
+            return Err(ClientError::Broken);
+        }
         let failed = error.map(|error| (results.len(), error));
         if let (Some((place, error)), None) =
             (failed.or_else(|| sent.miscounted(&results)), &self.burst.failure)

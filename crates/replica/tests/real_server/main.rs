@@ -7,6 +7,7 @@
 )]
 
 mod backlog;
+mod bounds;
 mod bulk;
 mod columns;
 mod connect;
@@ -16,6 +17,7 @@ mod engines;
 mod errors;
 mod fan_in;
 mod faults;
+mod fencing;
 mod filters;
 mod formats;
 mod gtid;

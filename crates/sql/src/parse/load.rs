@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::dialect::Dialect;
 use crate::keyword::Keyword;
+use crate::scanner::Scanner;
 use crate::token::TokenKind;
 
 use super::Parser;
@@ -32,6 +33,48 @@ pub fn load_parts(text: &[u8], dialect: &Dialect) -> Option<LoadParts> {
     let mut parser = Parser::new(text, dialect);
     let parts = parser.load_parts()?;
     (parser.failure.is_none() && parser.token.kind == TokenKind::End).then_some(parts)
+}
+
+/// Whether `range` of a LOAD DATA is its file's clause and nothing else, `INFILE 'name' [REPLACE | IGNORE] INTO` behind
+/// `LOAD DATA [LOW_PRIORITY | CONCURRENT]`: then another clause can take its place without changing what the rest means.
+///
+/// ```
+/// use tributary_sql::{Dialect, is_file_clause};
+/// let text = b"LOAD DATA INFILE 'f' INTO TABLE t /* INTO TABLE u */";
+/// assert!(is_file_clause(text, 9..25, &Dialect::default()));
+/// assert!(!is_file_clause(text, 9..41, &Dialect::default()));
+/// ```
+#[must_use]
+pub fn is_file_clause(text: &[u8], range: Range<usize>, dialect: &Dialect) -> bool {
+    let is_one_of = |word: &[u8], words: &[&str]| {
+        words
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    let (mut files, mut last) = (0, &b""[..]);
+    for token in Scanner::new(text, dialect).take_while(|token| token.start < range.end) {
+        let bytes = text.get(token.start..token.end).unwrap_or_default();
+        let is_inside = token.start >= range.start;
+        let is_cut = token.end > range.end || (!is_inside && token.end > range.start);
+        let fits = match token.kind {
+            TokenKind::Space => true,
+            TokenKind::Word if is_inside => {
+                is_one_of(bytes, &["LOCAL", "INFILE", "REPLACE", "IGNORE", "INTO"])
+            }
+            TokenKind::Word => is_one_of(bytes, &["LOAD", "DATA", "LOW_PRIORITY", "CONCURRENT"]),
+            TokenKind::String => is_inside,
+            TokenKind::Comment | TokenKind::LineComment => !is_inside,
+            _ => false,
+        };
+        if !fits || (is_cut && token.kind != TokenKind::Space) {
+            return false;
+        }
+        files += usize::from(token.kind == TokenKind::String);
+        if token.kind != TokenKind::Space {
+            last = bytes;
+        }
+    }
+    files == 1 && is_one_of(last, &["INTO"])
 }
 
 impl Parser<'_> {

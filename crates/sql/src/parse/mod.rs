@@ -25,7 +25,7 @@ mod values;
 
 pub use columns::{column_changes, renames_table, with_columns};
 pub use created::created_columns;
-pub use load::{LoadParts, load_parts};
+pub use load::{LoadParts, is_file_clause, load_parts};
 pub use logged_call::{LoggedCall, logged_call};
 pub use simple::{recognise, recognise_literals};
 
@@ -174,6 +174,7 @@ impl<'a> Parser<'a> {
         let is_open = self.scanner.ends_in_line_comment() || self.scanner.is_in_version_comment();
         self.statement.is_joinable &= !is_open && !matches!(self.statement.kind, Empty | Unknown);
         self.statement.newest_version_comment = self.scanner.newest_version();
+        self.statement.oldest_skipped_comment = self.scanner.oldest_skipped();
         self.statement.has_dynamic_sql = self.is_dynamic;
         self.resolve_columns();
         self.statement

@@ -33,6 +33,9 @@ impl Scanner<'_> {
         };
         let (version, length) = self.version(after_marker);
         if !self.is_executed(version, is_mariadb) {
+            if let Some(version) = version.filter(|version| may_be_executed(*version, is_mariadb)) {
+                self.oldest_skipped = self.oldest_skipped.min(version);
+            }
             return self.comment_end(after_marker + length, true);
         }
         self.in_version_comment = true;
@@ -61,7 +64,7 @@ impl Scanner<'_> {
     pub(super) fn is_executed(&self, version: Option<u32>, is_mariadb: bool) -> bool {
         let Some(version) = version else { return true };
         let is_known = self.dialect.source_version == 0 || version <= self.dialect.source_version;
-        is_known && (is_mariadb || !MYSQL_ONLY_VERSIONS.contains(&version))
+        is_known && may_be_executed(version, is_mariadb)
     }
 
     /// The end of a comment that is not code. A skipped version comment may hold one level of comments.
@@ -83,4 +86,9 @@ impl Scanner<'_> {
             }
         }
     }
+}
+
+/// Whether a MariaDB server that is new enough runs what is in the comment.
+fn may_be_executed(version: u32, is_mariadb: bool) -> bool {
+    is_mariadb || !MYSQL_ONLY_VERSIONS.contains(&version)
 }

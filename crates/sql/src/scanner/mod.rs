@@ -71,6 +71,8 @@ pub struct Scanner<'a> {
     in_version_comment: bool,
     /// The highest number of a version comment read as code.
     newest_version: u32,
+    /// The lowest number of a version comment passed over because the source is older; `u32::MAX` when there was none.
+    oldest_skipped: u32,
     /// The last token was a name that ends at `offset`: a dot here separates names, whatever follows it.
     after_name: bool,
     /// The last token was a dot that ends at `offset`: digits and keywords here are names.
@@ -91,6 +93,7 @@ impl<'a> Scanner<'a> {
             offset: 0,
             in_version_comment: false,
             newest_version: 0,
+            oldest_skipped: u32::MAX,
             after_name: false,
             after_dot: false,
             in_line_comment: false,
@@ -132,6 +135,11 @@ impl<'a> Scanner<'a> {
     /// The highest number of a version comment read as code so far; 0 when there was none.
     pub(crate) fn newest_version(&self) -> u32 {
         self.newest_version
+    }
+
+    /// The lowest number of a version comment passed over so far because the source is older.
+    pub(crate) fn oldest_skipped(&self) -> u32 {
+        self.oldest_skipped
     }
 
     /// Whether the text read so far ends inside a comment that runs to the end of the line.

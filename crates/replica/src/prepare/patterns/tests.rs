@@ -96,6 +96,7 @@ fn preparer(catalog: &Arc<Catalog>) -> Preparer {
     );
     Preparer {
         filter: tributary_rules::Filter::default(),
+        bounds: crate::prepare::Bounds::new("c", std::iter::empty(), "tributary", (10, 11, 9)),
         rewrite,
         policies: crate::policies::Policies::default(),
         tolerances: tributary_rules::Tolerances::default(),
@@ -306,6 +307,7 @@ fn given(insert_id: Option<u64>, has_variable: bool) -> Given {
         last_insert_id: None,
         rand: None,
         user_vars: has_variable.then(variable).into_iter().collect(),
+        has_file: false,
     }
 }
 
