@@ -482,7 +482,8 @@ async fn supervise(
                     number: crate::error::number::REPLICA_FATAL,
                     message,
                 });
-                break false;
+                // What is not saved is rolled back, or the other engine's to make.
+                break true;
             }
             Err(error) => {
                 tracing::warn!("{error}");

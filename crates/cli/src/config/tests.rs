@@ -533,7 +533,7 @@ fn connections_that_get_in_each_others_way_are_named() {
     assert_eq!(
         problems(&two),
         [
-            "t.cnf:7: connections 'm' and 'n' both register with server_id 9 at h:3306, which would end each other's stream; give one of them NAME.server_id"
+            "t.cnf:7: connections 'm' and 'n' both register with server_id 9 at 127.0.0.1:3306, which would end each other's stream; give one of them NAME.server_id"
         ]
     );
     let config = loaded(&format!("{two}n.server_id=10\nreplicate_rewrite_db=a->b\n"));

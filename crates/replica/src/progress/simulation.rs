@@ -238,7 +238,13 @@ impl<'a> Life<'a> {
                 (slot, (saved.position.seq.0, own))
             };
             stream.marks = (0..=workers).map(row).collect();
-            progress.push(Progress::new("tributary", "m", saved, usize::from(workers) + 1));
+            progress.push(Progress::new(
+                "tributary",
+                "m",
+                saved,
+                usize::from(workers) + 1,
+                1,
+            ));
         }
         Self {
             streams,
