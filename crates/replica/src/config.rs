@@ -192,7 +192,7 @@ impl Default for ApplyOptions {
             transaction_retries: 10,
             merge_rows: true,
             net_changes: true,
-            set_rows: 0,
+            set_rows: 16,
             stop_timeout: Duration::from_secs(30),
             load_tmpdir: std::env::temp_dir(),
         }

@@ -307,7 +307,7 @@ keys! {
     BATCH_GROUPS_MAX = Key::engine("batch_groups_max", number(1, 100_000), "10000");
     BATCH_BYTES_MAX = Key::engine("batch_bytes_max", Allowed::Bytes { min: KIB, max: GIB }, "8M");
     TRIBUTARY_MERGE_ROWS = Key::engine("tributary_merge_rows", Allowed::Switch, "ON");
-    TRIBUTARY_SET_ROWS = Key::engine("tributary_set_rows", number(0, 1_000_000), "0");
+    TRIBUTARY_SET_ROWS = Key::engine("tributary_set_rows", number(0, 1_000_000), "16");
     TRIBUTARY_NET_CHANGES = Key::engine("tributary_net_changes", Allowed::Switch, "ON");
     SLAVE_LOAD_TMPDIR = Key::engine(
         "slave_load_tmpdir",
