@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tributary_binlog::QueryEvent;
 use tributary_rules::Rewrite;
-use tributary_sql::{self as sql, StatementKind};
+use tributary_sql::{self as sql, Dialect, Scanner, StatementKind, TokenKind};
 
 use super::{Place, Preparer, SYSTEM_DATABASES};
 use crate::error::{StopReason, excerpt_of, how_to_leave_out, number};
@@ -85,6 +85,14 @@ impl Bounds {
     }
 }
 
+/// Whether it is the call of a package's function, in the words that stand for those of the source (`prepare/packages.rs`).
+fn calls_package(text: &[u8], dialect: &Dialect) -> bool {
+    use TokenKind::{Dot, Open, Quoted, Word};
+    let tokens = Scanner::new(text, dialect).filter(|token| !token.kind.is_blank());
+    let kinds = tokens.map(|token| token.kind);
+    kinds.take(7).eq([Word, Quoted, Dot, Quoted, Dot, Quoted, Open])
+}
+
 impl Preparer {
     /// The statement with the databases' names on the target.
     pub(super) fn renamed<'a>(
@@ -143,7 +151,10 @@ impl Preparer {
             ));
         }
         let is_logged = match statement.kind {
-            Select => sql::logged_call(&query.query, statement.dialect()).is_some(),
+            Select => {
+                sql::logged_call(&query.query, statement.dialect()).is_some()
+                    || calls_package(&query.query, statement.dialect())
+            }
             LoadData => has_file,
             Call | Set => false,
             _ => true,
