@@ -174,8 +174,7 @@ fn follow_others(
 ) {
     let mut newest = SmallVec::new();
     let followed = &histories[own].followed;
-    for other in histories.iter().enumerate().filter(|(index, _)| *index != own) {
-        let other = other.1;
+    for (_, other) in histories.iter().enumerate().filter(|(index, _)| *index != own) {
         let since = followed
             .iter()
             .find(|(connection, _)| *connection == other.connection);

@@ -258,7 +258,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Lives until the end; whether everything is applied.
+    /// Lives until `death`; when that is the end of all streams, everything must be applied.
     fn live(mut self, random: &mut Random, death: Death) {
         let mut is_stopping = false;
         for step in 0.. {

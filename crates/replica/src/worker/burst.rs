@@ -259,8 +259,7 @@ impl Login {
         let mut lengths = Lengths::from(begin_at);
         let mut next = Some(begin_at);
         while let Some(from) = next
-            && self.burst.failure.is_none()
-            && self.burst.refused.is_none()
+            && !self.burst.has_failed()
         {
             next = rows::add(
                 rows,
@@ -577,8 +576,10 @@ impl Login {
     /// Opens a packet if none is open.
     fn begin_packet(&mut self, step: Step) {
         let burst = &mut self.burst;
-        let is_new = burst.current.owners.is_empty();
-        if burst.current.owners.is_empty() && burst.needs_guard {
+        if !burst.current.owners.is_empty() {
+            return;
+        }
+        if burst.needs_guard {
             let before = burst.has_guard.then_some(burst.last_guard);
             burst.last_guard += 1;
             burst.has_guard = true;
@@ -586,7 +587,7 @@ impl Login {
             burst.current.owners.push(Owner::For(step));
         }
         // Behind the guard, which looks at errors that a statement with a table clears away.
-        if let Some(fence) = burst.fence.as_ref().filter(|_| is_new) {
+        if let Some(fence) = &burst.fence {
             burst.text.extend_from_slice(fence);
             burst.current.owners.push(Owner::Mark);
         }
