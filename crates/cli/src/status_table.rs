@@ -53,6 +53,7 @@ pub(crate) fn render(status: &Value) -> String {
     render_table(&mut text, connections);
     for connection in connections {
         render_error(&mut text, &cell(&connection["name"]), &connection["last_error"]);
+        render_purge_warning(&mut text, connection);
     }
     for connection in connections {
         render_left_out(&mut text, connection);
@@ -176,6 +177,13 @@ fn render_error(text: &mut String, whose: &str, error: &Value) {
             cell(&error["number"]),
             printable(message)
         );
+    }
+}
+
+fn render_purge_warning(text: &mut String, connection: &Value) {
+    if let Some(warning) = connection["purge_warning"].as_str() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n{}: {}\n", cell(&connection["name"]), printable(warning));
     }
 }
 

@@ -53,6 +53,9 @@ pub struct ConnectionOptions {
     pub heartbeat_period: Duration,
     /// Silence after which the stream counts as broken (`slave_net_timeout`).
     pub net_timeout: Duration,
+    /// How often the source is asked how long it keeps what comes next, where that is not at hand (`tributary_purge_check`);
+    /// zero: never.
+    pub purge_check: Duration,
     /// Which databases and tables are replicated, in the source's names.
     pub filter: Filter,
     /// Which databases are renamed on the way.
@@ -133,6 +136,7 @@ impl ConnectionOptions {
             connect_retry: Duration::from_secs(60),
             heartbeat_period: Duration::from_secs(30),
             net_timeout: Duration::from_secs(60),
+            purge_check: Duration::from_secs(600),
             filter: Filter::new(),
             rewrite: Rewrite::new(),
             skip_errors: SkipErrors::None,

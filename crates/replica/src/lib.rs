@@ -28,6 +28,7 @@ mod receiver;
 mod records;
 mod relay;
 mod replicator;
+mod retention;
 mod session;
 mod source;
 mod spans;

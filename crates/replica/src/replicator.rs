@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tributary_client::TlsMode;
 
 use crate::applier::ApplierEnd;
@@ -14,6 +14,7 @@ use crate::error::StartError;
 use crate::prepare::SYSTEM_DATABASES;
 use crate::receiver::Receiver;
 use crate::relay::Used;
+use crate::retention::Watch;
 use crate::session::Session;
 use crate::status::{
     self, ConnectionCounters, ConnectionState, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState,
@@ -86,7 +87,7 @@ impl ConnectionView {
             && (&*executed.file, executed.offset) != (state.read.file.as_str(), state.read.offset)
     }
 
-    fn status(&self) -> ConnectionStatus {
+    pub(crate) fn status(&self) -> ConnectionStatus {
         let state = self.counters.state();
         let current = self
             .current
@@ -134,6 +135,7 @@ impl ConnectionView {
                 status::now_seconds(),
             ),
             last_error: state.sql_error.or(state.io_error),
+            purge_warning: state.purge_warning,
             queue_groups: current
                 .as_ref()
                 .map_or(0, |(_, used)| used.groups.load(Ordering::Relaxed)),
@@ -438,6 +440,10 @@ async fn supervise(
         is_orderly: false,
         reason: None,
     };
+    let mut watches = JoinSet::new();
+    for view in &shared.connections {
+        watches.spawn(Watch::new(view.clone()).run());
+    }
     let mut epoch = first.epoch();
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;

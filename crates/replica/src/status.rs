@@ -115,6 +115,8 @@ pub struct ConnectionStatus {
     pub seconds_behind: Option<u64>,
     /// The last error of stream or applying; cleared when both run again.
     pub last_error: Option<ErrorStatus>,
+    /// Why the source may soon have purged what comes next, or has; `null` while there is nothing to fear.
+    pub purge_warning: Option<String>,
     /// Groups in the relay queue.
     pub queue_groups: usize,
     /// Bytes in the relay queue.
@@ -162,6 +164,7 @@ pub(crate) struct ConnectionState {
     pub(crate) clock_difference: i64,
     pub(crate) io_error: Option<ErrorStatus>,
     pub(crate) sql_error: Option<ErrorStatus>,
+    pub(crate) purge_warning: Option<String>,
 }
 
 impl ConnectionCounters {
@@ -190,6 +193,7 @@ impl ConnectionCounters {
                 clock_difference: 0,
                 io_error: None,
                 sql_error: None,
+                purge_warning: None,
             }),
         }
     }

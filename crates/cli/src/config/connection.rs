@@ -124,6 +124,7 @@ fn read_one(
     let connect_retry = reader.seconds(keys::MASTER_CONNECT_RETRY);
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
     let heartbeat_period = read_heartbeat(reader, net_timeout, warnings);
+    let purge_check = reader.seconds(keys::TRIBUTARY_PURGE_CHECK);
     let drop_missing_columns = reader.switch(keys::DROP_MISSING_COLUMNS);
     let skip_errors = reader.value(keys::SLAVE_SKIP_ERRORS, |text| text.parse().ok());
     let policies = policies::read(reader, &name);
@@ -142,6 +143,7 @@ fn read_one(
         connect_retry: connect_retry?,
         heartbeat_period: heartbeat_period?,
         net_timeout: net_timeout?,
+        purge_check: purge_check?,
         filter: rules.filter,
         rewrite: rules.rewrite,
         skip_errors: skip_errors?,

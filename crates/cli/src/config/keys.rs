@@ -213,6 +213,7 @@ keys! {
     );
 
     SLAVE_NET_TIMEOUT = Key::connection("slave_net_timeout", seconds(1, 31_536_000), "60").also_server();
+    TRIBUTARY_PURGE_CHECK = Key::connection("tributary_purge_check", seconds(0, 86_400), "600");
     SLAVE_COMPRESSED_PROTOCOL = Key::connection(
         "slave_compressed_protocol",
         Allowed::Switch,
@@ -288,7 +289,7 @@ keys! {
         Allowed::Bytes { min: 64 * KIB, max: GIB },
         "8M",
     );
-    TRIBUTARY_RELAY_LOG = Key::connection("tributary_relay_log", Allowed::Switch, "OFF");
+    TRIBUTARY_RELAY_LOG = Key::connection("tributary_relay_log", Allowed::Switch, "ON");
     RELAY_LOG_DIR = Key::engine("relay_log_dir", Allowed::Text("a directory"), "(relay in state_dir)");
     RELAY_LOG_SPACE_LIMIT = Key::connection(
         "relay_log_space_limit",

@@ -10,6 +10,7 @@ use tributary_client::{
 use crate::config::ConnectionOptions;
 use crate::context::quote_text;
 use crate::error::{StopReason, client_error_number, number};
+use crate::retention::WAY_OUT;
 use crate::status;
 
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`: a source from before checksums.
@@ -209,10 +210,9 @@ impl Upstream<'_> {
         let ClientError::Server(server) = &error else {
             return Lost::from(error);
         };
+        let purged = format!("; the source has purged it, or never had it: {WAY_OUT}");
         let hint = match server.code {
-            number::FATAL_READING_BINLOG if server.message.contains("Could not find first log file") => {
-                "; the source has purged it: copy the data again and start behind the copy"
-            }
+            number::FATAL_READING_BINLOG if is_purged(&server.message) => &purged,
             number::FATAL_READING_BINLOG if server.message.contains("not open") => {
                 "; set log_bin on the source"
             }
@@ -237,6 +237,17 @@ impl Upstream<'_> {
             _ => Lost::from(error),
         }
     }
+}
+
+/// Whether a message of error 1236 says that what was asked for is not there: by file, by GTID (`sql/sql_repl.cc`), MySQL's.
+fn is_purged(message: &str) -> bool {
+    [
+        "Could not find first log file",
+        "Could not find GTID state",
+        "purged required binary logs",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
 }
 
 /// The event of a packet.

@@ -431,3 +431,55 @@ async fn a_dump_that_an_operator_kills_is_begun_again() -> anyhow::Result<()> {
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await
 }
+
+/// Waits until status warns of a purge, and tells how.
+async fn purge_warning(engine: &Replicator, says: &str) -> anyhow::Result<String> {
+    let warning = || status(engine, "m1").purge_warning.unwrap_or_default();
+    until(&format!("a warning with {says:?}"), || {
+        Ok(warning().contains(says))
+    })
+    .await
+    .with_context(|| format!("{:#?}", engine.status()))?;
+    Ok(warning())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_is_announced_before_it_happens_and_named_when_it_has() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE USER r@localhost IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO r@localhost")
+        .await?;
+    source.run(TABLE).await?;
+    let mut options = options(&source, &target);
+    let m1 = &mut options.connections[0];
+    m1.source = ConnectOptions::new(Address::Unix(source.socket().to_owned()), "r", Secret::new("r"));
+    m1.relay_log = None;
+    m1.purge_check = Duration::from_millis(50);
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    target.run("DROP TABLE m1_asterisk.t").await?;
+    source
+        .run("SET GLOBAL binlog_expire_logs_seconds=86400; INSERT INTO asterisk.t (b) VALUES ('x'); FLUSH BINARY LOGS")
+        .await?;
+    stopped(&engine, "m1").await?;
+    assert_eq!(status(&engine, "m1").purge_warning, None, "a day is left");
+    source.run("SET GLOBAL binlog_expire_logs_seconds=3").await?;
+    let warning = purge_warning(&engine, "may purge").await?;
+    assert!(
+        warning.contains("mysql-bin.000001") && warning.contains("for 3 s"),
+        "{warning}"
+    );
+    source.run("SET GLOBAL binlog_expire_logs_seconds=86400").await?;
+    until("the warning to end", || {
+        Ok(status(&engine, "m1").purge_warning.is_none())
+    })
+    .await?;
+    purge(&source, "mysql-bin.000002").await?;
+    let warning = purge_warning(&engine, "has purged").await?;
+    assert!(
+        warning.contains("mysql-bin.000001") && warning.contains("oldest is mysql-bin.000002"),
+        "{warning}"
+    );
+    Ok(())
+}

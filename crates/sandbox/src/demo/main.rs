@@ -1,5 +1,5 @@
-//! `make demo`: three call centres with live traffic flow into one target through Tributary, which is stopped and
-//! started again on the way, as is one of the sources. At the end every row of every table is compared.
+//! `make demo`: three call centres with live traffic flow into one target through Tributary, which on the way is stopped, is killed
+//! (`kill -9`), and starts again, as does one of the sources. At the end every row of every table is compared.
 //!
 //! Ends with exit code 0 only if everything is equal.
 
@@ -171,7 +171,7 @@ impl Demo {
         }
     }
 
-    /// Live traffic, with the engine stopped and started at one third and a source restarted at two thirds of it.
+    /// Live traffic; at each quarter of it something ends and starts again: the engine, the engine killed, a source.
     async fn traffic(&mut self) -> anyhow::Result<()> {
         let length = Duration::from_secs(self.settings.seconds);
         for center in &mut self.centers {
@@ -179,9 +179,11 @@ impl Demo {
         }
         let start = Instant::now();
         self.view.start_phase("traffic", length);
-        self.watch_until(start + length / 3).await?;
+        self.watch_until(start + length / 4).await?;
         self.restart_engine().await?;
-        self.watch_until(start + length * 2 / 3).await?;
+        self.watch_until(start + length / 2).await?;
+        self.kill_engine().await?;
+        self.watch_until(start + length * 3 / 4).await?;
         self.restart_source().await?;
         self.watch_until(start + length).await
     }
@@ -267,6 +269,19 @@ impl Demo {
         self.look().await?;
         self.view.say("restarting tributary (SIGTERM)");
         self.engine.stop().await?;
+        self.start_engine_again().await
+    }
+
+    /// In the middle of what it does, with a table in memory, MyISAM tables and InnoDB tables under way.
+    async fn kill_engine(&mut self) -> anyhow::Result<()> {
+        self.look().await?;
+        self.view
+            .say("killing tributary (SIGKILL), and starting it again");
+        self.engine.kill().await?;
+        self.start_engine_again().await
+    }
+
+    async fn start_engine_again(&mut self) -> anyhow::Result<()> {
         self.applied.engine_restarted();
         self.engine.start_again()?;
         self.wait_for_engine().await

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 pub(crate) const SOURCE_COUNT: u32 = 3;
 /// What single connections have switched on that others have not: the relay log, with small files, and groups in pieces.
 const OWN_SETTINGS: &str =
-    "master2.tributary_relay_log = ON\nmaster2.max_relay_log_size = 1M\nmaster3.group_bytes_max = 64K\n";
+    "master1.tributary_relay_log = OFF\nmaster2.max_relay_log_size = 1M\nmaster3.group_bytes_max = 64K\n";
 /// How often the engine is asked for its status.
 pub(crate) const STATUS_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a fresh engine may take until it answers.
