@@ -109,6 +109,8 @@ pub(crate) struct PreparedGroup {
     /// Whether an engine that was killed may have made it without saving so. It does no harm to make it once more, but rows that
     /// it inserts may be there already.
     pub(crate) may_be_made: bool,
+    /// An earlier life has executed its statement, which defines tables, and has not saved that.
+    pub(crate) is_executed: bool,
     /// Room in the relay queue, given back when the group is dropped.
     pub(crate) permit: Option<Permit>,
 }
@@ -168,6 +170,7 @@ impl PreparedGroup {
             is_open: false,
             pieces: None,
             may_be_made: false,
+            is_executed: false,
             permit: None,
         }
     }
@@ -196,6 +199,7 @@ impl PreparedGroup {
             is_open: true,
             pieces: Some(pieces),
             may_be_made: false,
+            is_executed: false,
             permit: None,
         }
     }

@@ -28,7 +28,7 @@ mod plan;
 mod positional;
 mod store;
 
-pub(crate) use effect::{Created, Effect, Ended, IfNotExists, Watch};
+pub(crate) use effect::{Created, Effect, Ended, IfNotExists, Watch, realign};
 pub(crate) use plan::Plan;
 pub(crate) use positional::Positional;
 pub(crate) use store::{create_table, save_seen, save_statement};

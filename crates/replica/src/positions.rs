@@ -16,6 +16,8 @@ pub(crate) struct Saved {
     pub(crate) done: GtidSet,
     /// Groups that a worker has announced: they may be on the target although `done` does not name them.
     pub(crate) announced: GtidSet,
+    /// Groups whose statement has been executed; what is remembered of it, and `done`, may be missing.
+    pub(crate) executed: GtidSet,
 }
 
 /// Creates schema and tables if they are missing.
@@ -32,6 +34,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              gtid_pos TEXT NOT NULL COMMENT 'newest GTID of each domain at the low-water mark', \
              done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
              announced LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there though done does not name them', \
+             executed VARCHAR(512) NOT NULL DEFAULT '' COMMENT 'group whose definition statement is executed though done may not name it', \
              epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'which engine may write: each start counts', \
              PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         ),
@@ -85,6 +88,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at",
         ),
         ("position", "announced LONGTEXT NOT NULL DEFAULT ''"),
+        ("position", "executed VARCHAR(512) NOT NULL DEFAULT ''"),
         ("position", "epoch BIGINT UNSIGNED NOT NULL DEFAULT 0"),
     ];
     let mut text = statements.join(";");
@@ -131,7 +135,7 @@ pub(crate) async fn load(
     connection: &str,
 ) -> Result<Result<Option<Saved>, String>, ClientError> {
     let mut text = format!(
-        "SELECT low_water,log_file,log_offset,gtid_pos,done,announced FROM `{schema}`.position WHERE connection="
+        "SELECT low_water,log_file,log_offset,gtid_pos,done,announced,executed FROM `{schema}`.position WHERE connection="
     )
     .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
@@ -154,6 +158,7 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
         let gtid_pos: GtidPos = text(3).parse().map_err(|_| broken("gtid_pos"))?;
         let done: GtidSet = text(4).parse().map_err(|_| broken("done"))?;
         let announced: GtidSet = text(5).parse().map_err(|_| broken("announced"))?;
+        let executed: GtidSet = text(6).parse().map_err(|_| broken("executed"))?;
         let position = Position {
             seq: GroupSeq(seq),
             coordinates: Coordinates::new(text(1), offset),
@@ -164,9 +169,11 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
             position,
             done: GtidSet::new(),
             announced: GtidSet::new(),
+            executed: GtidSet::new(),
         });
         saved.done.union(&done);
         saved.announced.union(&announced);
+        saved.executed.union(&executed);
     }
     Ok(saved)
 }
@@ -181,13 +188,14 @@ pub(crate) async fn save_all(
     saved: &Saved,
     (rows, epoch): (u16, u64),
 ) -> Result<(), ClientError> {
-    let mut text =
-        format!("START TRANSACTION;UPDATE `{schema}`.position SET done='',announced='' WHERE connection=")
-            .into_bytes();
+    let mut text = format!(
+        "START TRANSACTION;UPDATE `{schema}`.position SET done='',announced='',executed='' WHERE connection="
+    )
+    .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
     text.extend_from_slice(
         format!(
-            ";REPLACE INTO `{schema}`.position (slot,low_water,log_offset,epoch,connection,log_file,gtid_pos,done,announced) VALUES "
+            ";REPLACE INTO `{schema}`.position (slot,low_water,log_offset,epoch,connection,log_file,gtid_pos,done,announced,executed) VALUES "
         )
         .as_bytes(),
     );
@@ -195,17 +203,18 @@ pub(crate) async fn save_all(
         let position = &saved.position;
         let start = format!("({slot},{},{},{epoch}", position.seq, position.coordinates.offset);
         text.extend_from_slice(start.as_bytes());
-        let (done, announced) = if slot + 1 == rows {
-            (saved.done.to_string(), saved.announced.to_string())
-        } else {
-            (String::new(), String::new())
-        };
+        let sets = [&saved.done, &saved.announced, &saved.executed];
+        let [done, announced, executed] = sets.map(|set| match slot + 1 == rows {
+            true => set.to_string(),
+            false => String::new(),
+        });
         for value in [
             connection,
             &position.coordinates.file,
             &position.gtid_pos.to_string(),
             &done,
             &announced,
+            &executed,
         ] {
             text.push(b',');
             quote_text(value.as_bytes(), &mut text);

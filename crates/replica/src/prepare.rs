@@ -209,6 +209,7 @@ impl Preparer {
             is_open,
             pieces: None,
             may_be_made: false,
+            is_executed: false,
             permit: None,
         });
         // Of a group in parts, the source task counts.

@@ -183,6 +183,17 @@ impl Progress {
         self.put_row(worker, out);
     }
 
+    /// Appends the statement that says that the group's statement is executed, though not all that belongs to it is done.
+    pub(crate) fn render_executed(&self, worker: WorkerId, group: &GroupSeq, out: &mut Vec<u8>) {
+        let inner = self.lock();
+        let _ = write!(out, "UPDATE `{}`.position SET executed=", self.schema);
+        quote_text(
+            inner.identities(std::iter::once(group)).to_string().as_bytes(),
+            out,
+        );
+        self.put_row(worker, out);
+    }
+
     /// Appends the statement that saves this worker's row as it will be once `groups` are committed.
     ///
     /// Plain ASCII that means the same under every `sql_mode` and character set.
@@ -291,6 +302,7 @@ mod tests {
             position: start,
             done: "0-1:13.99".parse().unwrap(),
             announced: GtidSet::new(),
+            executed: GtidSet::new(),
         };
         let progress = Progress::new("tributary", "m1", saved, 3, 1);
         for sequence in 11..=14_u64 {

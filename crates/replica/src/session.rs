@@ -371,6 +371,7 @@ fn source(
             gtid_pos,
             done: saved.done,
             announced: saved.announced,
+            executed: saved.executed,
         },
         options: view.options.clone(),
         is_mysql: false,
@@ -416,6 +417,7 @@ fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
         },
         done: GtidSet::new(),
         announced: GtidSet::new(),
+        executed: GtidSet::new(),
     })
 }
 

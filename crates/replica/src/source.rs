@@ -93,6 +93,8 @@ pub(crate) struct ReadPosition {
     pub(crate) done: GtidSet,
     /// Groups that may be there though nothing says so.
     pub(crate) announced: GtidSet,
+    /// Groups whose statement is executed and must not be again, though not all that belongs to it is done.
+    pub(crate) executed: GtidSet,
     /// Start from `gtid_pos` whatever the mode, because there are no coordinates yet.
     pub(crate) needs_gtid: bool,
 }
@@ -416,6 +418,7 @@ impl Source {
             }
         };
         prepared.may_be_made = self.position.announced.contains(&identity);
+        prepared.is_executed = self.position.executed.contains(&identity);
         self.note_ignored(&prepared, part);
         self.admit(&mut prepared).await?;
         self.batch.push(prepared);

@@ -103,6 +103,17 @@ impl Watch {
         Some(Self { tables })
     }
 
+    /// Whether the source has had the target's columns in every table, and so will have when the statement has run.
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.tables
+            .iter()
+            .all(|(table, before)| match (table.list(), before) {
+                (List::Unseen, _) => true,
+                (List::Known(names), Some(before)) => names == names_of(before),
+                _ => false,
+            })
+    }
+
     /// The tables whose definition must be read again.
     pub(crate) fn names(&self) -> Vec<FullName> {
         self.tables.iter().map(|(table, _)| table.name.clone()).collect()
@@ -175,7 +186,29 @@ impl Watch {
     }
 }
 
+/// Takes the target's columns for the source's, where a statement has run for which [`Watch::is_aligned`] held. Returns the tables
+/// whose lists are to be saved.
+pub(crate) fn realign(columns: &SourceColumns, effects: &[Effect]) -> Vec<Arc<TableColumns>> {
+    let tables = effects.iter().flat_map(Effect::tables);
+    let tables: Vec<_> = tables
+        .map(|(database, table)| columns.table(database, table))
+        .collect();
+    for table in &tables {
+        let info = columns.catalog().info(table.id);
+        table.set(info.map_or(List::Unseen, |info| List::Known(names_of(&info))));
+    }
+    tables
+}
+
 impl Effect {
+    /// Whether it does to the source's table what it does to one of the same columns.
+    pub(crate) fn keeps_alignment(&self) -> bool {
+        matches!(
+            self,
+            Self::Altered { .. } | Self::Renamed { .. } | Self::Dropped { .. }
+        )
+    }
+
     fn tables(&self) -> Vec<&FullName> {
         match self {
             Self::Created { table, from, .. } => std::iter::once(table).chain(from).collect(),

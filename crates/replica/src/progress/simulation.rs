@@ -122,6 +122,7 @@ impl Stream {
             position,
             done,
             announced: GtidSet::new(),
+            executed: GtidSet::new(),
         }
     }
 

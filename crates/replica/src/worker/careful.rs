@@ -19,7 +19,7 @@ use super::rows::RowPlace;
 use super::trail::Trail;
 use super::{RunEnd, RunWork, STATEMENT_RETRIES_MAX, Worker, planned};
 use crate::change::{Change, PreparedGroup, StatementChange};
-use crate::columns::Watch;
+use crate::columns::{Effect, Watch};
 use crate::error::{StopReason, excerpt_of, how_to_leave_out, number};
 use crate::pieces::Pieces;
 use crate::records::RecordKind;
@@ -284,8 +284,20 @@ impl Worker {
     ) -> Result<Outcome, ClientError> {
         match change {
             Change::Statement(statement) => {
+                if group.is_executed && !statement.effects.is_empty() {
+                    return self.was_executed(work, group, statement).await;
+                }
                 let watch = Watch::begin(&work.connection.columns, &statement.effects);
+                let says_so =
+                    watch.as_ref().is_some_and(Watch::is_aligned) && says_executed(group, statement);
+                if says_so {
+                    let planned = Planned { group, change };
+                    self.login.follow(Trail::of_execution(work, self.id, planned));
+                }
                 let outcome = self.statement(work, group, change, statement).await?;
+                if says_so {
+                    self.login.lose_trail();
+                }
                 match watch {
                     Some(watch) => self.note_columns(work, group, statement, watch, outcome).await,
                     None => Ok(outcome),
@@ -509,6 +521,16 @@ fn saves_itself(group: &PreparedGroup) -> bool {
         Change::Load(_) => false,
     };
     is_plain && group.temporary.is_empty() && !group.rolls_back && !group.can_roll_back()
+}
+
+/// Whether the packet of the group's one change can say that it is executed, so that it is not repeated should the engine die before
+/// the columns of the tables it defines are noted.
+fn says_executed(group: &PreparedGroup, statement: &StatementChange) -> bool {
+    group.changes.len() == 1
+        && statement.expected_error == 0
+        && statement.divergence.is_none()
+        && statement.effects.iter().all(Effect::keeps_alignment)
+        && !group.can_roll_back()
 }
 
 pub(super) fn differs(

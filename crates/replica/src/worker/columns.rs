@@ -1,6 +1,8 @@
 //! Definitions of tables that change: by statements of the source, which change the lists of its columns, and by somebody
 //! else, which is noticed when rows fail.
 
+use std::sync::Arc;
+
 use tributary_client::Error as ClientError;
 use tributary_sql::StatementKind;
 
@@ -8,7 +10,7 @@ use super::careful::Outcome;
 use super::{RunWork, Worker, burst, reaction};
 use crate::catalog;
 use crate::change::{Change, PreparedGroup, StatementChange};
-use crate::columns::{Ended, Watch, save_statement};
+use crate::columns::{Ended, TableColumns, Watch, realign, save_statement};
 use crate::error::number;
 
 /// Counts a statement that is about to be sent, if it is one of those the target counts and others are noticed by.
@@ -49,13 +51,39 @@ impl Worker {
             self.login.clear_errors().await?;
             columns.catalog().replace_tables(&names, loaded);
         }
-        for table in watch.end(columns, &statement.effects, ended) {
-            let text = save_statement(&self.login.schema, &work.connection.name, &table);
+        let tables = watch.end(columns, &statement.effects, ended);
+        Ok(self.save_columns(work, group, &tables).await?.unwrap_or(outcome))
+    }
+
+    /// Does what belongs to a statement that an earlier life has executed.
+    pub(super) async fn was_executed(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        statement: &StatementChange,
+    ) -> Result<Outcome, ClientError> {
+        tracing::info!(connection = %work.connection.name, group = %group.label, "executed before, and not saved");
+        let tables = realign(&work.connection.columns, &statement.effects);
+        Ok(self
+            .save_columns(work, group, &tables)
+            .await?
+            .unwrap_or(Outcome::Done))
+    }
+
+    /// Saves lists of columns, in the transaction that saves the position behind the group; why not, if not.
+    async fn save_columns(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+        tables: &[Arc<TableColumns>],
+    ) -> Result<Option<Outcome>, ClientError> {
+        for table in tables {
+            let text = save_statement(&self.login.schema, &work.connection.name, table);
             if let Err(error) = burst::single(&mut self.login.client, &text).await? {
-                return Ok(Outcome::Stop(reaction::stop_reason(group, None, &error)));
+                return Ok(Some(Outcome::Stop(reaction::stop_reason(group, None, &error))));
             }
         }
-        Ok(outcome)
+        Ok(None)
     }
 
     /// Whether the target's definition of a table that a change writes is no longer what the engine knew. From here on it

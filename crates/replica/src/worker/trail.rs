@@ -33,6 +33,8 @@ pub(super) struct Trail {
     whole: Vec<GroupSeq>,
     /// How many of `whole` are saved, or in a packet that saves them.
     saved: usize,
+    /// Whether the group needs more than what its packet makes: the packet saves only that the statement is executed.
+    is_execution: bool,
 }
 
 impl Trail {
@@ -64,6 +66,7 @@ impl Trail {
             torn: 0,
             whole,
             saved: 0,
+            is_execution: false,
         }
     }
 
@@ -72,6 +75,14 @@ impl Trail {
         let mut trail = Self::new(work, worker, changes, 0);
         trail.whole.clear();
         trail
+    }
+
+    /// As [`Trail::of_group`], where more belongs to the group than the packet of its one change can save.
+    pub(super) fn of_execution(work: &RunWork, worker: WorkerId, change: Planned<'_>) -> Self {
+        Self {
+            is_execution: true,
+            ..Self::of_group(work, worker, &[change])
+        }
     }
 
     /// All of the change with this index is in the packet that is being put together, or was in one before it.
@@ -104,9 +115,10 @@ impl Trail {
         let progress = &self.connection.progress;
         // In order, they are put together faster.
         self.whole[self.saved..].sort_unstable();
-        match self.saved {
-            0 => progress.render_mark(self.worker, &self.whole, out),
-            saved => progress.render_addition(self.worker, &self.whole[saved..], out),
+        match (self.saved, self.whole.first()) {
+            (_, Some(seq)) if self.is_execution => progress.render_executed(self.worker, seq, out),
+            (0, _) => progress.render_mark(self.worker, &self.whole, out),
+            (saved, _) => progress.render_addition(self.worker, &self.whole[saved..], out),
         }
     }
 

@@ -192,3 +192,52 @@ async fn a_stop_without_work_is_quick() -> anyhow::Result<()> {
     assert!(stop.is_clean);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_was_executed_and_not_saved_is_not_repeated() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY) ENGINE=MyISAM; SET binlog_format=ROW; INSERT INTO asterisk.t VALUES (1)")
+        .await?;
+    let options = options(&source, &target);
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    source
+        .run("ALTER TABLE asterisk.t ADD COLUMN b INT DEFAULT 7")
+        .await?;
+    caught_up(&engine, "m1", &source).await?;
+    let executed = "SELECT GROUP_CONCAT(executed SEPARATOR '') FROM tributary.position";
+    let said = target.value(executed).await?.replacen("0-1:", "0-1-", 1);
+    assert_eq!(said, source.value("SELECT @@gtid_binlog_pos").await?);
+    assert!(engine.stop().await.is_clean);
+
+    // As an engine leaves it that is killed when the statement has run.
+    source
+        .run("ALTER TABLE asterisk.t ADD COLUMN c INT DEFAULT 8, ADD KEY (c)")
+        .await?;
+    let group = source
+        .value("SELECT @@gtid_binlog_pos")
+        .await?
+        .replacen("0-1-", "0-1:", 1);
+    target
+        .run("ALTER TABLE m1_asterisk.t ADD COLUMN c INT DEFAULT 8, ADD KEY (c)")
+        .await?;
+    target
+        .run(&format!(
+            "UPDATE tributary.position SET executed='{group}' WHERE slot=1"
+        ))
+        .await?;
+    source
+        .run("SET binlog_format=ROW; INSERT INTO asterisk.t VALUES (2, 3, 4); UPDATE asterisk.t SET c=b WHERE a=1")
+        .await?;
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    let engine = Replicator::start(options).await?;
+    source
+        .run("SET binlog_format=ROW; INSERT INTO asterisk.t VALUES (5, 6, 7)")
+        .await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, "m1_asterisk", &[]).await
+}
