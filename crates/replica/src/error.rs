@@ -64,6 +64,12 @@ pub(crate) mod number {
     /// `ER_UNKNOWN_ERROR`: the text says it.
     pub(crate) const UNKNOWN: u16 = 1105;
 
+    /// Whether a statement that ended so was cut off at a moment nobody can repeat. MariaDB server, `sql/log_event_server.cc`,
+    /// `unexpected_error_code`.
+    pub(crate) fn is_kill(code: u16) -> bool {
+        matches!(code, 1053 | 1158 | 1160 | 1184 | 1317 | 1927 | 1969)
+    }
+
     /// Whether another session was in the way, and the same statement may succeed the next time.
     pub(crate) fn is_lock_conflict(code: u16) -> bool {
         matches!(code, LOCK_WAIT_TIMEOUT | LOCK_DEADLOCK)

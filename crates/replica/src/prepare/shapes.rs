@@ -34,6 +34,16 @@ pub(super) struct RowsWritten<'a> {
 }
 
 impl RowsWritten<'_> {
+    /// Whether there is but one row that the statement can change, at once and for good: when something happened, all of it did.
+    pub(super) fn is_one_final_row(&self) -> bool {
+        let is_one = match &self.statement {
+            RowStatement::Insert { rows, replace, .. } => rows.len() == 1 && !replace,
+            // By all columns of the primary key.
+            RowStatement::Update { .. } | RowStatement::Delete { .. } => self.keys.is_some(),
+        };
+        is_one && !self.info.is_transactional && !self.info.has_triggers && !self.info.is_view
+    }
+
     /// Which value of an INSERT's rows stands in a column.
     pub(super) fn place_of(&self, column: usize) -> Option<usize> {
         let RowStatement::Insert { columns, .. } = &self.statement else {

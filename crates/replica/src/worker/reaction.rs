@@ -54,13 +54,13 @@ pub(super) enum Expected {
 
 /// What to expect of a statement that ended on the source with error `code`.
 ///
-/// MariaDB server, `sql/log_event_server.cc`, `unexpected_error_code` and `concurrency_error_code`.
+/// MariaDB server, `sql/log_event_server.cc`, `concurrency_error_code`.
 pub(super) fn expected(code: u16, skip: &SkipErrors) -> Expected {
     match code {
         0 => Expected::Success,
         code if skip.contains(code) => Expected::AnythingUndone,
         1205 | 1213 | 1614 => Expected::AnythingUndone,
-        1053 | 1158 | 1160 | 1184 | 1317 | 1927 | 1969 => Expected::Killed(code),
+        code if number::is_kill(code) => Expected::Killed(code),
         code => Expected::Error(code),
     }
 }

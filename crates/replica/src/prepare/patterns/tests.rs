@@ -369,3 +369,66 @@ fn a_pattern_finds_what_reading_in_full_finds() {
     }
     assert!(hits > 5000, "{hits} statements were of a known pattern");
 }
+
+/// The error that is expected of a statement that the source has logged with `error_code`.
+fn expected_error(info: TableInfo, text: &str, error_code: u16) -> u16 {
+    let catalog = Arc::new(Catalog::default());
+    let name = |name: &'static str| Bytes::from_static(name.as_bytes());
+    catalog.replace_databases(None, vec![(name("target"), name("t0"), info)]);
+    let label = GroupLabel {
+        gtid: None,
+        end: Coordinates::new("b.000001", 4),
+        timestamp: 0,
+    };
+    let (header, mut query, _) = event(&mut Random(7), &mut Random(7), text.into());
+    (query.error_code, query.db) = (error_code, name("source"));
+    let place = GroupPlace { label: &label };
+    let mut draft = Draft::default();
+    let change = preparer(&catalog).change(&header, &query, given(None, false), 1, &mut draft, &place);
+    match change {
+        Ok(Some(statement)) => statement.expected_error,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_statement_killed_behind_the_only_row_it_can_change_is_whole() {
+    let by_key = "UPDATE t0 SET n=n+1 WHERE id=545";
+    for text in [
+        by_key,
+        "DELETE FROM t0 WHERE id=5 AND n>3",
+        "INSERT INTO t0 (id,n) VALUES (5,6)",
+    ] {
+        assert_eq!(expected_error(table(false, &[&[0]]), text, 1053), 0, "{text}");
+    }
+    for text in [
+        "UPDATE t0 SET n=n+1 WHERE id>545",
+        "UPDATE t0 SET n=n+1 WHERE id=5 OR n=6",
+        "INSERT INTO t0 (id,n) VALUES (5,6),(6,7)",
+        "REPLACE INTO t0 (id,n) VALUES (5,6)",
+    ] {
+        assert_eq!(expected_error(table(false, &[&[0]]), text, 1053), 1053, "{text}");
+    }
+    assert_eq!(
+        expected_error(table(true, &[&[0]]), by_key, 1317),
+        1317,
+        "it can be rolled back"
+    );
+    assert_eq!(
+        expected_error(table(false, &[]), by_key, 1317),
+        1317,
+        "other rows may have that id"
+    );
+    assert_eq!(
+        expected_error(table(false, &[&[0]]), by_key, 1062),
+        1062,
+        "an error, not a kill"
+    );
+    let mut triggered = table(false, &[&[0]]);
+    triggered.has_triggers = true;
+    assert_eq!(
+        expected_error(triggered, by_key, 1317),
+        1317,
+        "a trigger may have been cut off"
+    );
+}
