@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/sh
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo matrix test lint fuzz-seeds unit bench bench-page suite soak fuzz-smoke tools
+.PHONY: help demo matrix test lint fuzz-seeds unit bench bench-page suite soak chaos fuzz-smoke tools
 
 help:
 	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench       Tributary and the native replica on the same binlogs (BENCH_SCALE=1, BENCH_ONLY=mixed-myisam,idle)"
 	@echo "make bench-page  the last results as tables and a chart in docs/bench"
 	@echo "make soak        random statements of every kind on three sources, compared in rounds (SOAK_SECONDS=600, SOAK_SEED=n, SOAK_KEEP=1)"
+	@echo "make chaos       kills, stops, cuts, damage and purges under traffic, compared after each (CHAOS_ROUNDS=30, CHAOS_SEED=1, CHAOS_ONLY=flip)"
 	@echo "make suite       MariaDB's own replication tests, read from the package mariadb-test-data (SUITE=rpl.rpl_insert,mix)"
 	@echo "make matrix      sources and targets of all supported versions, each pair compared (fetches servers with debootstrap, as root, once)"
 	@echo "make fuzz-smoke  every fuzz target for a short while (needs a nightly toolchain; FUZZ_SECONDS=10)"
@@ -55,6 +56,10 @@ bench-page:
 soak: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
 	@$(BINARIES)/tributary-soak
+
+chaos: tools
+	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
+	@$(BINARIES)/tributary-chaos
 
 # What the masters of these tests write goes through Tributary and a native replica. Takes a file of names: SUITE='--list FILE'.
 SUITE ?= rpl.rpl_insert,mix rpl.rpl_ddl,mix rpl.rpl_loaddata,stmt

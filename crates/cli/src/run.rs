@@ -28,6 +28,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// A [`Failure`] when the configuration is wrong or the engine cannot start.
 pub(crate) fn run(input: &Input) -> Result<Exit, Failure> {
+    tributary_failpoint::arm().map_err(Failure::usage)?;
     let config = config::load(input, &mut Machine).map_err(Failure::usage)?;
     announce(&config);
     let state_dir = StateDir::claim(&config.state_dir)?;

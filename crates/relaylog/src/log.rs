@@ -10,6 +10,8 @@ use tributary_binlog::{
     TrackError,
 };
 
+use tributary_failpoint as failpoint;
+
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::event_file::with_checksum;
@@ -307,6 +309,10 @@ impl RelayLog {
             return Ok(());
         };
         if !self.buffer.is_empty() {
+            if failpoint::is_due(failpoint::Place::InRelayWrite) {
+                let _ = sink.append(&self.buffer[..self.buffer.len() / 2]);
+                failpoint::die();
+            }
             sink.append(&self.buffer)
                 .map_err(Error::io("write", self.directory.path_of(file.number)))?;
             file.bytes = sink.end;
@@ -367,6 +373,7 @@ impl RelayLog {
             let _ = self.directory.remove(number);
             return Err(Error::io("write", path)(error));
         }
+        failpoint::reach(failpoint::Place::InRotation);
         if self.limits.sync_events > 0 {
             self.directory.sync()?;
         }

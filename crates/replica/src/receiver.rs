@@ -20,7 +20,7 @@ use tributary_schedule::GroupSeq;
 
 use crate::config::{ConnectionOptions, RelayLogOptions};
 use crate::error::{StartError, StopReason, client_error_number, number};
-use crate::source::{Lost, Opened, StreamStart, Upstream, payload_of};
+use crate::source::{Lost, Opened, Patience, StreamStart, Upstream, payload_of};
 use crate::status::{self, ConnectionCounters, IoState};
 use crate::worker::ConnectionShared;
 
@@ -34,9 +34,6 @@ const WRITE_BYTES: usize = 256 * 1024;
 
 /// Looks at what has been applied, for files that are not needed any more.
 const PURGE_TICK: Duration = Duration::from_secs(1);
-
-/// How often in a row an event may arrive damaged before the source's binlog is taken to be.
-const DAMAGED_MAX: u32 = 3;
 
 /// How long an engine before this one may take to give the log up.
 const LEFTOVER_WAIT: Duration = Duration::from_secs(10);
@@ -126,7 +123,7 @@ impl Receiver {
             requests: wishes,
             stop: stopped,
             start: None,
-            damaged_events: 0,
+            patience: Patience::default(),
             purge_at: Instant::now(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -224,8 +221,8 @@ struct Task {
     stop: watch::Receiver<bool>,
     /// Where the stream begins next; `None` before anybody has asked for it.
     start: Option<StreamStart>,
-    /// Events in a row that arrived damaged.
-    damaged_events: u32,
+    /// What is left of it for streams that end doubtfully.
+    patience: Patience,
     /// When files are looked at next that may not be needed any more.
     purge_at: Instant,
 }
@@ -255,9 +252,14 @@ impl Task {
 
     /// Shows why there is no stream, and waits until it is time to try again.
     async fn lost(&mut self, lost: Lost) -> End {
+        let retry_in = self.options.connect_retry.max(Duration::from_millis(100));
         match lost {
+            Lost::Doubtful(reason) if self.patience.lasts(&reason) => {
+                tracing::warn!(connection = %self.options.name, ?retry_in, "{}; asking again", reason.message);
+                self.show(IoState::Connecting, Some(reason));
+                self.serve(Some(retry_in)).await
+            }
             Lost::Retry(error) => {
-                let retry_in = self.options.connect_retry.max(Duration::from_millis(100));
                 tracing::warn!(connection = %self.options.name, %error, ?retry_in, "source lost");
                 let number = client_error_number(&error);
                 self.show(
@@ -266,7 +268,7 @@ impl Task {
                 );
                 self.serve(Some(retry_in)).await
             }
-            Lost::Definite(reason) => {
+            Lost::Doubtful(reason) | Lost::Definite(reason) => {
                 tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
                 self.show(IoState::Stopped, Some(reason));
                 self.shared.has_ended.store(true, Ordering::Release);
@@ -416,16 +418,9 @@ impl Task {
     }
 
     /// An event that was damaged on the way is whole the next time.
-    fn unreadable(&mut self, error: &tributary_binlog::TrackError) -> Lost {
-        self.damaged_events += 1;
+    fn unreadable(&self, error: &tributary_binlog::TrackError) -> Lost {
         let message = format!("cannot read the binlog behind {}: {error}", self.log.end().0);
-        if self.damaged_events < DAMAGED_MAX {
-            tracing::warn!(connection = %self.options.name, "{message}; asking again");
-            return Lost::Retry(ClientError::Closed {
-                what: "read the binlog: an event arrived damaged",
-            });
-        }
-        Lost::Definite(StopReason::new(number::RELAY_READ_FAILURE, message))
+        Lost::Doubtful(StopReason::new(number::RELAY_READ_FAILURE, message))
     }
 
     /// Something has been received and written.
@@ -438,7 +433,7 @@ impl Task {
             .as_ref()
             .is_none_or(|before| before.coordinates != *coordinates || before.gtid_pos != *gtid_pos);
         if is_ahead {
-            self.damaged_events = 0;
+            self.patience.got_on();
             self.start = Some(StreamStart {
                 coordinates: coordinates.clone(),
                 gtid_pos: gtid_pos.clone(),

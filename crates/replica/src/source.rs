@@ -30,7 +30,7 @@ mod handshake;
 mod parts;
 
 use feed::{Feed, RelayFeed};
-pub(crate) use handshake::{Lost, Opened, StreamStart, Upstream, payload_of};
+pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, payload_of};
 pub(crate) use parts::OpenGroup;
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
@@ -105,6 +105,8 @@ enum End {
     Stopped,
     /// Try again later.
     Retry(ClientError),
+    /// It may be otherwise the next time.
+    Doubtful(StopReason),
     /// A person must look at the stream.
     Definite(StopReason),
     /// A person must look at the group that follows the last one sent.
@@ -123,6 +125,7 @@ impl From<Lost> for End {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Retry(error) => Self::Retry(error),
+            Lost::Doubtful(reason) => Self::Doubtful(reason),
             Lost::Definite(reason) => Self::Definite(reason),
         }
     }
@@ -132,6 +135,7 @@ impl Source {
     /// Reads until told to stop, or until an error that time does not heal.
     pub(crate) async fn run(mut self) {
         let mut damage = None;
+        let (mut patience, mut doubtful_at) = (Patience::default(), None);
         loop {
             let mut stop = pin!(told_to_stop(self.stop.clone(), self.holds_stop.subscribe()));
             let end = tokio::select! {
@@ -144,7 +148,9 @@ impl Source {
                 End::Damaged(found) => damage = Some(found),
                 End::StreamEnded => return self.stopped(SourceStop::Stream).await,
                 // With a relay log, the stream goes on: it is the applier that has come to something it cannot take.
-                End::Definite(reason) | End::Refused(reason) if self.receiver.is_some() => {
+                End::Doubtful(reason) | End::Definite(reason) | End::Refused(reason)
+                    if self.receiver.is_some() =>
+                {
                     return self.stopped(SourceStop::Group(reason)).await;
                 }
                 End::Void if self.receiver.is_some() => return stop.await,
@@ -156,25 +162,20 @@ impl Source {
                     return;
                 }
                 End::Retry(error) => {
-                    tracing::warn!(connection = %self.options.name, %error, retry_in = ?self.options.connect_retry, "source lost");
-                    let number = client_error_number(&error);
-                    self.counters.update(|state| {
-                        state.io_state = IoState::Connecting;
-                        state.io_error = Some(StopReason::new(number, error.to_string()).status());
-                    });
-                    tokio::select! {
-                        () = &mut stop => {}
-                        () = tokio::time::sleep(self.options.connect_retry.max(Duration::from_millis(100))) => {}
+                    let reason = StopReason::new(client_error_number(&error), error.to_string());
+                    self.pause(&reason, stop).await;
+                }
+                End::Doubtful(reason) => {
+                    let here = Some(self.position.coordinates.clone());
+                    if std::mem::replace(&mut doubtful_at, here.clone()) != here {
+                        patience.got_on();
                     }
+                    if !patience.lasts(&reason) {
+                        return self.stream_stopped(&reason).await;
+                    }
+                    self.pause(&reason, stop).await;
                 }
-                End::Definite(reason) => {
-                    tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
-                    self.counters.update(|state| {
-                        state.io_state = IoState::Stopped;
-                        state.io_error = Some(reason.status());
-                    });
-                    return self.stopped(SourceStop::Stream).await;
-                }
+                End::Definite(reason) => return self.stream_stopped(&reason).await,
                 End::Void => {
                     self.counters.update(|state| state.io_state = IoState::Connecting);
                     stop.await;
@@ -186,6 +187,30 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// Shows why there is no stream, and waits until it is time to try again.
+    async fn pause(&self, reason: &StopReason, stop: impl Future<Output = ()>) {
+        let retry_in = self.options.connect_retry.max(Duration::from_millis(100));
+        tracing::warn!(connection = %self.options.name, error = reason.message, ?retry_in, "source lost");
+        self.counters.update(|state| {
+            state.io_state = IoState::Connecting;
+            state.io_error = Some(reason.status());
+        });
+        tokio::select! {
+            () = stop => {}
+            () = tokio::time::sleep(retry_in) => {}
+        }
+    }
+
+    /// A person must look at the stream.
+    async fn stream_stopped(&self, reason: &StopReason) {
+        tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
+        self.counters.update(|state| {
+            state.io_state = IoState::Stopped;
+            state.io_error = Some(reason.status());
+        });
+        self.stopped(SourceStop::Stream).await;
     }
 
     async fn stopped(&self, stop: SourceStop) {
@@ -494,7 +519,7 @@ impl Source {
             "cannot read the binlog behind {}: {error}",
             assembler.coordinates()
         );
-        End::Definite(StopReason::new(number::RELAY_READ_FAILURE, message))
+        End::Doubtful(StopReason::new(number::RELAY_READ_FAILURE, message))
     }
 }
 

@@ -122,8 +122,18 @@ impl Engine {
     /// # Errors
     /// When the program cannot be started. What happens afterwards, [`Engine::status`] and [`Engine::ensure_running`] tell.
     pub fn start(program: &Path, option_file: &Path) -> anyhow::Result<Engine> {
+        let mut engine = Engine::at(program, option_file)?;
+        engine.start_again()?;
+        Ok(engine)
+    }
+
+    /// As [`Engine::start`], but it does not run yet.
+    ///
+    /// # Errors
+    /// When the option file has no directory, or cannot be watched over.
+    pub fn at(program: &Path, option_file: &Path) -> anyhow::Result<Engine> {
         let directory = option_file.parent().context("the option file's directory")?;
-        let mut engine = Engine {
+        Ok(Engine {
             program: program.to_owned(),
             option_file: option_file.to_owned(),
             log: option_file.with_file_name("tributary.log"),
@@ -131,9 +141,12 @@ impl Engine {
             watchdog: Watchdog::for_process(directory)?,
             cpu_seconds_before: 0.0,
             peak_rss_bytes_before: 0,
-        };
-        engine.start_again()?;
-        Ok(engine)
+        })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Starts the program once more on the same option file.
@@ -141,6 +154,14 @@ impl Engine {
     /// # Errors
     /// When it is running, or cannot be started.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.start_with(&[])
+    }
+
+    /// As [`Engine::start_again`], with more in its environment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         if self.running.is_some() {
             bail!("tributary is running already");
         }
@@ -148,6 +169,7 @@ impl Engine {
         let log = log.with_context(|| format!("open {}", self.log.display()))?;
         let mut command = Command::new(&self.program);
         command.arg("run").arg(self.option_file_arg()).process_group(0);
+        command.envs(environment.iter().copied());
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the log file")?)
@@ -212,6 +234,32 @@ impl Engine {
             )
         })?;
         Ok(Some(status))
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        let running = self.running.as_mut().context("tributary is not running")?;
+        running.signal(signal)
+    }
+
+    /// Waits until the engine has ended by itself; whether it has, by then.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn wait_for_end(&mut self, deadline: Instant) -> anyhow::Result<bool> {
+        while let Some(running) = &mut self.running {
+            if running.try_wait().context("look at tributary")?.is_some() {
+                self.running = None;
+            } else if Instant::now() > deadline {
+                return Ok(false);
+            } else {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+        Ok(true)
     }
 
     /// Stops the engine in order (SIGTERM) and waits until it is gone.

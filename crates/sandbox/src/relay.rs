@@ -34,6 +34,8 @@ struct Shared {
     faults: watch::Sender<Faults>,
     /// Bytes the server may still send before every connection is cut; `None` means any number.
     bytes_left: Mutex<Option<u64>>,
+    /// Bytes the server may still send before a bit of one is turned; `None`: none is.
+    flip_in: Mutex<Option<u64>>,
     /// Bytes passed from the server to clients so far.
     bytes_sent: Mutex<u64>,
     /// The most turns that any connection has taken.
@@ -69,6 +71,7 @@ impl TcpRelay {
         let shared = Arc::new(Shared {
             faults: watch::Sender::new(Faults::default()),
             bytes_left: Mutex::new(None),
+            flip_in: Mutex::new(None),
             bytes_sent: Mutex::new(0),
             turns_max: AtomicU64::new(0),
             connections: Mutex::new(Connections::default()),
@@ -115,6 +118,11 @@ impl TcpRelay {
         *lock(&self.shared.bytes_left) = Some(count);
     }
 
+    /// Turns a bit of the byte that the server sends behind `count` more, over all connections together. Happens once.
+    pub fn flip_after_bytes(&self, count: u64) {
+        *lock(&self.shared.flip_in) = Some(count);
+    }
+
     /// Connections open now.
     pub fn connection_count(&self) -> usize {
         lock(&self.shared.connections).now
@@ -146,6 +154,20 @@ impl Drop for TcpRelay {
 impl Shared {
     fn cut(&self) {
         self.faults.send_modify(|faults| faults.cuts += 1);
+    }
+
+    /// Turns the bit that is to be turned, if it is in these bytes.
+    fn flip(&self, bytes: &mut [u8]) {
+        let mut left = lock(&self.flip_in);
+        let Some(count) = *left else { return };
+        let place = usize::try_from(count).ok().and_then(|place| bytes.get_mut(place));
+        *left = match place {
+            Some(byte) => {
+                *byte ^= 0x10;
+                None
+            }
+            None => Some(count - bytes.len() as u64),
+        };
     }
 
     /// How many of `count` bytes may pass, and whether the connections are to be cut after them.
@@ -323,12 +345,20 @@ async fn deliver(
     way: Way<'_>,
     mut faults: watch::Receiver<Faults>,
 ) {
-    while let Some(Chunk { bytes, due, is_fine }) = arrivals.recv().await {
+    while let Some(Chunk {
+        mut bytes,
+        due,
+        is_fine,
+    }) = arrivals.recv().await
+    {
         wait_until(due, is_fine).await;
         if faults.wait_for(|now| !now.stalled).await.is_err() {
             return;
         }
         let count = bytes.len();
+        if way.is_from_server {
+            way.shared.flip(&mut bytes);
+        }
         let (passed, is_last) = way.take_bytes(count);
         if to.write_all(&bytes[..passed]).await.is_err() {
             return;

@@ -16,11 +16,45 @@ use crate::status;
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`: a source from before checksums.
 const UNKNOWN_VARIABLE: u16 = 1193;
 
+/// `ER_SLAVE_SAME_ID`: another replica has taken the stream.
+const RIVAL: u16 = 4052;
+
 /// How long the source waits for us to read on.
 const WRITE_TIMEOUT_SECONDS: u32 = 3600;
 
 /// The replica knows GTIDs, and gaps instead of dummy events. MariaDB server, `sql/log_event.h`, `MARIA_SLAVE_CAPABILITY_GTID`.
 const CAPABILITY: u32 = 4;
+
+/// How often a stream is asked for that ends doubtfully.
+const DOUBTFUL_MAX: u32 = 3;
+
+/// How often a stream has ended in a way that may be of the moment, or for good.
+///
+/// What was damaged on the way is whole the next time; what is damaged in the source's binlog never is, and nothing behind it is read.
+/// An engine that was replaced while it stood still takes the stream once when it wakes, and ends then; another replica with our
+/// `server_id` takes it again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    damages: u32,
+    rivals: u32,
+}
+
+impl Patience {
+    /// The stream has got on.
+    pub(crate) fn got_on(&mut self) {
+        self.damages = 0;
+    }
+
+    /// The stream has ended doubtfully once more. Whether it is to be asked for again.
+    pub(crate) fn lasts(&mut self, reason: &StopReason) -> bool {
+        let count = match reason.number {
+            number::FATAL_READING_BINLOG => &mut self.rivals,
+            _ => &mut self.damages,
+        };
+        *count += 1;
+        *count < DOUBTFUL_MAX
+    }
+}
 
 /// Where a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +70,8 @@ pub(crate) struct StreamStart {
 pub(crate) enum Lost {
     /// Try again later.
     Retry(ClientError),
+    /// It may be otherwise the next time, but not the one after next; see [`Patience`].
+    Doubtful(StopReason),
     /// A person must look at the stream.
     Definite(StopReason),
 }
@@ -45,7 +81,11 @@ impl From<ClientError> for Lost {
         if error.is_network() {
             return Self::Retry(error);
         }
-        Self::Definite(StopReason::new(client_error_number(&error), error.to_string()))
+        let reason = StopReason::new(client_error_number(&error), error.to_string());
+        match error {
+            ClientError::Protocol { .. } => Self::Doubtful(reason),
+            _ => Self::Definite(reason),
+        }
     }
 }
 
@@ -216,23 +256,21 @@ impl Upstream<'_> {
             number::FATAL_READING_BINLOG if server.message.contains("not open") => {
                 "; set log_bin on the source"
             }
-            4052 => "; another replica of this source uses the same server_id: give each its own",
+            RIVAL => "; another replica of this source uses the same server_id: give each its own",
             // The registration is refused with the one, the dump with the other (10.11).
             number::ACCESS_DENIED | 1227 => "; GRANT REPLICATION SLAVE ON *.* to the account on the source",
             _ => "",
         };
         match server.code {
-            number::FATAL_READING_BINLOG | number::ACCESS_DENIED | 1227 | 1941 | 4052 => {
+            number::FATAL_READING_BINLOG | number::ACCESS_DENIED | 1227 | 1941 | RIVAL => {
                 let message = format!(
                     "source: {} (asked for {}){hint}",
                     server.message, self.start.coordinates
                 );
-                let number = if server.code == 4052 {
-                    number::FATAL_READING_BINLOG
-                } else {
-                    server.code
-                };
-                Lost::Definite(StopReason::new(number, message))
+                match server.code {
+                    RIVAL => Lost::Doubtful(StopReason::new(number::FATAL_READING_BINLOG, message)),
+                    code => Lost::Definite(StopReason::new(code, message)),
+                }
             }
             _ => Lost::from(error),
         }

@@ -10,6 +10,7 @@ use std::io::Write as _;
 
 use tributary_binlog::{Header, RowsEvent, RowsOp};
 use tributary_client::{Client, Error as ClientError, Reply, ResultSet, ServerError, StatementResult};
+use tributary_failpoint::{self as failpoint, Place};
 use tributary_schedule::{GroupSeq, WorkerId};
 use tributary_sql::StatementKind;
 
@@ -475,10 +476,12 @@ impl Login {
         if self.burst.has_failed() {
             return;
         }
+        failpoint::reach(Place::BeforeMark);
         self.begin_packet(Step::Mark);
         progress.render_mark(worker, groups, &mut self.burst.text);
         self.burst.text.extend_from_slice(b";\n");
         self.burst.current.owners.push(Owner::Mark);
+        failpoint::reach(Place::AfterMark);
     }
 
     /// Adds the commit.
@@ -486,6 +489,7 @@ impl Login {
         if self.burst.has_failed() {
             return;
         }
+        failpoint::reach(Place::BeforeCommit);
         self.begin_packet(Step::Commit);
         self.burst.text.extend_from_slice(b"COMMIT");
         self.burst.current.owners.push(Owner::Commit);
@@ -496,12 +500,13 @@ impl Login {
     pub(super) async fn settle(&mut self) -> Result<bool, ClientError> {
         self.close_rows();
         self.close_packet();
-        self.client.flush().await?;
+        self.send().await?;
         while !self.burst.in_flight.is_empty() {
             self.read_one().await?;
         }
         let is_done = !self.burst.has_failed();
         if is_done {
+            failpoint::reach(Place::AfterCommit);
             self.burst.forget_guards();
         }
         Ok(is_done)
@@ -746,12 +751,20 @@ impl Login {
             self.end_packet();
         }
         if self.client.queued_bytes() >= PACKET_TEXT_BYTES {
-            self.client.flush().await?;
+            self.send().await?;
         }
         while self.burst.weight_in_flight > RESULTS_IN_FLIGHT_MAX {
-            self.client.flush().await?;
+            self.send().await?;
             self.read_one().await?;
         }
+        Ok(())
+    }
+
+    /// Sends what is queued.
+    async fn send(&mut self) -> Result<(), ClientError> {
+        failpoint::reach(Place::BeforeSend);
+        self.client.flush().await?;
+        failpoint::reach(Place::AfterSend);
         Ok(())
     }
 

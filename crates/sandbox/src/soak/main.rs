@@ -4,7 +4,6 @@
 //! Ends with exit code 0 only if there is no difference and the engine never stopped by itself.
 
 mod settings;
-mod site;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -12,11 +11,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
+use tributary_sandbox::fan_in::{FanIn, FanInPlan, STATUS_INTERVAL};
 use tributary_sandbox::workload::{DATABASES, Grammar, IGNORED_TABLES};
-use tributary_sandbox::{Site, Workload, WorkloadPlan, WorkloadReport, compare, compare_code};
+use tributary_sandbox::{ServerOptions, Site, Workload, WorkloadPlan, WorkloadReport, compare, compare_code};
 
 use settings::Settings;
-use site::{Bench, SOURCE_COUNT, STATUS_INTERVAL};
+
+/// How many sources there are, named `master1` and so on.
+const SOURCE_COUNT: u32 = 3;
+/// Rows of tables without a key are few at a time. What single connections have switched on that others have not: the relay log in
+/// memory, with small files, and groups in pieces.
+const OWN_SETTINGS: &str = "tributary_set_rows = 1\nmaster1.tributary_relay_log = OFF\nmaster2.max_relay_log_size = 1M\n\
+    master3.group_bytes_max = 64K\n";
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
@@ -67,7 +73,19 @@ async fn run(settings: Settings) -> anyhow::Result<(Soak, anyhow::Result<()>)> {
         "seed {}: {} s in rounds of {} s, {} clients on each of {SOURCE_COUNT} sources",
         settings.seed, settings.seconds, settings.round_seconds, settings.clients
     );
-    let bench = Bench::start(&settings).await?;
+    let mut target = ServerOptions::target().arg("--local-infile=ON");
+    target.program.clone_from(&settings.target_program);
+    let source = |number| Workload::source_options(number, settings.source_program.as_deref());
+    let bench = FanIn::start(FanInPlan {
+        prefix: "tributary-soak-",
+        program: settings.program.clone(),
+        target,
+        sources: (1..=SOURCE_COUNT).map(source).collect(),
+        databases: &DATABASES,
+        ignored: &IGNORED_TABLES,
+        settings: OWN_SETTINGS,
+    })
+    .await?;
     let mut soak = Soak {
         bench,
         settings,
@@ -80,7 +98,7 @@ async fn run(settings: Settings) -> anyhow::Result<(Soak, anyhow::Result<()>)> {
 }
 
 struct Soak {
-    bench: Bench,
+    bench: FanIn,
     settings: Settings,
     began: Instant,
     totals: Totals,
