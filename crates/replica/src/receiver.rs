@@ -231,10 +231,12 @@ impl Task {
     async fn run(mut self) {
         loop {
             let mut end = match self.start.clone() {
-                Some(start) => match self.stream(&start).await {
-                    Ok(never) => match never {},
-                    Err(end) => end,
-                },
+                Some(start) => {
+                    let Err(end) = self.stream(&start).await;
+                    // What came together with what ended the stream is in the log, too.
+                    self.note_end(&start);
+                    end
+                }
                 None => self.serve(None).await,
             };
             while let End::Lost(lost) = end {
@@ -423,8 +425,8 @@ impl Task {
         Lost::Doubtful(StopReason::new(number::RELAY_READ_FAILURE, message))
     }
 
-    /// Something has been received and written.
-    fn has_read(&mut self, start: &StreamStart) {
+    /// The next stream begins where the log ends.
+    fn note_end(&mut self, start: &StreamStart) {
         let (coordinates, gtid_pos) = self.log.end();
         // Until the first group is here, only the GTID position says where to resume.
         let needs_gtid = start.needs_gtid && *gtid_pos == start.gtid_pos;
@@ -440,6 +442,11 @@ impl Task {
                 needs_gtid,
             });
         }
+    }
+
+    /// Something has been received and written.
+    fn has_read(&mut self, start: &StreamStart) {
+        self.note_end(start);
         self.show_received();
         self.counters.update(|state| {
             state.io_state = IoState::Running;

@@ -9,6 +9,7 @@ use tributary::{IoState, Replicator, SqlState};
 use tributary_client::Client;
 use tributary_sandbox::{Server, ServerOptions};
 
+use crate::faults::relayed;
 use crate::support::{
     SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, relay_dir, root, status, stopped,
     until,
@@ -233,6 +234,30 @@ async fn a_limited_log_holds_the_source_back_and_goes_on() -> anyhow::Result<()>
     assert_eq!(status(&engine, "m1").last_error, None);
     drop(lock);
     caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// What comes in one delivery with a damaged event, in front of it, is received once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_in_front_of_a_damaged_event_arrive_once() -> anyhow::Result<()> {
+    let (source, target, line, mut options) =
+        relayed(ServerOptions::source(1).arg("--log-bin-compress=OFF")).await?;
+    options.connections[0].connect_retry = std::time::Duration::from_millis(100);
+    source
+        .run(&format!(
+            "CREATE DATABASE {SOURCE_DB}; USE {SOURCE_DB}; CREATE TABLE t (n INT) ENGINE=MyISAM"
+        ))
+        .await?;
+    for n in 0..400 {
+        source.run(&format!("INSERT INTO {SOURCE_DB}.t VALUES ({n})")).await?;
+    }
+    // Behind the login and what the source is asked.
+    line.flip_after_bytes(30_011);
+    let engine = Replicator::start(options).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(line.connections_ever() > 1, "nothing was damaged");
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
     assert!(engine.stop().await.is_clean);
     Ok(())
