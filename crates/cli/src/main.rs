@@ -7,6 +7,7 @@
 mod args;
 mod check;
 mod config;
+mod control;
 mod decode;
 mod exit;
 mod logging;

@@ -14,6 +14,7 @@ use tributary::{
 };
 
 use crate::config::{self, Config, Input};
+use crate::control::Control;
 use crate::exit::{Exit, Failure};
 use crate::signals::StopSignals;
 use crate::state_dir::StateDir;
@@ -75,11 +76,15 @@ fn rules_in_words(connection: &ConnectionOptions) -> String {
     format!("{renames}; {} filter rules", connection.filter.rules().count())
 }
 
-async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure> {
+async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Failure> {
     let mut signals =
         StopSignals::listen().map_err(|error| Failure::failed(format!("listen for signals: {error}")))?;
     let stop_timeout = config.options.apply.stop_timeout;
     let listener = status_server::listen(&state_dir.free_socket_path()?)?;
+    let control = match config.control.take() {
+        Some(options) => Some(Control::open(options, &mut config).await?),
+        None => None,
+    };
     let starting =
         Replicator::prepare(config.options).map_err(|error| Failure::new(exit_of(&error), &error))?;
     let status = starting.status_handle();
@@ -96,6 +101,10 @@ async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure
         started = starting.start() => started,
     };
     let replicator = started.map_err(|error| Failure::new(exit_of(&error), &error))?;
+    let has_control = control.is_some();
+    if let Some(control) = control {
+        control.serve(replicator.controller()).await;
+    }
     info!("replicating");
 
     tokio::select! {
@@ -104,7 +113,7 @@ async fn replicate(config: Config, state_dir: &StateDir) -> Result<Exit, Failure
             info!(signal, ?stop_timeout, "stopping at the next group boundaries; a second signal stops at \
                 once");
         }
-        () = replicator.wait_all_stopped() => error!("every connection has stopped with an error"),
+        () = replicator.wait_all_stopped(), if !has_control => error!("every connection has stopped with an error"),
     }
     Ok(stop(replicator, &mut signals, stop_timeout).await)
 }

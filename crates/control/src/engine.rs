@@ -201,7 +201,7 @@ pub struct ChangeMaster {
     pub ignore_domain_ids: Option<ServerIds>,
 }
 
-/// Variables of replication that the engine keeps. Those below [`Variable::is_of_connection`] have a value per connection.
+/// Variables of replication that the engine keeps; all others are the target's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is the variable of its name")]
 pub enum Variable {
@@ -216,40 +216,68 @@ pub enum Variable {
     MaxRelayLogSize,
     SlaveParallelMode,
     SlaveParallelThreads,
-    SlaveDomainParallelThreads,
     SlaveExecMode,
-    SlaveDdlExecMode,
     SlaveNetTimeout,
     SlaveTransactionRetries,
-    SlaveTypeConversions,
-    SlaveRunTriggersForRbr,
-    SlaveSqlVerifyChecksum,
-    SlaveCompressedProtocol,
-    SlaveMaxStatementTime,
-    RelayLogPurge,
-    ReplicateEventsMarkedForSkip,
-    InitSlave,
-    GtidStrictMode,
-    GtidIgnoreDuplicates,
 }
 
 impl Variable {
+    /// All of them, by their names.
+    pub const ALL: [(&'static str, Variable); 14] = [
+        ("replicate_do_db", Variable::ReplicateDoDb),
+        ("replicate_ignore_db", Variable::ReplicateIgnoreDb),
+        ("replicate_do_table", Variable::ReplicateDoTable),
+        ("replicate_ignore_table", Variable::ReplicateIgnoreTable),
+        ("replicate_wild_do_table", Variable::ReplicateWildDoTable),
+        ("replicate_wild_ignore_table", Variable::ReplicateWildIgnoreTable),
+        ("replicate_rewrite_db", Variable::ReplicateRewriteDb),
+        ("sql_slave_skip_counter", Variable::SqlSlaveSkipCounter),
+        ("max_relay_log_size", Variable::MaxRelayLogSize),
+        ("slave_parallel_mode", Variable::SlaveParallelMode),
+        ("slave_parallel_threads", Variable::SlaveParallelThreads),
+        ("slave_exec_mode", Variable::SlaveExecMode),
+        ("slave_net_timeout", Variable::SlaveNetTimeout),
+        ("slave_transaction_retries", Variable::SlaveTransactionRetries),
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let of = |(name, variable): &(&'static str, Variable)| (*variable == self).then_some(*name);
+        Self::ALL.iter().find_map(of).unwrap_or_default()
+    }
+
+    /// The one of this name, in letters of either case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Variable> {
+        if name.eq_ignore_ascii_case("slave_parallel_workers") {
+            return Some(Variable::SlaveParallelThreads);
+        }
+        let of = |(known, variable): &(&str, Variable)| known.eq_ignore_ascii_case(name).then_some(*variable);
+        Self::ALL.iter().find_map(of)
+    }
+
     /// Whether each connection has a value of its own.
     #[must_use]
     pub fn is_of_connection(self) -> bool {
         use Variable as V;
+        !matches!(
+            self,
+            V::SlaveParallelThreads | V::SlaveExecMode | V::SlaveNetTimeout | V::SlaveTransactionRetries
+        )
+    }
+
+    /// Whether it is shown without quotes.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        use Variable as V;
         matches!(
             self,
-            V::ReplicateDoDb
-                | V::ReplicateIgnoreDb
-                | V::ReplicateDoTable
-                | V::ReplicateIgnoreTable
-                | V::ReplicateWildDoTable
-                | V::ReplicateWildIgnoreTable
-                | V::ReplicateRewriteDb
-                | V::SqlSlaveSkipCounter
+            V::SqlSlaveSkipCounter
                 | V::MaxRelayLogSize
-                | V::SlaveParallelMode
+                | V::SlaveParallelThreads
+                | V::SlaveNetTimeout
+                | V::SlaveTransactionRetries
         )
     }
 }

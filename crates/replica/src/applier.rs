@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{
     Access, Action, ConnectionId, Coordinator, Footprint, GroupId, GroupInfo, GroupKind, GroupSeq, Run,
@@ -21,7 +21,7 @@ use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
 use crate::source::{SourceMessage, SourceStop};
-use crate::status::SqlState;
+use crate::status::{ConnectionState, SqlState};
 use crate::temporary;
 use crate::worker::{ConnectionShared, Order, RunEnd, RunReport, RunWork};
 
@@ -52,6 +52,14 @@ pub(crate) enum ApplierEnd {
     BeginAgain(StopReason),
 }
 
+/// What the session tells the applier.
+pub(crate) enum Command {
+    /// Another connection; its number is the next.
+    Join(Arc<ConnectionShared>),
+    /// The connection with this number starts nothing more; the sender is dropped when it is at rest and saved.
+    Leave(u16, oneshot::Sender<()>),
+}
+
 /// What the applier holds of a connection.
 pub(crate) struct ConnectionSlot {
     id: ConnectionId,
@@ -64,6 +72,8 @@ pub(crate) struct ConnectionSlot {
     /// Takes no more groups.
     is_stopping: bool,
     is_drained: bool,
+    /// Held until it is at rest.
+    leaving: Vec<oneshot::Sender<()>>,
     saved: Position,
 }
 
@@ -78,6 +88,7 @@ pub(crate) struct Applier {
     own: Option<Box<Own>>,
     errand: Option<Errand>,
     lock_watch: LockWatch,
+    commands: mpsc::Receiver<Command>,
     messages: mpsc::Receiver<(u16, SourceMessage)>,
     reports: mpsc::Receiver<RunReport>,
     stop: watch::Receiver<bool>,
@@ -99,12 +110,13 @@ struct Defining {
 /// Everything an applier starts with.
 pub(crate) struct ApplierParts {
     pub(crate) coordinator: Coordinator,
-    pub(crate) connections: Vec<Arc<ConnectionShared>>,
     pub(crate) workers: Vec<mpsc::Sender<Order>>,
     /// The server's session numbers of the workers.
     pub(crate) worker_sessions: Vec<u32>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) login: Client,
+    /// Looked at before messages: a connection joins before it brings anything.
+    pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) messages: mpsc::Receiver<(u16, SourceMessage)>,
     pub(crate) reports: mpsc::Receiver<RunReport>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -115,41 +127,27 @@ pub(crate) struct ApplierParts {
 impl Applier {
     pub(crate) fn new(parts: ApplierParts) -> Self {
         let ApplierParts {
-            mut coordinator,
-            connections,
+            coordinator,
             workers,
             worker_sessions,
             catalog,
             login,
+            commands,
             messages,
             reports,
             stop,
             rest_max,
         } = parts;
-        let slot = |shared: Arc<ConnectionShared>| {
-            let saved = shared.progress.low_water();
-            let id = coordinator.add_connection(saved.seq);
-            ConnectionSlot {
-                id,
-                first: saved.seq.0 + 1,
-                saved,
-                shared,
-                groups: VecDeque::new(),
-                source_stop: None,
-                is_stopping: false,
-                is_drained: false,
-            }
-        };
-        let connections = connections.into_iter().map(slot).collect();
         Self {
             coordinator,
-            connections,
+            connections: Vec::new(),
             workers,
             runs: HashMap::new(),
             catalog,
             own: Some(Box::new(Own::new(login))),
             errand: None,
             lock_watch: LockWatch::new(worker_sessions),
+            commands,
             messages,
             reports,
             stop,
@@ -205,6 +203,7 @@ impl Applier {
                 () = rest_over(self.begin_again.as_ref()) => return Ok(()),
                 (own, found) = errand::end(self.errand.as_mut()) => self.errand_ended(own, found)?,
                 // The rarer errand first: over a long line the other is always due.
+                Some(command) = self.commands.recv() => self.obey(command, is_stopping),
                 _ = save_tick.tick(), if self.errand.is_none() => self.look_after_moved(),
                 _ = lock_tick.tick(), if self.errand.is_none() && self.runs.len() > 1 => self.watch_locks(),
                 message = self.messages.recv(), if !is_stopping && has_sources => match message {
@@ -215,6 +214,44 @@ impl Applier {
                 },
             }
         }
+    }
+
+    fn obey(&mut self, command: Command, is_stopping: bool) {
+        match command {
+            Command::Join(shared) => self.join(shared, is_stopping),
+            Command::Leave(index, done) => self.leave(index, done),
+        }
+    }
+
+    fn join(&mut self, shared: Arc<ConnectionShared>, is_stopping: bool) {
+        let saved = shared.progress.low_water();
+        let id = self.coordinator.add_connection(saved.seq);
+        self.connections.push(ConnectionSlot {
+            id,
+            first: saved.seq.0 + 1,
+            saved,
+            shared,
+            groups: VecDeque::new(),
+            source_stop: None,
+            is_stopping,
+            is_drained: false,
+            leaving: Vec::new(),
+        });
+        if is_stopping {
+            self.coordinator.stop_connection(id);
+        }
+    }
+
+    fn leave(&mut self, index: u16, done: oneshot::Sender<()>) {
+        let Some(slot) = self.connections.get_mut(usize::from(index)) else {
+            return;
+        };
+        if slot.is_drained {
+            return;
+        }
+        slot.leaving.push(done);
+        slot.is_stopping = true;
+        self.coordinator.stop_connection(slot.id);
     }
 
     /// Starts nothing more.
@@ -237,6 +274,12 @@ impl Applier {
     }
 
     fn take(&mut self, connection: u16, message: SourceMessage) {
+        // It has joined meanwhile.
+        while self.connections.len() <= usize::from(connection)
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.obey(command, false);
+        }
         let Some(slot) = self.connections.get_mut(usize::from(connection)) else {
             return;
         };
@@ -409,8 +452,13 @@ impl Applier {
             return;
         }
         let id = slot.id;
-        if let Some(SourceStop::Group(reason)) = slot.source_stop.take() {
-            self.stopped(id, &reason);
+        match slot.source_stop.take() {
+            Some(SourceStop::Group(reason)) => self.stopped(id, &reason),
+            Some(SourceStop::Reached) => {
+                let state = |state: &mut ConnectionState| state.sql_state = SqlState::Stopped;
+                slot.shared.counters.update(state);
+            }
+            Some(SourceStop::Stream) | None => {}
         }
         self.coordinator.stop_connection(id);
     }
@@ -430,7 +478,11 @@ impl Applier {
                 "temporary tables of the source are open and will be gone; a statement that needs one will stop the connection"
             );
         }
-        self.save_moved().await
+        self.save_moved().await?;
+        if let Some(slot) = self.connections.get_mut(usize::from(connection.0)) {
+            slot.leaving.clear();
+        }
+        Ok(())
     }
 
     /// Saves low-water marks that have moved since they were last saved here; workers save theirs with the data.

@@ -47,6 +47,10 @@ pub struct ConnectionOptions {
     pub start: Option<StartPosition>,
     /// Ask the source by GTID (`master_use_gtid=slave_pos`) instead of by file and offset.
     pub use_gtid: bool,
+    /// Whose groups are applied.
+    pub origins: Origins,
+    /// How old a group must be by the source's clock before it is applied (`master_delay`), in whole seconds.
+    pub delay: Duration,
     /// Pause between attempts to reach the source (`master_connect_retry`).
     pub connect_retry: Duration,
     /// How often an idle source sends a sign of life (`master_heartbeat_period`); zero turns it off.
@@ -133,6 +137,8 @@ impl ConnectionOptions {
             server_id: None,
             start: None,
             use_gtid: false,
+            origins: Origins::default(),
+            delay: Duration::ZERO,
             connect_retry: Duration::from_secs(60),
             heartbeat_period: Duration::from_secs(30),
             net_timeout: Duration::from_secs(60),
@@ -147,6 +153,25 @@ impl ConnectionOptions {
             group_bytes_max: 8 << 20,
             relay_log: None,
         }
+    }
+}
+
+/// Which groups of a source are applied, by where they were first committed. The others move the position.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Not those of these servers (`ignore_server_ids`).
+    pub ignore_server_ids: Vec<u32>,
+    /// Only those of these GTID domains, if any is named (`do_domain_ids`).
+    pub do_domain_ids: Vec<u32>,
+    /// Not those of these GTID domains (`ignore_domain_ids`).
+    pub ignore_domain_ids: Vec<u32>,
+}
+
+impl Origins {
+    pub(crate) fn accepts(&self, server_id: u32, domain: u32) -> bool {
+        !self.ignore_server_ids.contains(&server_id)
+            && !self.ignore_domain_ids.contains(&domain)
+            && (self.do_domain_ids.is_empty() || self.do_domain_ids.contains(&domain))
     }
 }
 

@@ -13,7 +13,9 @@ mod change;
 mod collations;
 mod columns;
 mod config;
+mod connection_view;
 mod context;
+mod control;
 mod error;
 mod images;
 mod keys;
@@ -38,8 +40,10 @@ mod worker;
 mod xa;
 
 pub use config::{
-    ApplyOptions, ConnectionOptions, Options, ParallelMode, RelayLogOptions, StartPosition, TargetOptions,
+    ApplyOptions, ConnectionOptions, Options, Origins, ParallelMode, RelayLogOptions, StartPosition,
+    TargetOptions,
 };
+pub use control::{ConnectionDetail, ControlError, Controller, Threads, Until};
 pub use error::StartError;
 pub use policies::{ExecMode, IgnoredReads, Policies};
 pub use records::{RecordCount, RecordKind};

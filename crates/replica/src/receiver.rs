@@ -5,7 +5,7 @@
 //! not what the source task asks for, or is damaged, it begins anew from there.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,8 +43,6 @@ const LEFTOVER_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct RelayShared {
     /// Wakes the source task: more is written, or nothing will be.
     pub(crate) arrived: Notify,
-    /// The stream has ended for good; what is in the log is all there will be.
-    pub(crate) has_ended: AtomicBool,
     /// Bytes of the log.
     pub(crate) bytes: AtomicU64,
     /// Files that need not be kept once a group is applied: all before the file, once the group with this number is.
@@ -91,6 +89,7 @@ struct Request {
 pub(crate) struct Receiver {
     pub(crate) shared: Arc<RelayShared>,
     requests: mpsc::Sender<Request>,
+    receives: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -112,6 +111,7 @@ impl Receiver {
         let log = open_log(options, relay).map_err(|error| failed(&error))?;
         let (requests, wishes) = mpsc::channel(REQUESTS_MAX);
         let (stop, stopped) = watch::channel(false);
+        let (receives, gate) = watch::channel(true);
         let shared = Arc::new(RelayShared::default());
         shared.bytes.store(log.bytes(), Ordering::Relaxed);
         let task = Task {
@@ -121,6 +121,7 @@ impl Receiver {
             counters,
             shared: shared.clone(),
             requests: wishes,
+            receives: gate,
             stop: stopped,
             start: None,
             patience: Patience::default(),
@@ -137,6 +138,7 @@ impl Receiver {
         Ok(Receiver {
             shared,
             requests,
+            receives,
             stop,
             thread: Mutex::new(Some(thread)),
         })
@@ -148,6 +150,11 @@ impl Receiver {
         let request = Request { start, damage, reply };
         self.requests.send(request).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Lets the stream begin, again if an error has stopped it, or ends it. What is in the log can be read in either case.
+    pub(crate) fn receive(&self, receives: bool) {
+        self.receives.send_replace(receives);
     }
 
     /// Stops receiving, and waits until what was received is written.
@@ -200,7 +207,7 @@ enum End {
     Lost(Lost),
     /// The engine ends.
     Stopped,
-    /// The log begins elsewhere, and the stream with it.
+    /// The stream begins anew, if there is to be one.
     Restarted,
 }
 
@@ -218,6 +225,8 @@ struct Task {
     counters: Arc<ConnectionCounters>,
     shared: Arc<RelayShared>,
     requests: mpsc::Receiver<Request>,
+    /// Whether there is to be a stream.
+    receives: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
     /// Where the stream begins next; `None` before anybody has asked for it.
     start: Option<StreamStart>,
@@ -230,7 +239,12 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         loop {
+            let receives = *self.receives.borrow_and_update();
             let mut end = match self.start.clone() {
+                Some(_) if !receives => {
+                    self.counters.update(|state| state.io_state = IoState::Stopped);
+                    self.serve(None).await
+                }
                 Some(start) => {
                     let Err(end) = self.stream(&start).await;
                     // What came together with what ended the stream is in the log, too.
@@ -273,8 +287,6 @@ impl Task {
             Lost::Doubtful(reason) | Lost::Definite(reason) => {
                 tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
                 self.show(IoState::Stopped, Some(reason));
-                self.shared.has_ended.store(true, Ordering::Release);
-                self.shared.arrived.notify_one();
                 self.serve(None).await
             }
         }
@@ -293,6 +305,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = told_to_stop(&mut self.stop) => return End::Stopped,
+                () = told_otherwise(&mut self.receives) => return End::Restarted,
                 request = self.requests.recv() => match self.answer(request) {
                     Ok(false) => {}
                     Ok(true) => return End::Restarted,
@@ -309,14 +322,17 @@ impl Task {
         let Opened {
             mut stream,
             checksum,
+            source_id,
             clock_difference,
             starts_at,
         } = self.open(start).await?;
         if let Some(gtid_pos) = starts_at {
             self.log.set_gtid_pos(gtid_pos);
         }
-        self.counters
-            .update(|state| state.clock_difference = clock_difference);
+        self.counters.update(|state| {
+            state.clock_difference = clock_difference;
+            state.source_id = source_id;
+        });
         while let Err(error) = self.log.begin_stream(checksum) {
             self.disk_refused(error).await?;
         }
@@ -347,6 +363,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = told_to_stop(&mut self.stop) => return Err(End::Stopped),
+                () = told_otherwise(&mut self.receives) => return Err(End::Restarted),
                 request = self.requests.recv() => {
                     if self.answer(request)? {
                         return Err(End::Restarted);
@@ -372,6 +389,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = told_to_stop(&mut self.stop) => return Err(End::Stopped),
+                () = told_otherwise(&mut self.receives) => return Err(End::Restarted),
                 request = self.requests.recv() => {
                     if self.answer(request)? {
                         return Err(End::Restarted);
@@ -452,18 +470,18 @@ impl Task {
             state.io_state = IoState::Running;
             state.io_error = None;
         });
-        self.shared.has_ended.store(false, Ordering::Release);
         self.shared.arrived.notify_one();
     }
 
     /// Shows how far the log goes.
     fn show_received(&self) {
-        let coordinates = self.log.end().0;
+        let (coordinates, gtid_pos) = self.log.end();
         self.counters.update(|state| {
             if state.read.file != *coordinates.file {
                 state.read.file = coordinates.file.to_string();
             }
             state.read.offset = coordinates.offset;
+            state.read_gtid = gtid_pos.to_string();
         });
         self.shared.bytes.store(self.log.bytes(), Ordering::Relaxed);
     }
@@ -503,7 +521,6 @@ impl Task {
             Ok(Some(reader)) => {
                 if self.start.is_none() || is_restarted {
                     self.start = Some(self.next_start(&start));
-                    self.shared.has_ended.store(false, Ordering::Release);
                 }
                 self.show_received();
                 // Whoever has gone needs no reader.
@@ -555,6 +572,13 @@ impl Task {
 fn is_heartbeat(raw: &[u8]) -> bool {
     Header::decode(raw)
         .is_ok_and(|header| matches!(header.kind, EventType::HEARTBEAT | EventType::MYSQL_HEARTBEAT_V2))
+}
+
+/// Resolves when told whether there is to be a stream; never when nobody is left to tell.
+async fn told_otherwise(receives: &mut watch::Receiver<bool>) {
+    if receives.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Resolves when told to stop, or when nobody is left to tell.

@@ -1,26 +1,23 @@
 //! The engine's face to the program around it: start, watch, stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 use tributary_client::TlsMode;
 
 use crate::applier::ApplierEnd;
 use crate::config::{ConnectionOptions, Options};
+use crate::connection_view::{ConnectionView, Views};
+use crate::control::{Controller, Threads};
 use crate::error::StartError;
 use crate::prepare::SYSTEM_DATABASES;
-use crate::receiver::Receiver;
-use crate::relay::Used;
 use crate::retention::Watch;
-use crate::session::Session;
-use crate::status::{
-    self, ConnectionCounters, ConnectionState, ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState,
-    SqlState, Status, TargetStatus,
-};
-use crate::worker::ConnectionShared;
+use crate::session::{Request, Session};
+use crate::status::{ErrorStatus, IoState, SqlState, Status, TargetStatus};
 
 /// Pause between attempts to reach the target again; doubles up to [`TARGET_RETRY_MAX`].
 const TARGET_RETRY_MIN: Duration = Duration::from_millis(500);
@@ -28,132 +25,15 @@ const TARGET_RETRY_MIN: Duration = Duration::from_millis(500);
 /// Longest pause between attempts to reach the target again.
 const TARGET_RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// A connection as status sees it, across lives of the target.
 #[derive(Debug)]
-pub(crate) struct ConnectionView {
-    pub(crate) options: ConnectionOptions,
-    pub(crate) counters: Arc<ConnectionCounters>,
-    /// Receives, if there is a relay log.
-    receiver: OnceLock<Arc<Receiver>>,
-    current: Mutex<Option<(Arc<ConnectionShared>, Arc<Used>)>>,
-}
-
-impl ConnectionView {
-    fn new(options: ConnectionOptions) -> Self {
-        Self {
-            options,
-            counters: Arc::new(ConnectionCounters::new()),
-            receiver: OnceLock::new(),
-            current: Mutex::new(None),
-        }
-    }
-
-    /// Opens the connection's relay log, if it has one. Blocks: an earlier end of the log is looked at.
-    fn open_relay_log(&self, server_id: u32) -> Result<(), StartError> {
-        let Some(relay) = &self.options.relay_log else {
-            return Ok(());
-        };
-        let server_id = self.options.server_id.unwrap_or(server_id);
-        let receiver = Receiver::start(&self.options, relay, server_id, self.counters.clone())?;
-        // It is opened once.
-        let _ = self.receiver.set(Arc::new(receiver));
-        Ok(())
-    }
-
-    /// Who receives, if there is a relay log.
-    pub(crate) fn receiver(&self) -> Option<&Arc<Receiver>> {
-        self.receiver.get()
-    }
-
-    /// The connection has begun a new life.
-    pub(crate) fn attach(&self, shared: Arc<ConnectionShared>, used: Arc<Used>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((shared, used));
-    }
-
-    /// Whether an error has stopped it for good.
-    pub(crate) fn has_stopped(&self) -> bool {
-        let state = self.counters.state();
-        state.sql_state == SqlState::Stopped
-            || (state.io_state == IoState::Stopped && state.io_error.is_some() && !self.has_unapplied(&state))
-    }
-
-    /// Whether the relay log has more than the target.
-    fn has_unapplied(&self, state: &ConnectionState) -> bool {
-        let Some((shared, _)) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) else {
-            return self.receiver().is_some();
-        };
-        let executed = shared.progress.low_water().coordinates;
-        self.receiver().is_some()
-            && (&*executed.file, executed.offset) != (state.read.file.as_str(), state.read.offset)
-    }
-
-    pub(crate) fn status(&self) -> ConnectionStatus {
-        let state = self.counters.state();
-        let current = self
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let position = current.as_ref().map(|(shared, _)| shared.progress.low_water());
-        let oldest = current
-            .as_ref()
-            .and_then(|(shared, _)| shared.progress.oldest_open());
-        let count = status::count;
-        let counters = &self.counters;
-        let left_out = counters.left_out();
-        ConnectionStatus {
-            name: self.options.name.clone(),
-            source: self.options.source.address.to_string(),
-            io_state: state.io_state,
-            sql_state: state.sql_state,
-            executed: position.as_ref().map_or_else(
-                || CoordinatesStatus {
-                    file: String::new(),
-                    offset: 0,
-                },
-                |position| CoordinatesStatus {
-                    file: position.coordinates.file.to_string(),
-                    offset: position.coordinates.offset,
-                },
-            ),
-            gtid: position.map_or_else(String::new, |position| position.gtid_pos.to_string()),
-            read: state.read,
-            groups_applied: count(&counters.groups_applied),
-            statements_applied: count(&counters.statements_applied),
-            rows_applied: count(&counters.rows_applied),
-            groups_ignored: count(&counters.groups_ignored),
-            skipped: count(&counters.skipped),
-            records: counters.records.counts(),
-            retried: count(&counters.retried),
-            statements_left_out: left_out.accounts + left_out.housekeeping + left_out.system,
-            left_out,
-            heartbeats: count(&counters.heartbeats),
-            seconds_behind: status::seconds_behind(
-                state.io_state,
-                oldest.map(|(timestamp, _)| timestamp),
-                state.clock_difference,
-                status::now_seconds(),
-            ),
-            last_error: state.sql_error.or(state.io_error),
-            purge_warning: state.purge_warning,
-            queue_groups: current
-                .as_ref()
-                .map_or(0, |(_, used)| used.groups.load(Ordering::Relaxed)),
-            queue_bytes: current
-                .as_ref()
-                .map_or(0, |(_, used)| used.bytes.load(Ordering::Relaxed)),
-            relay_log_bytes: self
-                .receiver()
-                .map(|receiver| receiver.shared.bytes.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     started: Instant,
     target: Mutex<TargetStatus>,
-    connections: Vec<Arc<ConnectionView>>,
+    views: Arc<Views>,
+    /// Counts the lives with the target; see [`crate::positions`].
+    epoch: AtomicU64,
+    /// Look after what sources may purge, by the number of the connection.
+    watches: Mutex<HashMap<u16, AbortHandle>>,
 }
 
 impl Shared {
@@ -164,15 +44,43 @@ impl Shared {
         };
     }
 
+    pub(crate) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Looks after what the source of this connection may purge, from here on.
+    pub(crate) fn watch(&self, view: &Arc<ConnectionView>) {
+        let watch = tokio::spawn(Watch::new(view.clone()).run()).abort_handle();
+        self.end_watch(view.number, Some(watch));
+    }
+
+    pub(crate) fn end_watch(&self, number: u16, next: Option<AbortHandle>) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match next {
+            Some(next) => watches.insert(number, next),
+            None => watches.remove(&number),
+        };
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
     fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
             target: self.target.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            connections: self.connections.iter().map(|view| view.status()).collect(),
+            connections: self.views.all().iter().map(|view| view.status()).collect(),
         }
     }
 }
+
+/// Statements about connections that wait for the session with the target; they come one after the other.
+const REQUESTS_MAX: usize = 4;
 
 /// A running engine.
 ///
@@ -181,6 +89,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Replicator {
     shared: Arc<Shared>,
+    controller: Controller,
     stop: watch::Sender<bool>,
     stop_timeout: Duration,
     task: JoinHandle<bool>,
@@ -210,14 +119,16 @@ impl Starting {
     /// start from. Sources that cannot be reached are no error here: their connections keep trying.
     pub async fn start(self) -> Result<Replicator, StartError> {
         let Self { options, shared } = self;
-        let (views, server_id) = (shared.connections.clone(), options.server_id);
+        let (views, server_id) = (shared.views.all(), options.server_id);
         let opened = tokio::task::spawn_blocking(move || {
             views.iter().try_for_each(|view| view.open_relay_log(server_id))
         });
         opened
             .await
             .map_err(|error| StartError::Config(format!("open the relay logs: {error}")))??;
-        let session = Session::open(&options, &shared.connections, None).await?;
+        let session = Session::open(&options, &shared.views, None).await?;
+        let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let controller = Controller::new(options.clone(), shared.clone(), request_sender);
         let (stop, stopped) = watch::channel(false);
         let stop_timeout = options.apply.stop_timeout;
         let has_ended = Arc::new(AtomicBool::new(false));
@@ -226,10 +137,12 @@ impl Starting {
             shared.clone(),
             session,
             stopped,
+            requests,
             has_ended.clone(),
         ));
         Ok(Replicator {
             shared,
+            controller,
             stop,
             stop_timeout,
             task,
@@ -267,13 +180,15 @@ impl Replicator {
             .connections
             .iter()
             .cloned()
-            .map(ConnectionView::new)
-            .map(Arc::new)
+            .zip(0..)
+            .map(|(connection, number)| Arc::new(ConnectionView::new(number, connection, Threads::BOTH)))
             .collect();
         let shared = Arc::new(Shared {
             started: Instant::now(),
             target: Mutex::default(),
-            connections,
+            views: Arc::new(Views::new(connections)),
+            epoch: AtomicU64::new(0),
+            watches: Mutex::default(),
         });
         shared.set_target("connecting", None);
         Ok(Starting { options, shared })
@@ -293,11 +208,17 @@ impl Replicator {
         }
     }
 
+    /// A handle that starts, stops and changes single connections while the engine runs.
+    #[must_use]
+    pub fn controller(&self) -> Controller {
+        self.controller.clone()
+    }
+
     /// Resolves when every connection has been stopped by an error. Cancel-safe.
     pub async fn wait_all_stopped(&self) {
         const POLL: Duration = Duration::from_millis(200);
         while !self.has_ended.load(Ordering::Acquire)
-            && !self.shared.connections.iter().all(|view| view.has_stopped())
+            && !self.shared.views.all().iter().all(|view| view.has_stopped())
         {
             tokio::time::sleep(POLL).await;
         }
@@ -345,18 +266,7 @@ fn check(options: &Options) -> Result<(), StartError> {
                 connection.name
             )));
         }
-        let is_taken = |name: &str| {
-            name.eq_ignore_ascii_case(&options.target.schema)
-                || SYSTEM_DATABASES
-                    .iter()
-                    .any(|system| system.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        if let Some((_, to)) = connection.rewrite.pairs().find(|(_, to)| is_taken(to)) {
-            return Err(StartError::Config(format!(
-                "connection {}: replicate_rewrite_db names {to}, which is the engine's own or the target server's",
-                connection.name
-            )));
-        }
+        check_connection(connection, &options.target.schema)?;
     }
     if options.target.schema.is_empty()
         || !options
@@ -371,6 +281,22 @@ fn check(options: &Options) -> Result<(), StartError> {
         )));
     }
     Ok(())
+}
+
+pub(crate) fn check_connection(connection: &ConnectionOptions, schema: &str) -> Result<(), StartError> {
+    let is_taken = |name: &str| {
+        name.eq_ignore_ascii_case(schema)
+            || SYSTEM_DATABASES
+                .iter()
+                .any(|system| system.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    match connection.rewrite.pairs().find(|(_, to)| is_taken(to)) {
+        None => Ok(()),
+        Some((_, to)) => Err(StartError::Config(format!(
+            "connection {}: replicate_rewrite_db names {to}, which is the engine's own or the target server's",
+            connection.name
+        ))),
+    }
 }
 
 /// Says which lines others can listen to, or answer on in a server's stead.
@@ -414,7 +340,8 @@ impl Drop for EndGuard {
         }
         };
         let error = self.reason.take().or_else(|| (!self.is_orderly).then(fault));
-        for view in &self.shared.connections {
+        for view in self.shared.views.all() {
+            self.shared.end_watch(view.number, None);
             view.counters.update(|state| {
                 (state.io_state, state.sql_state) = (IoState::Stopped, SqlState::Stopped);
                 state.sql_error = state.sql_error.take().or_else(|| error.clone());
@@ -432,6 +359,7 @@ async fn supervise(
     shared: Arc<Shared>,
     first: Session,
     stop: watch::Receiver<bool>,
+    mut requests: mpsc::Receiver<Request>,
     has_ended: Arc<AtomicBool>,
 ) -> bool {
     let mut guard = EndGuard {
@@ -440,17 +368,14 @@ async fn supervise(
         is_orderly: false,
         reason: None,
     };
-    let mut watches = JoinSet::new();
-    for view in &shared.connections {
-        watches.spawn(Watch::new(view.clone()).run());
-    }
-    let mut epoch = first.epoch();
+    shared.views.all().iter().for_each(|view| shared.watch(view));
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
     let is_clean = loop {
         if let Some(current) = session.take() {
+            shared.epoch.store(current.epoch(), Ordering::Release);
             shared.set_target("running", None);
-            match current.run(&options, stop.clone()).await {
+            match current.run(&shared.views, stop.clone(), &mut requests).await {
                 ApplierEnd::Stopped => break true,
                 ApplierEnd::BeginAgain(reason) => {
                     tracing::warn!("beginning again from the saved positions: {}", reason.message);
@@ -470,18 +395,12 @@ async fn supervise(
             }
             pause = TARGET_RETRY_MIN;
         }
-        let mut told = stop.clone();
-        tokio::select! {
-            biased;
-            _ = told.wait_for(|stop| *stop) => break false,
-            () = tokio::time::sleep(pause) => {}
+        if has_been_stopped(stop.clone(), &mut requests, pause).await {
+            break false;
         }
         pause = (pause * 2).min(TARGET_RETRY_MAX);
-        match Session::open(&options, &shared.connections, Some(epoch)).await {
-            Ok(next) => {
-                epoch = next.epoch();
-                session = Some(next);
-            }
+        match Session::open(&options, &shared.views, Some(shared.epoch())).await {
+            Ok(next) => session = Some(next),
             Err(StartError::Fenced(message)) => {
                 tracing::error!("{message}");
                 guard.reason = Some(ErrorStatus {
@@ -503,9 +422,31 @@ async fn supervise(
             }
         }
     };
-    for receiver in shared.connections.iter().filter_map(|view| view.receiver()) {
-        receiver.stop().await;
+    for view in shared.views.all() {
+        if let Some(receiver) = view.receiver() {
+            receiver.stop().await;
+        }
     }
     guard.is_orderly = true;
     is_clean
+}
+
+/// Waits without a target. Whether the engine has been told to stop meanwhile; connections take part in the next session as they are
+/// told until then.
+async fn has_been_stopped(
+    mut stop: watch::Receiver<bool>,
+    requests: &mut mpsc::Receiver<Request>,
+    pause: Duration,
+) -> bool {
+    let over = tokio::time::sleep(pause);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return true,
+            // Their senders are dropped: there is nothing to wait for.
+            Some(_) = requests.recv() => {}
+            () = &mut over => return false,
+        }
+    }
 }

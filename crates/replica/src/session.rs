@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
 
-use crate::applier::{Applier, ApplierEnd, ApplierParts, OwnDefinitions};
+use crate::applier::{Applier, ApplierEnd, ApplierParts, Command, OwnDefinitions};
 use crate::bulk::Shapes;
 use crate::catalog::{self, Catalog};
 use crate::collations::Collations;
 use crate::columns::{self, SourceColumns};
 use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
+use crate::connection_view::{ConnectionView, Views};
 use crate::context::known_flags;
 use crate::error::StartError;
 use crate::load_file::Spool;
@@ -27,13 +28,15 @@ use crate::preflight;
 use crate::prepare::{Bounds, Patterns, Preparer, TemporaryTables};
 use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
-use crate::replicator::ConnectionView;
-use crate::source::{ReadPosition, Source};
-use crate::temporary::{self, ServerIds, SourceThread, TableKey};
+use crate::source::{ReadPosition, Source, SourceMessage};
+use crate::temporary::{self, ServerIds};
 use crate::worker::{ConnectionShared, Login, LoginSettings, Worker};
 
 /// Messages from source tasks that wait for the applier. Their groups are bounded by each connection's relay queue.
 const MESSAGES_MAX: usize = 64;
+
+/// Connections that are about to join or leave.
+const COMMANDS_MAX: usize = 64;
 
 /// Orders that wait for a worker: a run, and what is said about it.
 const ORDERS_MAX: usize = 16;
@@ -58,13 +61,21 @@ const SLOTS_MAX: usize = 64;
 /// Longest answer to the engine's own questions.
 const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// What the session is asked for while it runs.
+pub(crate) enum Request {
+    /// Apply for this connection. The answer is why that cannot be; it does not come when the target is lost meanwhile.
+    Join(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
+    /// Apply no more for it. The sender is dropped when it is at rest.
+    Leave(Arc<ConnectionView>, oneshot::Sender<()>),
+}
+
 /// A connection that takes part.
 struct StartingConnection {
     view: Arc<ConnectionView>,
     /// Where it stands.
     saved: Saved,
-    /// Temporary tables of its source that earlier sessions of the target have taken with them.
-    lost: Vec<(SourceThread, TableKey)>,
+    /// Temporary tables of its source.
+    temporary: TemporaryTables,
     /// What is known of its source's columns.
     columns: Arc<SourceColumns>,
 }
@@ -73,10 +84,40 @@ struct StartingConnection {
 pub(crate) struct Session {
     login: Client,
     workers: Vec<Login>,
+    connections: Vec<StartingConnection>,
+    common: Arc<Common>,
+}
+
+/// What all connections of a session have in common.
+struct Common {
+    options: Options,
     catalog: Arc<Catalog>,
     collations: Arc<Collations>,
-    connections: Vec<StartingConnection>,
+    own_definitions: Arc<OwnDefinitions>,
+    server_ids: Arc<ServerIds>,
+    /// The target's version.
+    version: (u16, u16, u16),
     epoch: u64,
+}
+
+/// A connection that has joined a session.
+struct Joined {
+    /// The connection's own number.
+    number: u16,
+    /// Tells its source to end.
+    stop: watch::Sender<bool>,
+    has_left: bool,
+}
+
+/// The connections of a session that runs.
+struct Lives {
+    common: Arc<Common>,
+    views: Arc<Views>,
+    workers: usize,
+    commands: mpsc::Sender<Command>,
+    messages: mpsc::Sender<(u16, SourceMessage)>,
+    joined: Vec<Joined>,
+    is_stopping: bool,
 }
 
 impl Session {
@@ -85,7 +126,7 @@ impl Session {
     /// `epoch` is that of the engine's life before this one: what another engine has done since then must not be built upon.
     pub(crate) async fn open(
         options: &Options,
-        views: &[Arc<ConnectionView>],
+        views: &Views,
         epoch: Option<u64>,
     ) -> Result<Self, StartError> {
         let lost = |source: ClientError| StartError::Target {
@@ -141,56 +182,49 @@ impl Session {
         for (database, package) in catalog::load_packages(&mut login).await.map_err(lost)? {
             catalog.add_package(&database, &package);
         }
-        let own_definitions = Arc::new(OwnDefinitions::default());
+        let common = Arc::new(Common {
+            options: options.clone(),
+            catalog,
+            collations,
+            own_definitions: Arc::new(OwnDefinitions::default()),
+            server_ids: Arc::default(),
+            version: login.server().version,
+            epoch,
+        });
         let mut connections = Vec::new();
-        for view in views.iter().filter(|view| !view.has_stopped()) {
-            let saved = positions::load(&mut login, schema, &view.options.name)
-                .await
-                .map_err(lost)?
-                .map_err(StartError::Config)?;
-            let saved = match saved {
-                Some(saved) => saved,
-                None => first_start(&view.options)?,
-            };
-            // One row per worker, and one for the applier itself.
-            let rows = u16::try_from(workers.len() + 1).unwrap_or(u16::MAX);
-            positions::save_all(&mut login, schema, &view.options.name, &saved, (rows, epoch))
-                .await
-                .map_err(lost)?;
-            let columns = columns::open(&mut login, schema, &view.options, &catalog, &own_definitions)
-                .await
-                .map_err(lost)?;
-            let lost = temporary::load(&mut login, schema, &view.options.name)
-                .await
-                .map_err(lost)?;
-            connections.push(StartingConnection {
-                view: view.clone(),
-                saved,
-                lost,
-                columns,
-            });
+        for view in views.all() {
+            if view.wanted().threads.sql && !view.has_stopped() {
+                connections.push(common.open(&mut login, view, false).await?);
+            } else {
+                let saved = positions::load(&mut login, schema, &view.options.name).await;
+                if let Some(saved) = saved.map_err(lost)?.map_err(StartError::Config)? {
+                    view.stands_at(saved.position);
+                }
+            }
         }
         Ok(Self {
             login,
             workers,
-            catalog,
-            collations,
             connections,
-            epoch,
+            common,
         })
     }
 
     /// The epoch of this life.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+        self.common.epoch
     }
 
     /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
-    pub(crate) async fn run(self, options: &Options, stop: watch::Receiver<bool>) -> ApplierEnd {
+    pub(crate) async fn run(
+        self,
+        views: &Arc<Views>,
+        mut stop: watch::Receiver<bool>,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> ApplierEnd {
         let (message_sender, messages) = mpsc::channel(MESSAGES_MAX);
         let (report_sender, reports) = mpsc::channel(self.workers.len().max(1));
-        // Sources end with the session, which may be before the engine is told to stop.
-        let (end_sources, sources_end) = watch::channel(false);
+        let (command_sender, commands) = mpsc::channel(self.connections.len() + COMMANDS_MAX);
         let mut tasks = JoinSet::new();
         let worker_sessions = self.workers.iter().map(Login::connection_id).collect();
         let mut orders = Vec::new();
@@ -201,86 +235,244 @@ impl Session {
             orders.push(order_sender);
         }
         drop(report_sender);
-        let mut shared = Vec::new();
-        let server_ids = Arc::new(ServerIds::default());
-        for (index, starting) in self.connections.into_iter().enumerate() {
-            let StartingConnection {
-                view,
-                saved,
-                lost,
-                columns,
-            } = starting;
-            let progress = Progress::new(
-                &options.target.schema,
-                &view.options.name,
-                saved.clone(),
-                orders.len() + 1,
-                self.epoch,
-            );
-            let connection = Arc::new(ConnectionShared {
-                name: view.options.name.clone(),
-                catalog: self.catalog.clone(),
-                maps_engines: !view.options.policies.engines.is_empty(),
-                progress,
-                counters: view.counters.clone(),
-                columns: columns.clone(),
-                retries: options.apply.transaction_retries,
-            });
-            let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
-            view.attach(connection.clone(), queue.used());
-            if let Some(receiver) = view.receiver() {
-                receiver.shared.applies(connection.clone());
-            }
-            shared.push(connection);
-            let all = options.connections.iter().map(|c| (&c.name[..], &c.rewrite));
-            let bounds = Bounds::new(
-                &view.options.name,
-                all,
-                &options.target.schema,
-                self.login.server().version,
-            );
-            let source = source(
-                options,
-                bounds,
-                &view,
-                saved,
-                TemporaryTables::with_lost(&view.options.name, lost),
-                server_ids.clone(),
-                &self.catalog,
-                columns,
-                &self.collations,
-                queue,
-                message_sender.clone(),
-                index,
-                sources_end.clone(),
-            );
-            tasks.spawn(source.run());
-        }
-        drop(message_sender);
+        let common = self.common;
+        let mut lives = Lives {
+            common: common.clone(),
+            views: views.clone(),
+            workers: orders.len(),
+            commands: command_sender,
+            messages: message_sender,
+            joined: Vec::new(),
+            is_stopping: false,
+        };
         let applier = Applier::new(ApplierParts {
-            coordinator: Coordinator::new(limits(options)),
-            connections: shared,
+            coordinator: Coordinator::new(limits(&common.options)),
             workers: orders,
             worker_sessions,
-            catalog: self.catalog,
+            catalog: common.catalog.clone(),
             login: self.login,
+            commands,
             messages,
             reports,
             stop: stop.clone(),
-            rest_max: options.apply.stop_timeout,
+            rest_max: common.options.apply.stop_timeout,
         });
-        let stopper = tokio::spawn(forward_stop(stop, end_sources));
-        let end = tokio::select! {
-            end = applier.run() => end,
-            fault = first_fault(&mut tasks) => std::panic::resume_unwind(fault),
+        let mut applier = std::pin::pin!(applier.run());
+        for starting in self.connections {
+            lives.begin(starting, &mut tasks);
+        }
+        let mut opening = JoinSet::new();
+        let end = loop {
+            tokio::select! {
+                end = &mut applier => break end,
+                fault = first_fault(&mut tasks) => std::panic::resume_unwind(fault),
+                () = told_to_stop(&mut stop), if !lives.is_stopping => lives.stop(),
+                Some(request) = requests.recv() => match request {
+                    Request::Join(view, reply) => {
+                        let lived = lives.has_lived(&view);
+                        let common = common.clone();
+                        opening.spawn(async move { (common.open_alone(view, lived).await, reply) });
+                    }
+                    Request::Leave(view, reply) => lives.leave(&view, reply),
+                },
+                Some(opened) = opening.join_next() => {
+                    let Ok((opened, reply)) = opened else { continue };
+                    // Whoever asked may have gone.
+                    let _ = reply.send(opened.map(|starting| lives.begin(starting, &mut tasks)));
+                }
+            }
         };
-        stopper.abort();
         // Workers and sources have lost their channels with the applier; those that do not notice are inside a wait that is
         // no longer of use to anybody.
         tasks.abort_all();
         while tasks.join_next().await.is_some() {}
         end
     }
+}
+
+impl Common {
+    fn lost(&self, source: ClientError) -> StartError {
+        StartError::Target {
+            address: self.options.target.login.address.to_string(),
+            source: Box::new(source),
+        }
+    }
+
+    /// Opens a connection over a login of its own.
+    async fn open_alone(
+        &self,
+        view: Arc<ConnectionView>,
+        has_lived: bool,
+    ) -> Result<StartingConnection, StartError> {
+        let mut login = own_login(&self.options).await?;
+        self.open(&mut login, view, has_lived).await
+    }
+
+    /// Reads where a connection stands, and makes that the newest state. With `has_lived`, its temporary tables are still open.
+    async fn open(
+        &self,
+        login: &mut Client,
+        view: Arc<ConnectionView>,
+        has_lived: bool,
+    ) -> Result<StartingConnection, StartError> {
+        let schema = &self.options.target.schema;
+        let name = &view.options.name;
+        let saved = positions::load(login, schema, name)
+            .await
+            .map_err(|error| self.lost(error))?
+            .map_err(StartError::Config)?;
+        let saved = match saved {
+            Some(saved) => saved,
+            None => first_start(&view.options)?,
+        };
+        // One row per worker, and one for the applier itself.
+        let rows = u16::try_from(self.options.apply.workers.max(1) + 1).unwrap_or(u16::MAX);
+        positions::save_all(login, schema, name, &saved, (rows, self.epoch))
+            .await
+            .map_err(|error| self.lost(error))?;
+        let columns = columns::open(login, schema, &view.options, &self.catalog, &self.own_definitions)
+            .await
+            .map_err(|error| self.lost(error))?;
+        let open = temporary::load(login, schema, name)
+            .await
+            .map_err(|error| self.lost(error))?;
+        let temporary = match has_lived {
+            true => TemporaryTables::with_open(&view.options.rewrite, open),
+            false => TemporaryTables::with_lost(name, open),
+        };
+        view.stands_at(saved.position.clone());
+        Ok(StartingConnection {
+            view,
+            saved,
+            temporary,
+            columns,
+        })
+    }
+}
+
+impl Lives {
+    /// Whether the connection has been part of this session before.
+    fn has_lived(&self, view: &ConnectionView) -> bool {
+        self.joined.iter().any(|joined| joined.number == view.number)
+    }
+
+    /// The connection's life that has not been ended.
+    fn current(&self, view: &ConnectionView) -> Option<usize> {
+        let is_it = |joined: &Joined| joined.number == view.number && !joined.has_left;
+        self.joined.iter().position(is_it)
+    }
+
+    /// Starts the source of a connection, and makes it known to the applier.
+    fn begin(&mut self, starting: StartingConnection, tasks: &mut JoinSet<()>) {
+        let StartingConnection {
+            view,
+            saved,
+            temporary,
+            columns,
+        } = starting;
+        if let Some(before) = self.current(&view) {
+            // Its source has ended by itself, or nobody would ask.
+            self.joined[before].has_left = true;
+        }
+        let Ok(index) = u16::try_from(self.joined.len()) else {
+            tracing::error!(connection = %view.options.name, "started too often: start the engine anew");
+            return;
+        };
+        let options = &self.common.options;
+        let progress = Progress::new(
+            &options.target.schema,
+            &view.options.name,
+            saved.clone(),
+            self.workers + 1,
+            self.common.epoch,
+        );
+        let connection = Arc::new(ConnectionShared {
+            name: view.options.name.clone(),
+            catalog: self.common.catalog.clone(),
+            maps_engines: !view.options.policies.engines.is_empty(),
+            progress,
+            counters: view.counters.clone(),
+            columns: columns.clone(),
+            retries: options.apply.transaction_retries,
+        });
+        let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
+        view.attach(connection.clone(), queue.used());
+        if let Some(receiver) = view.receiver() {
+            receiver.shared.applies(connection.clone());
+        }
+        if self.commands.try_send(Command::Join(connection)).is_err() {
+            // The applier has ended, and the session with it.
+            return;
+        }
+        let views = self.views.all();
+        let rules = views
+            .iter()
+            .map(|view| (&view.options.name[..], &view.options.rewrite));
+        let bounds = Bounds::new(
+            &view.options.name,
+            rules,
+            &options.target.schema,
+            self.common.version,
+        );
+        let (stop, stopped) = watch::channel(self.is_stopping);
+        let preparer = self.common.preparer(&view, bounds, columns, temporary);
+        tasks.spawn(
+            source(
+                &view,
+                preparer,
+                saved,
+                queue,
+                self.messages.clone(),
+                index,
+                stopped,
+            )
+            .run(),
+        );
+        self.joined.push(Joined {
+            number: view.number,
+            stop,
+            has_left: false,
+        });
+    }
+
+    fn leave(&mut self, view: &ConnectionView, done: oneshot::Sender<()>) {
+        let Some(place) = self.current(view) else { return };
+        let joined = &mut self.joined[place];
+        joined.has_left = true;
+        joined.stop.send_replace(true);
+        let index = u16::try_from(place).unwrap_or(u16::MAX);
+        // Statements come one after the other, so there is room; an applier that has ended needs no order.
+        let _ = self.commands.try_send(Command::Leave(index, done));
+    }
+
+    /// Tells all sources to stop.
+    fn stop(&mut self) {
+        self.is_stopping = true;
+        for joined in &self.joined {
+            joined.stop.send_replace(true);
+        }
+    }
+}
+
+/// A login for the engine's own statements.
+pub(crate) async fn own_login(options: &Options) -> Result<Client, StartError> {
+    let failed = |source: ClientError| StartError::Target {
+        address: options.target.login.address.to_string(),
+        source: Box::new(source),
+    };
+    let mut login = Client::connect(&options.target.login).await.map_err(failed)?;
+    login.set_reply_timeout(OWN_REPLY_TIMEOUT);
+    login
+        .execute(b"SET SESSION sql_log_bin=0")
+        .await
+        .or_else(ignore_denied)
+        .map_err(failed)?;
+    Ok(login)
+}
+
+/// Resolves when told to stop, or when nobody is left to tell.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Resolves when a task has panicked: a fault of ours, which must not look like a quiet stream.
@@ -295,55 +487,29 @@ async fn first_fault(tasks: &mut JoinSet<()>) -> Box<dyn std::any::Any + Send> {
     }
 }
 
-/// Tells the sources to stop when the engine is told to.
-async fn forward_stop(mut stop: watch::Receiver<bool>, end_sources: watch::Sender<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-    end_sources.send_replace(true);
-    // Keep the sender alive until the session is over.
-    std::future::pending::<()>().await;
-}
-
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the parts of one task, put together in one place"
-)]
-fn source(
-    options: &Options,
-    bounds: Bounds,
-    view: &ConnectionView,
-    saved: Saved,
-    temporary: TemporaryTables,
-    server_ids: Arc<ServerIds>,
-    catalog: &Arc<Catalog>,
-    columns: Arc<SourceColumns>,
-    collations: &Arc<Collations>,
-    queue: RelayQueue,
-    messages: mpsc::Sender<(u16, crate::source::SourceMessage)>,
-    index: usize,
-    stop: watch::Receiver<bool>,
-) -> Source {
-    let server_id = view.options.server_id.unwrap_or(options.server_id);
-    let Position {
-        seq,
-        coordinates,
-        gtid_pos,
-    } = saved.position;
-    Source {
-        server_id,
-        preparer: Preparer {
+impl Common {
+    fn preparer(
+        &self,
+        view: &ConnectionView,
+        bounds: Bounds,
+        columns: Arc<SourceColumns>,
+        temporary: TemporaryTables,
+    ) -> Preparer {
+        let options = &self.options;
+        Preparer {
             filter: view.options.filter.clone(),
             rewrite: view.options.rewrite.clone(),
             bounds,
             policies: view.options.policies.clone(),
             tolerances: view.options.policies.tolerances(&view.options.skip_errors),
-            catalog: catalog.clone(),
+            catalog: self.catalog.clone(),
             columns,
-            collations: collations.clone(),
+            collations: self.collations.clone(),
             counters: view.counters.clone(),
             schema: Bytes::from(options.target.schema.clone()),
             connection: view.options.name.clone(),
             xa: crate::prepare::XaFootprints::default(),
-            own_server_id: server_id,
+            own_server_id: view.options.server_id.unwrap_or(options.server_id),
             own_account: Bytes::from(options.target.login.user.clone()),
             version: ((0, 0, 0), 0),
             format: None,
@@ -354,15 +520,37 @@ fn source(
             shapes: Shapes::default(),
             patterns: Patterns::default(),
             temporary,
-            server_ids,
-            index: u16::try_from(index).unwrap_or(u16::MAX),
+            server_ids: self.server_ids.clone(),
+            index: view.number,
             warned_statements: false,
             spool: Spool::new(options.apply.load_tmpdir.clone()),
-        },
+        }
+    }
+}
+
+/// The stream of a connection from where it stands.
+fn source(
+    view: &ConnectionView,
+    preparer: Preparer,
+    saved: Saved,
+    queue: RelayQueue,
+    messages: mpsc::Sender<(u16, SourceMessage)>,
+    index: u16,
+    stop: watch::Receiver<bool>,
+) -> Source {
+    let Position {
+        seq,
+        coordinates,
+        gtid_pos,
+    } = saved.position;
+    let wanted = view.take_orders();
+    Source {
+        server_id: preparer.own_server_id,
+        preparer,
         queue,
         counters: view.counters.clone(),
         messages,
-        index: u16::try_from(index).unwrap_or(u16::MAX),
+        index,
         stop,
         position: ReadPosition {
             seq,
@@ -378,6 +566,7 @@ fn source(
         batch: Vec::new(),
         open: None,
         receiver: view.receiver().cloned(),
+        orders: wanted,
         holds_stop: watch::Sender::new(false),
     }
 }
@@ -397,7 +586,7 @@ fn limits(options: &Options) -> Limits {
 }
 
 /// Where a connection begins that has never run.
-fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
+pub(crate) fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
     let (coordinates, gtid_pos) = match &options.start {
         Some(StartPosition::Coordinates(coordinates)) => (coordinates.clone(), GtidPos::new()),
         Some(StartPosition::Gtid(gtid_pos)) => (Coordinates::new("", 4), gtid_pos.clone()),

@@ -27,10 +27,12 @@ use crate::status::{self, ConnectionCounters, IoState};
 
 mod feed;
 mod handshake;
+mod orders;
 mod parts;
 
 use feed::{Feed, RelayFeed};
 pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, payload_of};
+pub(crate) use orders::{Orders, has_reached};
 pub(crate) use parts::OpenGroup;
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
@@ -56,6 +58,8 @@ pub(crate) enum SourceStop {
     Stream,
     /// A group cannot be applied as it is: the SQL side stops behind the group before it.
     Group(StopReason),
+    /// It has come to where it was to stop.
+    Reached,
 }
 
 /// The stream of one connection.
@@ -79,6 +83,8 @@ pub(crate) struct Source {
     pub(crate) open: Option<OpenGroup>,
     /// Who receives for this task, with a relay log.
     pub(crate) receiver: Option<Arc<Receiver>>,
+    /// What to pass over, and where to stop.
+    pub(crate) orders: Orders,
     /// True while a group is under way that cannot be undone: the task reads it to its end even if told to stop.
     pub(crate) holds_stop: watch::Sender<bool>,
 }
@@ -115,8 +121,8 @@ enum End {
     TakenBack,
     /// What is in the relay log cannot be read.
     Damaged(Damage),
-    /// The receiver has stopped, and has said why.
-    StreamEnded,
+    /// It has come to where it was to stop.
+    Reached,
     /// The open group has been given up; the session with the target ends because of it, or the connection does.
     Void,
 }
@@ -146,7 +152,7 @@ impl Source {
             match end {
                 End::TakenBack => {}
                 End::Damaged(found) => damage = Some(found),
-                End::StreamEnded => return self.stopped(SourceStop::Stream).await,
+                End::Reached => return self.stopped(SourceStop::Reached).await,
                 // With a relay log, the stream goes on: it is the applier that has come to something it cannot take.
                 End::Doubtful(reason) | End::Definite(reason) | End::Refused(reason)
                     if self.receiver.is_some() =>
@@ -251,8 +257,10 @@ impl Source {
         if let Some(position) = opened.starts_at {
             self.starts_at(position).await?;
         }
-        self.counters
-            .update(|state| state.clock_difference = opened.clock_difference);
+        self.counters.update(|state| {
+            state.clock_difference = opened.clock_difference;
+            state.source_id = opened.source_id;
+        });
         Ok((Feed::Stream(Box::new(opened.stream), upstream), opened.checksum))
     }
 
@@ -285,6 +293,7 @@ impl Source {
         if self.open.is_none() {
             self.preparer.spool.clear();
         }
+        self.stop_where_told()?;
         loop {
             // Most events are here already, and waiting costs more than many of them.
             let payload = match feed.arrived()? {
@@ -301,6 +310,7 @@ impl Source {
                 .map_err(|error| self.unreadable(&assembler, &error))?;
             while let Some(assembled) = self.assemble(&mut decoder, &mut assembler)? {
                 self.take(assembled, assembler.coordinates()).await?;
+                self.stop_where_told()?;
             }
             feed.note_seq(GroupSeq(
                 self.position.seq.0 + u64::from(assembler.is_inside_group()),
@@ -308,6 +318,15 @@ impl Source {
             if self.batch.len() >= MESSAGE_GROUPS_MAX {
                 self.send().await?;
             }
+        }
+    }
+
+    /// Ends the stream where it is to stop.
+    fn stop_where_told(&self) -> Result<(), End> {
+        let position = &self.position;
+        match self.open.is_none() && self.orders.are_done(&position.coordinates, &position.gtid_pos) {
+            true => Err(End::Reached),
+            false => Ok(()),
         }
     }
 
@@ -430,7 +449,8 @@ impl Source {
         let part = group.part;
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
         let identity = gtid.unwrap_or_else(|| stand_in(&group.end));
-        let is_done = self.position.done.contains(&identity);
+        self.delay(&group).await?;
+        let is_done = self.position.done.contains(&identity) || self.leaves_out(&group);
         let mut prepared = if is_done {
             Box::new(PreparedGroup::empty(&group, seq))
         } else {

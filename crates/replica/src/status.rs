@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use tributary_binlog::Coordinates;
 
 use crate::pieces::BegunAgain;
 use crate::records::{RecordCount, Tally};
@@ -41,12 +42,21 @@ pub struct ErrorStatus {
 }
 
 /// A place in a source's binary log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CoordinatesStatus {
     /// File name.
     pub file: String,
     /// Byte offset.
     pub offset: u64,
+}
+
+impl From<&Coordinates> for CoordinatesStatus {
+    fn from(coordinates: &Coordinates) -> Self {
+        Self {
+            file: coordinates.file.to_string(),
+            offset: coordinates.offset,
+        }
+    }
 }
 
 /// How the stream from the source does.
@@ -80,6 +90,8 @@ pub struct ConnectionStatus {
     pub name: String,
     /// The source's address.
     pub source: String,
+    /// The source's `server_id`; 0 before it has been reached.
+    pub source_id: u32,
     /// The stream from the source.
     pub io_state: IoState,
     /// Applying.
@@ -88,6 +100,8 @@ pub struct ConnectionStatus {
     pub executed: CoordinatesStatus,
     /// Every group up to here has been received.
     pub read: CoordinatesStatus,
+    /// The GTID position of `read`; empty without a relay log.
+    pub read_gtid: String,
     /// The GTID position of `executed`.
     pub gtid: String,
     /// Event groups applied since the engine started.
@@ -115,6 +129,10 @@ pub struct ConnectionStatus {
     pub seconds_behind: Option<u64>,
     /// The last error of stream or applying; cleared when both run again.
     pub last_error: Option<ErrorStatus>,
+    /// The last error of the stream.
+    pub io_error: Option<ErrorStatus>,
+    /// The last error of applying.
+    pub sql_error: Option<ErrorStatus>,
     /// Why the source may soon have purged what comes next, or has; `null` while there is nothing to fear.
     pub purge_warning: Option<String>,
     /// Groups in the relay queue.
@@ -160,6 +178,8 @@ pub(crate) struct ConnectionState {
     pub(crate) io_state: IoState,
     pub(crate) sql_state: SqlState,
     pub(crate) read: CoordinatesStatus,
+    pub(crate) read_gtid: String,
+    pub(crate) source_id: u32,
     /// Our clock minus the source's, in seconds.
     pub(crate) clock_difference: i64,
     pub(crate) io_error: Option<ErrorStatus>,
@@ -186,10 +206,9 @@ impl ConnectionCounters {
             state: Mutex::new(ConnectionState {
                 io_state: IoState::Connecting,
                 sql_state: SqlState::Running,
-                read: CoordinatesStatus {
-                    file: String::new(),
-                    offset: 0,
-                },
+                read: CoordinatesStatus::default(),
+                read_gtid: String::new(),
+                source_id: 0,
                 clock_difference: 0,
                 io_error: None,
                 sql_error: None,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tributary::{ConnectionOptions, TargetOptions};
+use tributary_client::{Address, ConnectOptions, Secret};
 use tributary_optfile::Place;
 
 use super::World;
@@ -28,6 +29,9 @@ const LOGIN: LoginKeys = LoginKeys {
     ssl_key: keys::MASTER_SSL_KEY,
 };
 
+/// The servers' own port.
+const PORT: u16 = 3306;
+
 /// One connection and the id it registers with.
 #[derive(Debug)]
 pub(crate) struct ReadConnection {
@@ -35,14 +39,17 @@ pub(crate) struct ReadConnection {
     pub(crate) server_id: u32,
 }
 
-/// Reads every connection; those with a problem are left out, and the problem is in `reader`.
+/// Reads every connection; those with a problem are left out, and the problem is in `reader`. With a control port, there need be none.
 pub(crate) fn read_all(
     reader: &mut Reader<'_>,
     world: &mut dyn World,
     relay_dir: &Path,
+    has_control: bool,
     warnings: &mut Vec<Problem>,
 ) -> Vec<ReadConnection> {
-    let names = names(reader, warnings);
+    let mut names = names(reader, has_control, warnings);
+    // Those without a source are made by CHANGE MASTER.
+    names.retain(|name| !has_control || has_source(reader, name));
     let mut connections = Vec::with_capacity(names.len());
     for name in names {
         reader.enter(&name);
@@ -62,10 +69,10 @@ pub(crate) fn read_all(
 }
 
 /// The names of the key `connections`, or else every name that is used as a prefix.
-fn names(reader: &mut Reader<'_>, warnings: &mut Vec<Problem>) -> Vec<String> {
+fn names(reader: &mut Reader<'_>, has_control: bool, warnings: &mut Vec<Problem>) -> Vec<String> {
     let used = reader.settings().names();
     let Some(line) = reader.line(keys::CONNECTIONS) else {
-        if used.is_empty() {
+        if used.is_empty() && !has_control {
             let text = "no connection is configured; add NAME.master_host, NAME.master_user and \
                 NAME.replicate_rewrite_db to [tributary], one set for each source";
             reader.problems.push(Problem::missing(text));
@@ -120,6 +127,41 @@ fn read_one(
         }
     }
     let source = read_source(reader, world);
+    let options = read_rest(reader, relay_dir, name, warnings);
+    Some(ReadConnection {
+        options: ConnectionOptions {
+            source: source?,
+            server_id,
+            ..options?
+        },
+        server_id: server_id?,
+    })
+}
+
+/// The options of a connection whose source is not in the files.
+pub(crate) fn template(reader: &mut Reader<'_>, relay_dir: &Path, name: &str) -> Option<ConnectionOptions> {
+    reader.enter(name);
+    let server_id = reader.number_as(keys::SERVER_ID);
+    let mut options = read_rest(reader, relay_dir, name.to_owned(), &mut Vec::new())?;
+    options.server_id = server_id;
+    options.source.compress = reader.switch(keys::SLAVE_COMPRESSED_PROTOCOL);
+    options.source.packet_bytes_max = reader.number_as(keys::SLAVE_MAX_ALLOWED_PACKET)?;
+    Some(options)
+}
+
+/// Whether the files name a source of the connection called `name`.
+fn has_source(reader: &mut Reader<'_>, name: &str) -> bool {
+    reader.enter(name);
+    reader.line(keys::MASTER_HOST).is_some() || reader.line(keys::MASTER_SOCKET).is_some()
+}
+
+/// Everything but the login on the source.
+fn read_rest(
+    reader: &mut Reader<'_>,
+    relay_dir: &Path,
+    name: String,
+    warnings: &mut Vec<Problem>,
+) -> Option<ConnectionOptions> {
     let start = start::read(reader);
     let connect_retry = reader.seconds(keys::MASTER_CONNECT_RETRY);
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
@@ -134,10 +176,11 @@ fn read_one(
     let relay_log = relay_log::read(reader, relay_dir, &name);
     let rules = rules::read(reader, &name, warnings);
     let start = start?;
-    let options = ConnectionOptions {
-        name,
-        source: source?,
-        server_id,
+    let nowhere = Address::Tcp {
+        host: String::new(),
+        port: PORT,
+    };
+    Some(ConnectionOptions {
         start: start.position,
         use_gtid: start.use_gtid,
         connect_retry: connect_retry?,
@@ -153,14 +196,11 @@ fn read_one(
         relay_groups_max: relay_groups_max?,
         group_bytes_max: group_bytes_max?,
         relay_log: relay_log?,
-    };
-    Some(ReadConnection {
-        options,
-        server_id: server_id?,
+        ..ConnectionOptions::new(name, ConnectOptions::new(nowhere, "", Secret::new(Vec::new())))
     })
 }
 
-fn read_source(reader: &mut Reader<'_>, world: &mut dyn World) -> Option<tributary_client::ConnectOptions> {
+fn read_source(reader: &mut Reader<'_>, world: &mut dyn World) -> Option<ConnectOptions> {
     let is_native = reader.line(keys::MASTER_SSL).is_some();
     if is_native && reader.line(keys::MASTER_SSL_MODE).is_some() {
         reader.either(keys::MASTER_SSL, keys::MASTER_SSL_MODE)?;

@@ -160,6 +160,16 @@ keys! {
     STATE_DIR = Key::engine("state_dir", Allowed::Text("a directory"), "/var/lib/tributary");
     STOP_TIMEOUT = Key::engine("stop_timeout", seconds(1, 3600), "30");
 
+    SKIP_SLAVE_START = Key::engine("skip_slave_start", Allowed::Switch, "OFF").also_server();
+    CONTROL_PORT = Key::engine("control_port", PORT, "(no port)");
+    CONTROL_BIND_ADDRESS = Key::engine(
+        "control_bind_address",
+        Allowed::Text("an address of this machine"),
+        "127.0.0.1",
+    );
+    CONTROL_SOCKET = Key::engine("control_socket", SOCKET, "(no socket)");
+    CONTROL_MAX_CONNECTIONS = Key::engine("control_max_connections", number(1, 100_000), "151");
+
     TARGET_HOST = Key::engine("target_host", HOST, "(this or target_socket must be set)");
     TARGET_PORT = Key::engine("target_port", PORT, "3306");
     TARGET_SOCKET = Key::engine("target_socket", SOCKET, "(this or target_host must be set)");

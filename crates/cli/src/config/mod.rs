@@ -7,6 +7,7 @@
 
 mod apply;
 mod connection;
+mod control;
 mod effective;
 mod keys;
 mod login;
@@ -26,10 +27,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use tributary::Options;
+use tributary::{ConnectionOptions, Options};
 use tributary_client::Secret;
 use tributary_optfile::{Files, Loaded};
 
+pub(crate) use control::ControlOptions;
 pub(crate) use effective::{Effective, Origin};
 pub(crate) use problem::{ConfigError, Problem};
 use reader::Reader;
@@ -64,6 +66,12 @@ pub(crate) struct Config {
     pub(crate) options: Options,
     /// Where the process id and the status socket are.
     pub(crate) state_dir: PathBuf,
+    /// The control port, if there is one.
+    pub(crate) control: Option<ControlOptions>,
+    /// Connections are not started with the engine.
+    pub(crate) skips_start: bool,
+    /// For connections that the files do not describe in full.
+    pub(crate) templates: Templates,
     /// Every value and where it comes from.
     pub(crate) effective: Effective,
     /// What was passed over, or is likely not meant.
@@ -94,7 +102,9 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
         .path(keys::RELAY_LOG_DIR)
         .or_else(|| state_dir.as_ref().map(|state_dir| state_dir.join("relay")))
         .unwrap_or_default();
-    let connections = connection::read_all(&mut reader, world, &relay_dir, &mut warnings);
+    let control = control::read(&mut reader);
+    let skips_start = reader.switch(keys::SKIP_SLAVE_START);
+    let connections = connection::read_all(&mut reader, world, &relay_dir, control.is_some(), &mut warnings);
     if let Some(target) = &target {
         connection::check_together(
             &connections,
@@ -112,6 +122,7 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
             let server_id = connection::common_server_id(&mut reader, &connections);
             let connections: Vec<_> = connections.into_iter().map(|read| read.options).collect();
             let notes = rules::shared_notes(&settings, &connections);
+            let effective = reader.effective;
             let options = Options {
                 server_id,
                 target,
@@ -121,12 +132,30 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
             Ok(Config {
                 options,
                 state_dir,
-                effective: reader.effective,
+                control,
+                skips_start,
+                templates: Templates { settings, relay_dir },
+                effective,
                 warnings,
                 notes,
             })
         }
         _ => Err(ConfigError::Values(problems)),
+    }
+}
+
+/// What the files say of connections in general, and of those of which they know no source.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    settings: Settings,
+    relay_dir: PathBuf,
+}
+
+impl Templates {
+    /// The options of the connection with this name, without a source. `None` if the files are wrong, which was reported when they
+    /// were read.
+    pub(crate) fn make(&self, name: &str) -> Option<ConnectionOptions> {
+        connection::template(&mut Reader::new(&self.settings), &self.relay_dir, name)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tributary_binlog::QueryEvent;
+use tributary_rules::Rewrite;
 use tributary_schedule::{Scope, WorkerId};
 use tributary_sql::{self as sql, StatementKind, TableRef};
 
@@ -50,6 +51,24 @@ impl TemporaryTables {
         let mut tables = Self::default();
         for (thread, table) in lost {
             tables.lost.entry(thread).or_default().insert(table);
+        }
+        tables
+    }
+
+    /// With the tables that are open in the target's session from an earlier life of the connection.
+    pub(crate) fn with_open(rewrite: &Rewrite, open: Vec<(SourceThread, TableKey)>) -> Self {
+        let mut tables = Self::default();
+        for (thread, table) in open {
+            let mut text = Vec::new();
+            quote_name(rewrite.target_name(&table.0), &mut text);
+            text.push(b'.');
+            quote_name(&table.1, &mut text);
+            let context = Arc::new(Context::default());
+            tables
+                .open
+                .entry(thread)
+                .or_default()
+                .insert(table, Open { text, context });
         }
         tables
     }

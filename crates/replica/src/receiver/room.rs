@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tributary_relaylog::Error as LogError;
 
-use super::{End, Lost, PURGE_TICK, Task, told_to_stop};
+use super::{End, Lost, PURGE_TICK, Task, told_otherwise, told_to_stop};
 use crate::error::{StopReason, number};
 use crate::status::IoState;
 
@@ -90,6 +90,7 @@ impl Task {
         tokio::select! {
             biased;
             () = told_to_stop(&mut self.stop) => Err(End::Stopped),
+            () = told_otherwise(&mut self.receives) => Err(End::Restarted),
             request = self.requests.recv() => match self.answer(request)? {
                 true => Err(End::Restarted),
                 false => Ok(()),

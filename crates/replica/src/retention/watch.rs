@@ -10,8 +10,8 @@ use tributary_client::{
 };
 
 use super::{Held, Outlook, Rules, caught_up_in, file_after, silence_warning};
+use crate::connection_view::ConnectionView;
 use crate::error::number;
-use crate::replicator::ConnectionView;
 use crate::status::{ConnectionStatus, IoState, SqlState, now_seconds};
 
 /// A connection that runs and is no further behind needs nothing that could be purged.

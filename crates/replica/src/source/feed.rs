@@ -1,7 +1,6 @@
 //! Where a source task gets its events from: the source's stream itself, or the relay log that a receiver writes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,7 +87,7 @@ impl RelayFeed {
         start: StreamStart,
         damage: Option<tributary_relaylog::Damage>,
     ) -> Result<RelayFeed, End> {
-        let reader = receiver.read_from(start, damage).await.ok_or(End::StreamEnded)?;
+        let reader = receiver.read_from(start, damage).await.ok_or(End::Stopped)?;
         Ok(RelayFeed {
             shared: receiver.shared.clone(),
             reader: Some(reader),
@@ -103,13 +102,10 @@ impl RelayFeed {
 
     async fn next(&mut self) -> Result<Bytes, End> {
         loop {
-            // Looked at first: what was written before the end is read still.
-            let has_ended = self.shared.has_ended.load(Ordering::Acquire);
             match self.reader()?.fetch() {
                 Next::Event(raw) => return Ok(raw),
                 Next::Cut => return Err(End::TakenBack),
                 Next::InFiles => self.read_files().await?,
-                Next::Wait if has_ended => return Err(End::StreamEnded),
                 Next::Wait => self.shared.arrived.notified().await,
             }
         }

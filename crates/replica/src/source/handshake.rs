@@ -95,10 +95,20 @@ pub(crate) struct Opened {
     pub(crate) stream: DumpStream,
     /// How the first event is checksummed.
     pub(crate) checksum: ChecksumAlgorithm,
+    /// The source's `server_id`.
+    pub(crate) source_id: u32,
     /// Our clock minus the source's.
     pub(crate) clock_difference: i64,
     /// The GTID position of the coordinates the stream starts from, if it was not known.
     pub(crate) starts_at: Option<GtidPos>,
+}
+
+/// What a source says before the stream; see [`Opened`].
+struct Greeting {
+    source_id: u32,
+    clock_difference: i64,
+    checksum: ChecksumAlgorithm,
+    starts_at: Option<GtidPos>,
 }
 
 /// A source that is asked for its binlog.
@@ -115,7 +125,12 @@ impl Upstream<'_> {
         // Any failure to log in is tried again, as on the server: the account may be made any moment.
         let mut client = Client::connect(&self.options.source).await.map_err(Lost::Retry)?;
         client.set_reply_timeout(self.options.net_timeout);
-        let (checksum, clock_difference, starts_at) = self.handshake(&mut client).await?;
+        let Greeting {
+            source_id,
+            clock_difference,
+            checksum,
+            starts_at,
+        } = self.handshake(&mut client).await?;
         tracing::info!(
             connection = %self.options.name,
             source = %self.options.source.address,
@@ -132,6 +147,7 @@ impl Upstream<'_> {
         Ok(Opened {
             stream,
             checksum,
+            source_id,
             clock_difference,
             starts_at,
         })
@@ -161,7 +177,7 @@ impl Upstream<'_> {
     }
 
     /// Everything up to the registration; see [`Opened`] for what it tells.
-    async fn handshake(self, client: &mut Client) -> Result<(ChecksumAlgorithm, i64, Option<GtidPos>), Lost> {
+    async fn handshake(self, client: &mut Client) -> Result<Greeting, Lost> {
         let mut statements = vec![
             "SELECT UNIX_TIMESTAMP()".to_owned(),
             "SHOW VARIABLES LIKE 'SERVER_ID'".to_owned(),
@@ -184,7 +200,8 @@ impl Upstream<'_> {
         let mut answers = at_once(client, &statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_else(|| Ok(ResultSet::default()));
         let clock_difference = number_of(&next()?, 0).map_or(0, |source| status::now_seconds() - source);
-        if number_of(&next()?, 1) == Some(i64::from(self.server_id)) {
+        let source_id = number_of(&next()?, 1).and_then(|id| u32::try_from(id).ok());
+        if source_id == Some(self.server_id) {
             let message = format!(
                 "the source and this replica have the same server_id {}: give the replica another one",
                 self.server_id
@@ -207,7 +224,12 @@ impl Upstream<'_> {
             .register_replica(&registration)
             .await
             .map_err(|error| self.dump_error(error))?;
-        Ok((checksum, clock_difference, starts_at))
+        Ok(Greeting {
+            source_id: source_id.unwrap_or(0),
+            clock_difference,
+            checksum,
+            starts_at,
+        })
     }
 
     async fn announce_gtid(self, client: &mut Client) -> Result<(), Lost> {

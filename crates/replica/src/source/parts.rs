@@ -33,6 +33,9 @@ impl Source {
         if is_done || self.was_handed_over(&part).await? {
             return Ok(());
         }
+        if part.part == 0 {
+            self.delay(&part).await?;
+        }
         self.hand_over(part).await
     }
 

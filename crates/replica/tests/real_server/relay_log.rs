@@ -251,7 +251,9 @@ async fn groups_in_front_of_a_damaged_event_arrive_once() -> anyhow::Result<()> 
         ))
         .await?;
     for n in 0..400 {
-        source.run(&format!("INSERT INTO {SOURCE_DB}.t VALUES ({n})")).await?;
+        source
+            .run(&format!("INSERT INTO {SOURCE_DB}.t VALUES ({n})"))
+            .await?;
     }
     // Behind the login and what the source is asked.
     line.flip_after_bytes(30_011);

@@ -1,0 +1,505 @@
+//! Replication statements as calls of the engine.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tributary::{ConnectionDetail, ConnectionOptions, Controller, Threads, Until};
+use tributary_binlog::{Coordinates, GtidPos};
+use tributary_client::Address;
+use tributary_control as control;
+use tributary_control::{
+    ChangeMaster, ConnectionStatus, Engine, Outcome, Place, Refusal, RelayEvent, Variable,
+};
+
+use super::error;
+use super::kept::Kept;
+use super::options::{self, FILTERS};
+use super::status;
+use crate::config::Templates;
+
+/// The engine with what was said to it.
+pub(crate) struct ControlEngine {
+    controller: Controller,
+    templates: Templates,
+    /// The options of connections as the files have them.
+    configured: Vec<ConnectionOptions>,
+    kept: Mutex<Kept>,
+    /// Variables that hold for all connections.
+    common: Mutex<Common>,
+}
+
+/// Variables of the engine as a whole.
+struct Common {
+    parallel_threads: usize,
+    parallel_mode: String,
+    retries: u32,
+}
+
+impl ControlEngine {
+    /// Behind a control port of this engine.
+    pub(crate) fn new(controller: Controller, config: Configured, kept: Kept) -> Self {
+        Self {
+            controller,
+            templates: config.templates,
+            configured: config.connections,
+            kept: Mutex::new(kept),
+            common: Mutex::new(Common {
+                parallel_threads: config.parallel_threads,
+                parallel_mode: config.parallel_mode,
+                retries: config.retries,
+            }),
+        }
+    }
+
+    /// Makes the connections that are kept, and starts all that are not told to wait.
+    ///
+    /// # Errors
+    /// What cannot be made, as text. The others are.
+    pub(crate) async fn begin(&self, skips_start: bool) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .configured
+            .iter()
+            .map(|options| options.name.clone())
+            .collect();
+        for kept in lock(&self.kept).connections() {
+            if !names.iter().any(|name| name.eq_ignore_ascii_case(&kept.name)) {
+                names.push(kept.name.clone());
+            }
+        }
+        let mut faults = Vec::new();
+        for name in names {
+            match self.options(&name) {
+                Ok(Some(options)) => {
+                    if let Err(refusal) = self.put(options, None).await {
+                        faults.push(format!("connection '{name}': {}", refusal.message));
+                    }
+                }
+                Ok(None) => {}
+                Err(refusal) => faults.push(format!("connection '{name}': {}", refusal.message)),
+            }
+        }
+        if !skips_start {
+            for detail in self.controller.connections() {
+                let name = detail.options.name;
+                if let Err(error) = self.controller.start(&name, Threads::BOTH, None).await {
+                    faults.push(format!("connection '{name}': {error}"));
+                }
+            }
+        }
+        faults
+    }
+
+    /// The options of a connection by files and by what is kept; `None` if it is not one, or not any more.
+    fn options(&self, name: &str) -> Result<Option<ConnectionOptions>, Refusal> {
+        let kept = lock(&self.kept);
+        let said = kept.find(name);
+        if said.is_some_and(|said| said.is_removed) {
+            return Ok(None);
+        }
+        let configured = self
+            .configured
+            .iter()
+            .find(|options| options.name.eq_ignore_ascii_case(name))
+            .cloned();
+        let has_source = configured.is_some() || said.is_some_and(|said| said.host.is_some());
+        let options = configured.or_else(|| self.templates.make(name));
+        let (true, Some(mut options)) = (has_source, options) else {
+            return Ok(None);
+        };
+        if let Some(said) = said {
+            options::apply(said, &mut options).map_err(|text| Refusal::new(1210, text))?;
+        }
+        Ok(Some(options))
+    }
+
+    /// Keeps what `change` says of a connection, if its options make sense with it.
+    fn keep(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut super::kept::KeptConnection),
+    ) -> Result<Option<ConnectionOptions>, Refusal> {
+        let before = {
+            let mut kept = lock(&self.kept);
+            let before = kept.find(name).cloned();
+            change(kept.entry(name));
+            before
+        };
+        let options = self.options(name);
+        let mut kept = lock(&self.kept);
+        if options.is_err() {
+            *kept.entry(name) = before.unwrap_or_else(|| super::kept::KeptConnection {
+                name: name.to_owned(),
+                ..Default::default()
+            });
+            return options;
+        }
+        kept.save().map_err(|error| error::cannot_keep(&error))?;
+        options
+    }
+
+    async fn put(
+        &self,
+        options: ConnectionOptions,
+        place: Option<(Coordinates, GtidPos)>,
+    ) -> Result<(), Refusal> {
+        let put = self.controller.put(options, place).await;
+        put.map_err(|error| error::refusal(&error))
+    }
+
+    fn detail(&self, name: &str) -> Result<ConnectionDetail, Refusal> {
+        match self.controller.connection(name) {
+            Some(detail) => Ok(detail),
+            None if name.is_empty() => Err(error::no_source()),
+            None => Err(error::unknown(name)),
+        }
+    }
+
+    /// Where a connection that goes by GTID begins: where all connections together are.
+    async fn follow_gtid_pos(&self, detail: &ConnectionDetail) -> Result<(), Refusal> {
+        let own: GtidPos = detail.status.gtid.parse().unwrap_or_default();
+        let all = self.gtid_slave_pos();
+        if own == all {
+            return Ok(());
+        }
+        let moved = self
+            .controller
+            .move_to(&detail.options.name, None, Some(all))
+            .await;
+        moved.map_err(|error| error::refusal(&error))
+    }
+
+    /// Whether another connection has this source.
+    fn conflict(&self, name: &str, options: &ConnectionOptions) -> Option<String> {
+        let is_same = |other: &ConnectionDetail| {
+            other.options.source.address == options.source.address
+                && !other.options.name.eq_ignore_ascii_case(name)
+        };
+        let others = self.controller.connections();
+        others.into_iter().find(is_same).map(|other| other.options.name)
+    }
+
+    fn keep_gtid_pos(&self, position: &GtidPos) -> Result<(), Refusal> {
+        let mut kept = lock(&self.kept);
+        kept.gtid_slave_pos = position.to_string();
+        kept.save().map_err(|error| error::cannot_keep(&error))
+    }
+
+    fn refuse_running(&self) -> Result<(), Refusal> {
+        let runs = |detail: &ConnectionDetail| status::runs(detail) != Threads::default();
+        match self.controller.connections().iter().find(|detail| runs(detail)) {
+            Some(detail) => Err(error::must_stop(&detail.options.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the option files say, as far as control needs it.
+pub(crate) struct Configured {
+    pub(crate) templates: Templates,
+    pub(crate) connections: Vec<ConnectionOptions>,
+    pub(crate) parallel_threads: usize,
+    pub(crate) parallel_mode: String,
+    pub(crate) retries: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine for ControlEngine {
+    fn status(&self) -> Vec<ConnectionStatus> {
+        let mut connections: Vec<ConnectionStatus> = self
+            .controller
+            .connections()
+            .iter()
+            .map(|detail| status::of(detail, &lock(&self.common).parallel_mode))
+            .collect();
+        connections.sort_by_key(|status| status.connection_name.to_ascii_lowercase());
+        let all = self.gtid_slave_pos().to_string();
+        for status in &mut connections {
+            status.gtid_slave_pos.clone_from(&all);
+        }
+        connections
+    }
+
+    async fn change_master(&self, name: &str, change: ChangeMaster) -> Outcome {
+        let before = self.controller.connection(name);
+        if let Some(before) = &before
+            && status::runs(before) != Threads::default()
+        {
+            return Err(error::must_stop(&before.options.name));
+        }
+        let is_new = before.is_none();
+        let options = self.keep(name, |kept| {
+            if is_new && kept.uses_gtid.is_none() {
+                kept.uses_gtid = Some(true);
+            }
+            kept.change(&change);
+        })?;
+        let Some(options) = options else {
+            return Ok(Vec::new());
+        };
+        if let Some(other) = self.conflict(name, &options) {
+            lock(&self.kept).entry(name).remove();
+            let message = format!("Connection '{name}' conflicts with existing connection '{other}'");
+            return Err(Refusal::new(1934, message));
+        }
+        let moves = change.host.is_some() || change.port.is_some();
+        let before_place = before.as_ref().map(|detail| Coordinates {
+            file: detail.status.executed.file.as_str().into(),
+            offset: detail.status.executed.offset,
+        });
+        let coordinates = match (&change.log_file, change.log_pos) {
+            (Some(file), offset) => Some(Coordinates::new(file.as_str(), offset.unwrap_or(4).max(4))),
+            (None, Some(offset)) => {
+                let file = before_place.as_ref().map(|place| place.file.clone());
+                Some(Coordinates::new(file.unwrap_or_default(), offset.max(4)))
+            }
+            (None, None) if is_new || moves => Some(Coordinates::new("", 4)),
+            (None, None) => None,
+        };
+        let gtid_pos = before
+            .as_ref()
+            .and_then(|detail| detail.status.gtid.parse().ok())
+            .unwrap_or_else(|| self.gtid_slave_pos());
+        let place = coordinates.map(|coordinates| (coordinates, gtid_pos));
+        self.put(options, place).await?;
+        Ok(Vec::new())
+    }
+
+    async fn start(&self, name: &str, threads: control::Threads, until: Option<control::Until>) -> Outcome {
+        let detail = self.detail(name)?;
+        let running = status::runs(&detail);
+        let asked = Threads {
+            io: threads.io,
+            sql: threads.sql,
+        };
+        let is_news = (asked.io && !running.io) || (asked.sql && !running.sql);
+        if !is_news {
+            return Ok(vec![error::was_running()]);
+        }
+        let until = until.map(|until| until_of(until, &detail)).transpose()?;
+        if detail.options.use_gtid && running == Threads::default() {
+            self.follow_gtid_pos(&detail).await?;
+        }
+        let started = self.controller.start(name, asked, until).await;
+        started.map_err(|error| error::refusal(&error))?;
+        Ok(Vec::new())
+    }
+
+    async fn stop(&self, name: &str, threads: control::Threads) -> Outcome {
+        let detail = match self.detail(name) {
+            Err(_) if name.is_empty() => return Ok(vec![error::was_not_running()]),
+            detail => detail?,
+        };
+        let running = status::runs(&detail);
+        if !((threads.io && running.io) || (threads.sql && running.sql)) {
+            return Ok(vec![error::was_not_running()]);
+        }
+        let asked = Threads {
+            io: threads.io,
+            sql: threads.sql,
+        };
+        let stopped = self.controller.stop(name, asked).await;
+        stopped.map_err(|error| error::refusal(&error))?;
+        Ok(Vec::new())
+    }
+
+    async fn start_all(&self) -> Outcome {
+        let mut notes = Vec::new();
+        for detail in self.controller.connections() {
+            if status::runs(&detail) == Threads::BOTH {
+                continue;
+            }
+            let name = &detail.options.name;
+            self.start(name, control::Threads::BOTH, None).await?;
+            notes.push(error::of_all(true, name));
+        }
+        Ok(notes)
+    }
+
+    async fn stop_all(&self) -> Outcome {
+        let mut notes = Vec::new();
+        for detail in self.controller.connections() {
+            if status::runs(&detail) == Threads::default() {
+                continue;
+            }
+            let name = &detail.options.name;
+            self.stop(name, control::Threads::BOTH).await?;
+            notes.push(error::of_all(false, name));
+        }
+        Ok(notes)
+    }
+
+    async fn reset(&self, name: &str, all: bool) -> Outcome {
+        let detail = match self.detail(name) {
+            Err(_) if name.is_empty() => return Ok(Vec::new()),
+            detail => detail?,
+        };
+        let name = detail.options.name.as_str();
+        if status::runs(&detail) != Threads::default() {
+            return Err(error::must_stop(name));
+        }
+        if all {
+            // What it has brought counts on for those that come.
+            self.keep_gtid_pos(&self.gtid_slave_pos())?;
+            self.keep(name, super::kept::KeptConnection::remove)?;
+            let removed = self.controller.remove(name).await;
+            removed.map_err(|error| error::refusal(&error))?;
+            return Ok(Vec::new());
+        }
+        let options = self.keep(name, |kept| kept.uses_gtid = Some(true))?;
+        if let Some(options) = options {
+            self.put(options, None).await?;
+        }
+        let forgotten = self.controller.forget_received(name).await;
+        forgotten.map_err(|error| error::refusal(&error))?;
+        let moved = self
+            .controller
+            .move_to(name, Some(Coordinates::new("", 4)), None)
+            .await;
+        moved.map_err(|error| error::refusal(&error))?;
+        Ok(Vec::new())
+    }
+
+    async fn set(&self, name: &str, variable: Variable, value: Option<String>) -> Outcome {
+        let key = variable.name();
+        if variable == Variable::SqlSlaveSkipCounter {
+            let count = value.as_deref().unwrap_or("0").parse().unwrap_or(0);
+            self.detail(name)?;
+            let skips = self.controller.skip_events(name, count).await;
+            return skips.map(|()| Vec::new()).map_err(|error| error::refusal(&error));
+        }
+        let detail = self.controller.connection(name);
+        if let Some(detail) = &detail
+            && status::runs(detail) != Threads::default()
+        {
+            return Err(error::must_stop(&detail.options.name));
+        }
+        if !variable.is_of_connection() {
+            self.refuse_running()?;
+        }
+        let names: Vec<String> = match variable.is_of_connection() {
+            true => vec![name.to_owned()],
+            false => {
+                let kept = self.controller.connections();
+                kept.into_iter().map(|detail| detail.options.name).collect()
+            }
+        };
+        for name in names {
+            let options = self.keep(&name, |kept| {
+                match &value {
+                    Some(value) => kept.variables.insert(key.to_owned(), value.clone()),
+                    None => kept.variables.remove(key),
+                };
+            })?;
+            if let (Some(options), Some(_)) = (options, self.controller.connection(&name)) {
+                self.put(options, None).await?;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn variable(&self, name: &str, variable: Variable) -> Option<String> {
+        let key = variable.name();
+        let kept = lock(&self.kept)
+            .find(name)
+            .and_then(|kept| kept.variables.get(key).cloned());
+        let common = lock(&self.common);
+        match variable {
+            Variable::SlaveParallelThreads => return Some(common.parallel_threads.to_string()),
+            Variable::SlaveParallelMode => return Some(common.parallel_mode.clone()),
+            Variable::SlaveTransactionRetries => return Some(common.retries.to_string()),
+            _ => {}
+        }
+        if kept.is_some() {
+            return kept;
+        }
+        let detail = self.controller.connection(name);
+        let options = detail
+            .map(|detail| detail.options)
+            .or_else(|| self.templates.make(name))?;
+        if let Some((_, kind)) = FILTERS.iter().find(|(filter, _)| *filter == key) {
+            return Some(options::filter_text(&options.filter, *kind));
+        }
+        (variable == Variable::ReplicateRewriteDb).then(|| options::rewrite_text(&options.rewrite))
+    }
+
+    fn gtid_slave_pos(&self) -> GtidPos {
+        let mut all = self.controller.gtid_pos();
+        let base: GtidPos = lock(&self.kept).gtid_slave_pos.parse().unwrap_or_default();
+        for gtid in base.iter() {
+            if all.get(gtid.domain).is_none() {
+                all.advance(gtid);
+            }
+        }
+        all
+    }
+
+    async fn set_gtid_slave_pos(&self, position: GtidPos) -> Outcome {
+        self.refuse_running()?;
+        for detail in self.controller.connections() {
+            let name = &detail.options.name;
+            let moved = self.controller.move_to(name, None, Some(position.clone())).await;
+            moved.map_err(|error| error::refusal(&error))?;
+        }
+        self.keep_gtid_pos(&position)?;
+        Ok(Vec::new())
+    }
+
+    async fn wait_for_place(&self, name: &str, place: Place, timeout: Option<Duration>) -> Option<i64> {
+        let place = Coordinates::new(place.file.as_str(), place.offset);
+        match self.controller.wait_for_place(name, &place, timeout).await? {
+            true => Some(0),
+            false => Some(-1),
+        }
+    }
+
+    async fn wait_for_gtid(&self, position: GtidPos, timeout: Option<Duration>) -> bool {
+        self.controller.wait_for_gtid(&position, timeout).await
+    }
+
+    async fn flush_relay_log(&self, name: &str) -> Outcome {
+        self.detail(name)?;
+        Ok(Vec::new())
+    }
+
+    async fn relay_log_events(
+        &self,
+        name: &str,
+        _file: Option<&str>,
+        _offset: u64,
+        _limit: usize,
+    ) -> Result<Vec<RelayEvent>, Refusal> {
+        self.detail(name)?;
+        Err(Refusal::new(
+            1235,
+            "This version of Tributary doesn't yet support 'SHOW RELAYLOG EVENTS'; read the files with mariadb-binlog",
+        ))
+    }
+}
+
+fn until_of(until: control::Until, detail: &ConnectionDetail) -> Result<Until, Refusal> {
+    match until {
+        control::Until::Place(place) => {
+            let file = match place.file.is_empty() {
+                true => detail.status.executed.file.clone(),
+                false => place.file,
+            };
+            Ok(Until::Coordinates(Coordinates::new(file.as_str(), place.offset)))
+        }
+        control::Until::Gtid(position) => Ok(Until::Gtid(position)),
+        control::Until::RelayLog(_) => Err(Refusal::new(
+            1235,
+            "This version of Tributary doesn't yet support 'START SLAVE UNTIL RELAY_LOG_FILE'; use MASTER_LOG_FILE",
+        )),
+    }
+}
+
+/// Host and port of a source, as `SHOW SLAVE STATUS` shows them.
+pub(super) fn host_and_port(address: &Address) -> (String, u16) {
+    match address {
+        Address::Tcp { host, port } => (host.clone(), *port),
+        Address::Unix(path) => (path.display().to_string(), 0),
+    }
+}

@@ -1,0 +1,89 @@
+//! Control of a running engine in the server's own words: what `CHANGE MASTER` and `SET GLOBAL` say is kept over a restart, and
+//! replication statements become calls of the engine.
+
+mod engine;
+mod error;
+mod kept;
+mod options;
+mod status;
+
+use std::sync::Arc;
+
+use tracing::{error, info};
+use tributary::{Controller, ParallelMode};
+use tributary_client::Address;
+use tributary_control::{ControlPort, Limits, Target};
+
+use crate::config::{Config, ControlOptions};
+use crate::exit::Failure;
+use engine::{Configured, ControlEngine};
+use kept::Kept;
+
+/// A control port that listens and does not answer yet.
+pub(crate) struct Control {
+    port: ControlPort,
+    target: Target,
+    limits: Limits,
+    configured: Configured,
+    kept: Kept,
+    skips_start: bool,
+}
+
+impl Control {
+    /// Takes the connections out of the configuration: from here on they are made by statements, and by what is kept of them.
+    ///
+    /// # Errors
+    /// When the port is taken, or what is kept cannot be read.
+    pub(crate) async fn open(options: ControlOptions, config: &mut Config) -> Result<Self, Failure> {
+        let kept = Kept::load(&config.state_dir)
+            .map_err(|error| Failure::failed(format!("read what was kept of the connections: {error}")))?;
+        let tcp = options
+            .tcp
+            .as_ref()
+            .map(|(address, port)| (address.as_str(), *port));
+        let port = ControlPort::listen(tcp, options.socket.as_deref())
+            .await
+            .map_err(|error| Failure::failed(format!("listen for control: {error}")))?;
+        let target = match &config.options.target.login.address {
+            Address::Tcp { host, port } => Target::Tcp(host.clone(), *port),
+            Address::Unix(path) => Target::Unix(path.clone()),
+        };
+        Ok(Self {
+            port,
+            target,
+            limits: Limits {
+                connections_max: options.connections_max,
+                ..Limits::default()
+            },
+            configured: Configured {
+                templates: std::mem::take(&mut config.templates),
+                connections: std::mem::take(&mut config.options.connections),
+                parallel_threads: config.options.apply.workers,
+                parallel_mode: mode_name(config.options.apply.mode).to_owned(),
+                retries: config.options.apply.transaction_retries,
+            },
+            kept,
+            skips_start: config.skips_start,
+        })
+    }
+
+    /// Makes and starts the connections, then answers as long as the program runs.
+    pub(crate) async fn serve(self, controller: Controller) {
+        let engine = Arc::new(ControlEngine::new(controller, self.configured, self.kept));
+        for fault in engine.begin(self.skips_start).await {
+            error!("{fault}");
+        }
+        info!(port = self.port.tcp_port(), "listening for control");
+        tokio::spawn(self.port.serve(self.target, engine, self.limits));
+    }
+}
+
+fn mode_name(mode: ParallelMode) -> &'static str {
+    match mode {
+        ParallelMode::None => "none",
+        ParallelMode::Minimal => "minimal",
+        ParallelMode::Conservative => "conservative",
+        ParallelMode::Optimistic => "optimistic",
+        ParallelMode::Aggressive => "aggressive",
+    }
+}

@@ -1,0 +1,88 @@
+//! The options of `CHANGE MASTER TO`. MariaDB server 10.11, `sql/sql_yacc.yy`, `master_def` and `master_file_def`.
+
+use std::time::Duration;
+
+use tributary_sql::TokenKind;
+
+use crate::engine::{ChangeMaster, ServerIds, UseGtid};
+use crate::tokens::Tokens;
+
+/// Reads the list of options. `None`: it is not understood.
+pub(crate) fn options(tokens: &mut Tokens<'_>) -> Option<ChangeMaster> {
+    let mut change = ChangeMaster::default();
+    loop {
+        let name = tokens.name()?.to_ascii_uppercase();
+        if !tokens.sign("=") {
+            return None;
+        }
+        option(&name, tokens, &mut change)?;
+        if !tokens.kind(TokenKind::Comma) {
+            return Some(change);
+        }
+    }
+}
+
+fn option(name: &str, tokens: &mut Tokens<'_>, change: &mut ChangeMaster) -> Option<()> {
+    let narrow = |number: u64| u32::try_from(number).ok();
+    match name {
+        "MASTER_HOST" => change.host = Some(tokens.string()?),
+        "MASTER_PORT" => change.port = Some(u16::try_from(tokens.number()?).ok()?),
+        "MASTER_USER" => change.user = Some(tokens.string()?),
+        "MASTER_PASSWORD" => change.password = Some(tokens.string()?),
+        "MASTER_CONNECT_RETRY" => change.connect_retry = Some(narrow(tokens.number()?)?),
+        "MASTER_HEARTBEAT_PERIOD" => {
+            change.heartbeat_period = Some(Duration::try_from_secs_f64(tokens.decimal()?).ok()?);
+        }
+        "MASTER_LOG_FILE" => change.log_file = Some(tokens.string()?),
+        "MASTER_LOG_POS" => change.log_pos = Some(tokens.number()?),
+        "RELAY_LOG_FILE" => change.relay_log_file = Some(tokens.string()?),
+        "RELAY_LOG_POS" => change.relay_log_pos = Some(tokens.number()?),
+        "MASTER_USE_GTID" => change.use_gtid = Some(use_gtid(tokens)?),
+        "MASTER_DEMOTE_TO_SLAVE" => change.demote_to_slave = Some(tokens.number()? != 0),
+        "MASTER_DELAY" => change.delay = Some(narrow(tokens.number()?)?),
+        "MASTER_BIND" => change.bind = Some(tokens.string()?),
+        "MASTER_SSL" => change.ssl = Some(tokens.number()? != 0),
+        "MASTER_SSL_VERIFY_SERVER_CERT" => change.ssl_verify_server_cert = Some(tokens.number()? != 0),
+        "MASTER_SSL_CA" => change.ssl_ca = Some(tokens.string()?),
+        "MASTER_SSL_CAPATH" => change.ssl_capath = Some(tokens.string()?),
+        "MASTER_SSL_CERT" => change.ssl_cert = Some(tokens.string()?),
+        "MASTER_SSL_KEY" => change.ssl_key = Some(tokens.string()?),
+        "MASTER_SSL_CIPHER" => change.ssl_cipher = Some(tokens.string()?),
+        "MASTER_SSL_CRL" => change.ssl_crl = Some(tokens.string()?),
+        "MASTER_SSL_CRLPATH" => change.ssl_crlpath = Some(tokens.string()?),
+        "IGNORE_SERVER_IDS" => change.ignore_server_ids = Some(ids(tokens)?),
+        "DO_DOMAIN_IDS" => change.do_domain_ids = Some(ids(tokens)?),
+        "IGNORE_DOMAIN_IDS" => change.ignore_domain_ids = Some(ids(tokens)?),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn use_gtid(tokens: &mut Tokens<'_>) -> Option<UseGtid> {
+    if tokens.word("NO") {
+        return Some(UseGtid::No);
+    }
+    if tokens.word("CURRENT_POS") {
+        return Some(UseGtid::CurrentPos);
+    }
+    tokens
+        .one_of(&["SLAVE_POS", "REPLICA_POS"])
+        .then_some(UseGtid::SlavePos)
+}
+
+/// `(1, 2)`; each once, in order.
+fn ids(tokens: &mut Tokens<'_>) -> Option<ServerIds> {
+    if !tokens.kind(TokenKind::Open) {
+        return None;
+    }
+    let mut ids = ServerIds::new();
+    while let Some(id) = tokens.number() {
+        ids.push(u32::try_from(id).ok()?);
+        if !tokens.kind(TokenKind::Comma) {
+            break;
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    tokens.kind(TokenKind::Close).then_some(ids)
+}

@@ -1,0 +1,777 @@
+//! What the port says in the engine's stead: the answers to statements about replication.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tributary_binlog::GtidPos;
+use tributary_wire::status::{self, OkInfo, ServerError};
+use tributary_wire::{command, row};
+
+use crate::assignment::Assignment;
+use crate::columns;
+use crate::engine::{ConnectionStatus, Engine, Note, Outcome, Place, Refusal, Variable};
+use crate::peer::Peer;
+use crate::question::{Answer, Error, invalid, with_more};
+use crate::statement::{Statement, recognise};
+use crate::substitute::{self, What};
+use crate::tokens::split;
+
+/// A statement that does nothing on a server without replication and needs the privilege to control it.
+const ADMIN_PROBE: &[u8] = b"STOP ALL SLAVES";
+
+/// The same for the privilege that `RESET SLAVE` and `FLUSH` need.
+const RELOAD_PROBE: &[u8] = b"FLUSH LOCAL RELAY LOGS";
+
+/// `ER_UNSUPPORTED_PS`.
+const NOT_PREPARED: u16 = 1295;
+
+/// `ER_NOT_SUPPORTED_YET`.
+const NOT_SUPPORTED: u16 = 1235;
+
+/// How long the functions that wait do so without a limit of their own.
+const FOREVER: Option<Duration> = None;
+
+/// What the port knows of a client's session.
+pub(crate) struct Conversation<E> {
+    engine: Arc<E>,
+    /// `@@default_master_connection`, if it is known.
+    default: Option<String>,
+    /// Of the last statement, if that was answered here.
+    notes: Vec<Note>,
+    /// The target's flags, as it said last.
+    info: OkInfo,
+}
+
+/// A reply that is being written.
+struct Reply<'a> {
+    client: &'a mut Peer,
+    sequence: u8,
+    /// Another statement of the same text follows.
+    has_more: bool,
+}
+
+/// What becomes of one statement.
+enum Done {
+    Answered,
+    /// It was an error; statements behind it are not executed.
+    Failed,
+    /// Not ours: it goes to the target as it is, or as this.
+    Forward(Option<Vec<u8>>),
+}
+
+impl<E: Engine> Conversation<E> {
+    pub(crate) fn new(engine: Arc<E>) -> Self {
+        Self {
+            engine,
+            default: None,
+            notes: Vec::new(),
+            info: OkInfo {
+                status: status::STATUS_AUTOCOMMIT,
+                ..OkInfo::default()
+            },
+        }
+    }
+
+    /// A command went by that was not looked at.
+    pub(crate) fn other_command(&mut self, kind: u8) {
+        const CHANGE_USER: u8 = 0x11;
+        if !self.notes.is_empty() {
+            self.notes.clear();
+        }
+        if matches!(kind, CHANGE_USER | command::RESET_CONNECTION) {
+            self.default = None;
+        }
+    }
+
+    /// Answers a text, if it is about replication. `false`: it is the target's as it is.
+    pub(crate) async fn statement(
+        &mut self,
+        kind: u8,
+        text: &Bytes,
+        client: &mut Peer,
+        target: &mut Peer,
+    ) -> io::Result<bool> {
+        let pieces = split(text);
+        let found: Vec<_> = pieces.iter().map(|piece| recognise(piece)).collect();
+        let is_ours = |found: &Option<(Statement, Option<String>)>| match found {
+            None => false,
+            Some((Statement::ShowWarnings, _)) => !self.notes.is_empty(),
+            Some(_) => true,
+        };
+        if !found.iter().any(is_ours) {
+            self.notes.clear();
+            return Ok(false);
+        }
+        let mut reply = Reply {
+            client,
+            sequence: 1,
+            has_more: false,
+        };
+        if kind == command::STMT_PREPARE {
+            let message = "This command is not supported in the prepared statement protocol yet";
+            reply.error(&Refusal::new(NOT_PREPARED, message));
+            return Ok(true);
+        }
+        let count = pieces.len();
+        for (index, (piece, found)) in pieces.into_iter().zip(found).enumerate() {
+            reply.has_more = index + 1 < count;
+            let done = match found {
+                Some((statement, name)) => self.one(statement, name, piece, &mut reply, target).await?,
+                None => Done::Forward(None),
+            };
+            let goes_on = match done {
+                Done::Answered => true,
+                Done::Failed => false,
+                Done::Forward(instead) => {
+                    self.notes.clear();
+                    let text = instead.as_deref().unwrap_or(piece);
+                    reply.forward(text, target).await?
+                }
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn one(
+        &mut self,
+        statement: Statement,
+        name: Option<String>,
+        text: &[u8],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
+        if statement == Statement::ShowWarnings {
+            return self.show_warnings(reply, target).await;
+        }
+        self.notes.clear();
+        let named = |own: Option<String>| own.or_else(|| name.clone());
+        match statement {
+            Statement::ShowWarnings | Statement::Unknown => self.unknown(text, reply, target).await,
+            Statement::Refused(refusal) => Ok(reply.error(&refusal)),
+            Statement::ShowStatus(own) => {
+                let name = self.connection(named(own), target).await?;
+                self.show_status(Some(name), reply, target).await
+            }
+            Statement::ShowAllStatus => self.show_status(None, reply, target).await,
+            Statement::Set(list) => self.set(list, text, reply, target).await,
+            Statement::Reads => self.reads(text, reply, target).await,
+            Statement::ShowNamed => self.show_named(text, reply, target).await,
+            Statement::ShowProcesslist => Ok(Done::Forward(None)),
+            Statement::ShowRelayLogEvents(own, file, offset, passed, shown) => {
+                let name = self.connection(named(own), target).await?;
+                let events = self
+                    .engine
+                    .relay_log_events(&name, file.as_deref(), offset, passed.saturating_add(shown))
+                    .await;
+                match events {
+                    Err(refusal) => Ok(reply.error(&refusal)),
+                    Ok(events) => {
+                        self.show_relay_events(&events[passed.min(events.len())..], reply, target)
+                            .await
+                    }
+                }
+            }
+            control => {
+                let probe = match control {
+                    Statement::Reset(..) | Statement::FlushRelayLogs(_) => RELOAD_PROBE,
+                    _ => ADMIN_PROBE,
+                };
+                if let Some(failed) = self.probe(probe, reply, target).await? {
+                    return Ok(failed);
+                }
+                let outcome = self.control(control, name, target).await?;
+                Ok(self.outcome(outcome, reply))
+            }
+        }
+    }
+
+    /// Carries out a statement that needs no more of the target.
+    async fn control(
+        &mut self,
+        statement: Statement,
+        name: Option<String>,
+        target: &mut Peer,
+    ) -> io::Result<Outcome> {
+        let engine = self.engine.clone();
+        let own = match &statement {
+            Statement::Change(own, _)
+            | Statement::Start(own, ..)
+            | Statement::Stop(own, _)
+            | Statement::Reset(own, _)
+            | Statement::FlushRelayLogs(own) => own.clone(),
+            _ => Some(String::new()),
+        };
+        let name = self.connection(own.or(name), target).await?;
+        Ok(match statement {
+            Statement::Change(_, change) => engine.change_master(&name, *change).await,
+            Statement::Start(_, threads, until) => engine.start(&name, threads, until).await,
+            Statement::Stop(_, threads) => engine.stop(&name, threads).await,
+            Statement::StartAll => engine.start_all().await,
+            Statement::StopAll => engine.stop_all().await,
+            Statement::Reset(_, all) => engine.reset(&name, all).await,
+            Statement::FlushRelayLogs(_) => engine.flush_relay_log(&name).await,
+            _ => Err(not_supported("this statement")),
+        })
+    }
+
+    fn outcome(&mut self, outcome: Outcome, reply: &mut Reply<'_>) -> Done {
+        match outcome {
+            Ok(notes) => {
+                reply.ok(self.info, notes.len());
+                self.notes = notes;
+                Done::Answered
+            }
+            Err(refusal) => reply.error(&refusal),
+        }
+    }
+
+    /// The connection that a statement means.
+    async fn connection(&mut self, named: Option<String>, target: &mut Peer) -> io::Result<String> {
+        if let Some(name) = named {
+            return Ok(name);
+        }
+        if let Some(name) = &self.default {
+            return Ok(name.clone());
+        }
+        let answer = target.ask(b"SELECT @@session.default_master_connection").await?;
+        let name = answer.ok().and_then(|answer| answer.first()).unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        self.default = Some(name.clone());
+        Ok(name)
+    }
+
+    /// Asks the target whether the client may do this. What it says against it is handed on.
+    async fn probe(
+        &mut self,
+        probe: &[u8],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Option<Done>> {
+        match target.ask(probe).await? {
+            Ok(answer) => {
+                self.info = answer.info;
+                Ok(None)
+            }
+            Err(error) => Ok(Some(reply.server_error(&error))),
+        }
+    }
+
+    /// A statement that begins like ours. The target says what is wrong with it, without executing it.
+    async fn unknown(&mut self, text: &[u8], reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
+        target.send(command::STMT_PREPARE, text).await?;
+        let (_, first) = target.packet().await?;
+        if first.first() == Some(&status::ERR) {
+            return Ok(reply.server_error(&Error(first)));
+        }
+        let number = |from: usize| {
+            first
+                .get(from..from + 2)
+                .map_or(0, |two| u16::from_le_bytes([two[0], two[1]]))
+        };
+        let (id, columns, parameters) = (first.get(1..5).map(<[u8]>::to_vec), number(5), number(7));
+        for count in [parameters, columns].into_iter().filter(|count| *count > 0) {
+            for _ in 0..=count {
+                target.packet().await?;
+            }
+        }
+        target.send(command::STMT_CLOSE, &id.unwrap_or_default()).await?;
+        let words = String::from_utf8_lossy(text);
+        let excerpt: String = words.chars().take(60).collect();
+        Ok(reply.error(&not_supported(&excerpt)))
+    }
+
+    async fn show_status(
+        &mut self,
+        name: Option<String>,
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
+        let question: &[u8] = match name {
+            None => b"SHOW ALL SLAVES STATUS",
+            Some(_) => b"SHOW SLAVE STATUS",
+        };
+        let answer = match target.ask(question).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(reply.server_error(&error)),
+        };
+        let all = self.engine.status();
+        let shown: Vec<&ConnectionStatus> = match &name {
+            None => all.iter().collect(),
+            Some(name) => all.iter().filter(|one| is_named(one, name)).collect(),
+        };
+        if let (true, Some(name)) = (shown.is_empty(), name.filter(|name| !name.is_empty())) {
+            // `WARN_NO_MASTER_INFO`.
+            return Ok(reply.error(&Refusal::new(
+                1617,
+                format!("There is no master connection '{name}'"),
+            )));
+        }
+        let names = answer.names();
+        let row = |one: &&ConnectionStatus| {
+            let mut out = Vec::new();
+            row::encode(&mut out, names.iter().map(|column| columns::cell(one, column)));
+            out
+        };
+        let rows: Vec<Vec<u8>> = shown.iter().map(row).collect();
+        reply.rows(&answer, &rows);
+        Ok(Done::Answered)
+    }
+
+    async fn show_relay_events(
+        &mut self,
+        events: &[crate::engine::RelayEvent],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
+        const COLUMNS: &[u8] = b"SELECT '' AS Log_name,0 AS Pos,'' AS Event_type,0 AS Server_id,0 AS End_log_pos,'' AS Info LIMIT 0";
+        let answer = match target.ask(COLUMNS).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(reply.server_error(&error)),
+        };
+        let row = |event: &crate::engine::RelayEvent| {
+            let cells = [
+                event.log_name.clone(),
+                event.pos.to_string(),
+                event.event_type.clone(),
+                event.server_id.to_string(),
+                event.end_log_pos.to_string(),
+                event.info.clone(),
+            ];
+            let mut out = Vec::new();
+            row::encode(
+                &mut out,
+                cells.into_iter().map(|cell| Some(Cow::from(cell.into_bytes()))),
+            );
+            out
+        };
+        let rows: Vec<Vec<u8>> = events.iter().map(row).collect();
+        reply.rows(&answer, &rows);
+        Ok(Done::Answered)
+    }
+
+    async fn show_warnings(&mut self, reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
+        if self.notes.is_empty() {
+            return Ok(Done::Forward(None));
+        }
+        let answer = match target.ask(b"SHOW WARNINGS").await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(reply.server_error(&error)),
+        };
+        let row = |note: &Note| {
+            let level = if note.is_warning { "Warning" } else { "Note" };
+            let cells = [level.to_owned(), note.code.to_string(), note.message.clone()];
+            let mut out = Vec::new();
+            row::encode(
+                &mut out,
+                cells.into_iter().map(|cell| Some(Cow::from(cell.into_bytes()))),
+            );
+            out
+        };
+        let rows: Vec<Vec<u8>> = self.notes.iter().map(row).collect();
+        reply.rows(&answer, &rows);
+        Ok(Done::Answered)
+    }
+
+    /// `SHOW STATUS` and `SHOW VARIABLES`: the target's, with the engine's values.
+    async fn show_named(
+        &mut self,
+        text: &[u8],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
+        let answer = match target.ask(text).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(reply.server_error(&error)),
+        };
+        let default = self.connection(None, target).await?;
+        let all = self.engine.status();
+        let default_status = all.iter().find(|one| is_named(one, &default));
+        let mut rows = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            let mut cells = answer.cells(row);
+            if let [Some(name), value] = cells.as_mut_slice() {
+                let name = String::from_utf8_lossy(name).into_owned();
+                let ours = columns::status_variable(&name, &all, default_status).or_else(|| {
+                    if name.eq_ignore_ascii_case("gtid_slave_pos") {
+                        return Some(self.engine.gtid_slave_pos().to_string());
+                    }
+                    self.engine.variable("", Variable::named(&name)?)
+                });
+                if let Some(ours) = ours {
+                    *value = Some(ours.into_bytes());
+                }
+            }
+            let mut out = Vec::new();
+            row::encode(&mut out, cells.into_iter().map(|cell| cell.map(Cow::from)));
+            rows.push(out);
+        }
+        reply.rows(&answer, &rows);
+        Ok(Done::Answered)
+    }
+
+    /// A statement with parts that the engine answers.
+    async fn reads(&mut self, text: &[u8], reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
+        let parts = substitute::parts(text);
+        let mut values = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let value = match &part.what {
+                What::GtidSlavePos => quoted(&self.engine.gtid_slave_pos().to_string()),
+                What::Variable(name, variable) => {
+                    let name = name.clone().unwrap_or_default();
+                    match self.engine.variable(&name, *variable) {
+                        Some(value) if variable.is_number() => value.into_bytes(),
+                        Some(value) => quoted(&value),
+                        None => return Ok(reply.error(&unknown(&name))),
+                    }
+                }
+                What::WaitForPlace(arguments) | What::WaitForGtid(arguments) => {
+                    let list: Vec<&[u8]> = arguments.iter().map(|(start, end)| &text[*start..*end]).collect();
+                    let question = [b"SELECT ", &list.join(&b","[..])[..]].concat();
+                    let answer = match target.ask(&question).await? {
+                        Ok(answer) => answer,
+                        Err(error) => return Ok(reply.server_error(&error)),
+                    };
+                    let cells = answer
+                        .rows
+                        .first()
+                        .map(|row| answer.cells(row))
+                        .unwrap_or_default();
+                    match self.wait(&part.what, &cells, reply, target).await? {
+                        Ok(Some(result)) => result.to_string().into_bytes(),
+                        Ok(None) => b"NULL".to_vec(),
+                        Err(refusal) => return Ok(reply.error(&refusal)),
+                    }
+                }
+            };
+            values.push(value);
+        }
+        Ok(Done::Forward(Some(substitute::replace(text, &parts, &values))))
+    }
+
+    /// Waits for the engine, as long as both sides of the line are there.
+    async fn wait(
+        &mut self,
+        what: &What,
+        cells: &[Option<Vec<u8>>],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Result<Option<i64>, Refusal>> {
+        let cell = |index: usize| {
+            let cell = cells.get(index)?.as_ref()?;
+            Some(String::from_utf8_lossy(cell).into_owned())
+        };
+        let seconds = |index: usize| cell(index).and_then(|text| text.parse::<f64>().ok());
+        let engine = self.engine.clone();
+        let is_for_place = matches!(what, What::WaitForPlace(_));
+        let default = match is_for_place {
+            true => self.connection(cell(3), target).await?,
+            false => String::new(),
+        };
+        let waiting = async move {
+            if is_for_place {
+                let (Some(file), Some(offset)) = (cell(0), cell(1).and_then(|text| text.parse().ok())) else {
+                    return Ok(None);
+                };
+                // Without a limit, or with one that is none: for ever.
+                let timeout = seconds(2)
+                    .filter(|limit| *limit > 0.0)
+                    .map(Duration::from_secs_f64);
+                return Ok(engine
+                    .wait_for_place(&default, Place { file, offset }, timeout)
+                    .await);
+            }
+            let Some(position) = cell(0) else { return Ok(None) };
+            let Ok(position) = position.parse::<GtidPos>() else {
+                // `ER_INCORRECT_GTID_STATE`.
+                return Err(Refusal::new(1941, "Could not parse GTID list"));
+            };
+            let timeout = match seconds(1) {
+                Some(limit) if limit >= 0.0 => Some(Duration::from_secs_f64(limit)),
+                _ => FOREVER,
+            };
+            let is_there = engine.wait_for_gtid(position, timeout).await;
+            Ok(Some(if is_there { 0 } else { -1 }))
+        };
+        tokio::select! {
+            waited = waiting => Ok(waited),
+            filled = reply.client.fill() => match filled? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                // Nothing comes before the answer, from a client that keeps to the protocol.
+                _ => Err(invalid("a command before the answer to the last one")),
+            },
+            filled = target.fill() => match filled? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Err(invalid("an answer to nothing")),
+            },
+        }
+    }
+
+    async fn set(
+        &mut self,
+        list: Vec<Assignment>,
+        text: &[u8],
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
+        let mut notes = Vec::new();
+        for one in list {
+            let whole = &text[one.place.0..one.place.1];
+            if let Some(variable) = one.managed() {
+                let value = match self.value(&one, text, target).await? {
+                    Ok(value) => value,
+                    Err(error) => return Ok(reply.server_error(&error)),
+                };
+                if let Some(failed) = self.probe(ADMIN_PROBE, reply, target).await? {
+                    return Ok(failed);
+                }
+                let name = self.connection(one.connection.clone(), target).await?;
+                match self.engine.set(&name, variable, value).await {
+                    Ok(more) => notes.extend(more),
+                    Err(refusal) => return Ok(reply.error(&refusal)),
+                }
+                continue;
+            }
+            if one.is_gtid_slave_pos() {
+                if let Some(failed) = self.probe(ADMIN_PROBE, reply, target).await? {
+                    return Ok(failed);
+                }
+                let value = match self.value(&one, text, target).await? {
+                    Ok(value) => value.unwrap_or_default(),
+                    Err(error) => return Ok(reply.server_error(&error)),
+                };
+                let Ok(position) = value.parse::<GtidPos>() else {
+                    return Ok(reply.error(&Refusal::new(1941, "Could not parse GTID list")));
+                };
+                match self.engine.set_gtid_slave_pos(position).await {
+                    Ok(more) => notes.extend(more),
+                    Err(refusal) => return Ok(reply.error(&refusal)),
+                }
+                continue;
+            }
+            if one.is_default_connection() {
+                self.default = None;
+            }
+            let scope = match one.scope {
+                crate::assignment::Scope::Global
+                    if !whole.starts_with(b"@@") && !starts_with_scope(whole) =>
+                {
+                    &b"SET GLOBAL "[..]
+                }
+                _ => &b"SET "[..],
+            };
+            match target.ask(&[scope, whole].concat()).await? {
+                Ok(answer) => self.info = answer.info,
+                Err(error) => return Ok(reply.server_error(&error)),
+            }
+        }
+        Ok(self.outcome(Ok(notes), reply))
+    }
+
+    /// What the value of an assignment is; the inner `None` is `DEFAULT`.
+    async fn value(
+        &self,
+        one: &Assignment,
+        text: &[u8],
+        target: &mut Peer,
+    ) -> io::Result<Result<Option<String>, Error>> {
+        let Some((start, end)) = one.value else {
+            return Ok(Ok(None));
+        };
+        let expression = &text[start..end];
+        // Parts that are the engine's, as in REPLACE(@@gtid_slave_pos, ...).
+        let parts = substitute::parts(expression);
+        let value = |part: &substitute::Part| match &part.what {
+            What::GtidSlavePos => quoted(&self.engine.gtid_slave_pos().to_string()),
+            What::Variable(name, variable) => {
+                let value = self
+                    .engine
+                    .variable(name.as_deref().unwrap_or_default(), *variable);
+                quoted(&value.unwrap_or_default())
+            }
+            What::WaitForPlace(_) | What::WaitForGtid(_) => b"NULL".to_vec(),
+        };
+        let values: Vec<Vec<u8>> = parts.iter().map(value).collect();
+        let expression = substitute::replace(expression, &parts, &values);
+        // A word alone is a value here, and a column in a SELECT.
+        let is_word = !expression.is_empty()
+            && expression
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        if is_word && !expression[0].is_ascii_digit() && !expression.eq_ignore_ascii_case(b"NULL") {
+            return Ok(Ok(Some(String::from_utf8_lossy(&expression).into_owned())));
+        }
+        let answer = target.ask(&[b"SELECT ", &expression[..]].concat()).await?;
+        Ok(answer.map(|answer| {
+            let value = answer.first().unwrap_or_default();
+            Some(String::from_utf8_lossy(&value).into_owned())
+        }))
+    }
+}
+
+fn starts_with_scope(assignment: &[u8]) -> bool {
+    let mut tokens = crate::tokens::Tokens::new(assignment);
+    crate::assignment::scope_of(&mut tokens).is_some()
+}
+
+fn is_named(status: &ConnectionStatus, name: &str) -> bool {
+    status.connection_name.eq_ignore_ascii_case(name)
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::new(1617, format!("There is no master connection '{name}'"))
+}
+
+fn not_supported(what: &str) -> Refusal {
+    let message = format!("This version of Tributary doesn't yet support '{what}'");
+    Refusal {
+        sql_state: *b"42000",
+        ..Refusal::new(NOT_SUPPORTED, message)
+    }
+}
+
+/// A literal that means the same under every `sql_mode`.
+fn quoted(text: &str) -> Vec<u8> {
+    format!("'{}'", text.replace('\'', "''")).into_bytes()
+}
+
+impl Reply<'_> {
+    fn put(&mut self, payload: &[u8]) {
+        self.client.put(self.sequence, payload);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+
+    fn ok(&mut self, info: OkInfo, warnings: usize) {
+        let info = OkInfo {
+            affected_rows: 0,
+            last_insert_id: 0,
+            warnings: u16::try_from(warnings).unwrap_or(u16::MAX),
+            ..with_more(info, self.has_more)
+        };
+        let mut payload = Vec::new();
+        info.encode(&mut payload, status::OK);
+        self.put(&payload);
+    }
+
+    fn error(&mut self, refusal: &Refusal) -> Done {
+        let error = ServerError {
+            code: refusal.code,
+            sqlstate: refusal.sql_state,
+            message: refusal.message.clone(),
+        };
+        let mut payload = Vec::new();
+        error.encode(&mut payload);
+        self.put(&payload);
+        Done::Failed
+    }
+
+    fn server_error(&mut self, error: &Error) -> Done {
+        self.put(&error.0);
+        Done::Failed
+    }
+
+    /// Rows under the columns of an answer.
+    fn rows(&mut self, answer: &Answer, rows: &[Vec<u8>]) {
+        let mut count = Vec::new();
+        tributary_wire::writer::put_lenenc_int(&mut count, answer.columns.len() as u64);
+        self.put(&count);
+        for column in &answer.columns {
+            self.put(column);
+        }
+        let info = OkInfo {
+            warnings: 0,
+            ..with_more(answer.info, self.has_more)
+        };
+        let mut end = Vec::new();
+        info.encode_eof(&mut end);
+        self.put(&end);
+        rows.iter().for_each(|row| self.put(row));
+        self.put(&end);
+    }
+
+    /// Has the target execute a statement, and hands its answer on. Whether it was no error.
+    async fn forward(&mut self, text: &[u8], target: &mut Peer) -> io::Result<bool> {
+        target.send(command::QUERY, text).await?;
+        loop {
+            let (first, ends) = self.forward_result(target).await?;
+            if first {
+                return Ok(false);
+            }
+            if ends {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// One result. Whether it was an error, and whether it was the last.
+    async fn forward_result(&mut self, target: &mut Peer) -> io::Result<(bool, bool)> {
+        let (mut head, first) = target.packet().await?;
+        match first.first() {
+            Some(&status::ERR) => {
+                self.put(&first);
+                return Ok((true, true));
+            }
+            Some(&status::OK) => {
+                let info = OkInfo::decode(&first).map_err(invalid)?;
+                let is_last = !info.has_more_results();
+                let mut payload = Vec::new();
+                with_more(info, !is_last || self.has_more).encode(&mut payload, status::OK);
+                // The text behind the numbers stays.
+                payload.extend_from_slice(first.get(payload.len()..).unwrap_or_default());
+                self.put(&payload);
+                return Ok((false, is_last));
+            }
+            // A file is asked for: an empty packet says that there is none.
+            Some(0xFB) => {
+                target.put(head.sequence.wrapping_add(1), b"");
+                target.flush().await?;
+                let _ = target.packet().await?;
+                self.error(&not_supported(
+                    "LOAD DATA LOCAL beside statements about replication",
+                ));
+                return Ok((true, true));
+            }
+            _ => self.put(&first),
+        }
+        let mut ends = 0;
+        loop {
+            let goes_on = head.length == crate::peer::FULL_PACKET_BYTES;
+            let (next, packet) = target.packet().await?;
+            head = next;
+            if goes_on {
+                self.put_part(&packet);
+            } else if packet.first() == Some(&status::ERR) {
+                self.put(&packet);
+                return Ok((true, true));
+            } else if status::is_eof(&packet) {
+                let info = OkInfo::decode_eof(&packet).map_err(invalid)?;
+                ends += 1;
+                let is_last = !info.has_more_results();
+                let mut payload = Vec::new();
+                with_more(info, !is_last || self.has_more).encode_eof(&mut payload);
+                self.put(&payload);
+                if ends == 2 {
+                    return Ok((false, is_last));
+                }
+            } else {
+                self.put_part(&packet);
+            }
+            self.client.flush().await?;
+        }
+    }
+
+    /// A packet as it was on the line.
+    fn put_part(&mut self, packet: &[u8]) {
+        self.client
+            .output
+            .extend_from_slice(&(packet.len() as u32).to_le_bytes()[..3]);
+        self.client.output.extend_from_slice(&[self.sequence]);
+        self.client.output.extend_from_slice(packet);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}

@@ -1,0 +1,277 @@
+//! The way of bytes between a client and the target: untouched, but for the greeting and for statements about replication.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tributary_wire::{capabilities, command, status};
+
+use crate::conversation::Conversation;
+use crate::engine::Engine;
+use crate::peer::{FULL_PACKET_BYTES, HEAD_BYTES, Head, Peer};
+use crate::statement;
+
+/// Statements about replication are shorter than this; longer ones are relayed without a look.
+const STATEMENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes that wait on their way to the client.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// What the port cannot look into, so the target must not offer it.
+const NOT_OFFERED: u64 = capabilities::SSL | capabilities::COMPRESS | capabilities::DEPRECATE_EOF;
+
+/// Where the client's next byte belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A packet's head comes next.
+    Head,
+    /// So many bytes of a packet are left.
+    Inside(usize),
+}
+
+/// One client and its session on the target.
+pub(crate) struct Relay<E> {
+    client: Peer,
+    target: Peer,
+    conversation: Conversation<E>,
+    /// The client is logged in; before that nothing is a statement.
+    is_logged_in: bool,
+    has_greeted: bool,
+    place: Place,
+    /// The head of the client's last packet.
+    last: Head,
+    /// The target has said something since then.
+    has_answered: bool,
+}
+
+impl<E: Engine> Relay<E> {
+    pub(crate) fn new(client: Peer, target: Peer, engine: Arc<E>) -> Self {
+        Self {
+            client,
+            target,
+            conversation: Conversation::new(engine),
+            is_logged_in: false,
+            has_greeted: false,
+            place: Place::Head,
+            last: Head {
+                length: 0,
+                sequence: 0,
+            },
+            has_answered: true,
+        }
+    }
+
+    /// Relays until one side ends, or both are silent for too long.
+    pub(crate) async fn run(mut self, silence_max: Duration) -> io::Result<()> {
+        loop {
+            let is_idle = tokio::time::sleep(silence_max);
+            let reads_client = self.target.output.is_empty();
+            let reads_target = self.client.output.len() < WAITING_BYTES_MAX;
+            tokio::select! {
+                filled = self.client.fill(), if reads_client => {
+                    if filled? == 0 {
+                        break;
+                    }
+                    self.take_from_client().await?;
+                }
+                filled = self.target.fill(), if reads_target => {
+                    if filled? == 0 {
+                        break;
+                    }
+                    self.take_from_target()?;
+                }
+                () = is_idle => break,
+                else => break,
+            }
+            self.write_out().await?;
+        }
+        self.client.flush().await?;
+        self.client.shut_down().await;
+        self.target.shut_down().await;
+        Ok(())
+    }
+
+    /// Writes to both sides until one of them has nothing left, whichever takes it.
+    async fn write_out(&mut self) -> io::Result<()> {
+        while !(self.client.output.is_empty() && self.target.output.is_empty()) {
+            let (to_client, to_target) = (!self.client.output.is_empty(), !self.target.output.is_empty());
+            // A side that does not take its bytes must not keep the other from getting on.
+            let Relay { client, target, .. } = self;
+            let full = client.output.len() >= WAITING_BYTES_MAX;
+            tokio::select! {
+                drained = client.drain(), if to_client => drained?,
+                drained = target.drain(), if to_target => drained?,
+            }
+            if to_target && !full && target.output.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_from_target(&mut self) -> io::Result<()> {
+        self.has_answered = true;
+        if self.is_logged_in {
+            self.client.output.unsplit(self.target.input.split());
+            return Ok(());
+        }
+        while let Some(head) = Head::of(&self.target.input)
+            && self.target.input.len() >= HEAD_BYTES + head.length
+        {
+            let mut packet = self.target.input.split_to(HEAD_BYTES + head.length);
+            let first = packet.get(HEAD_BYTES).copied();
+            if !self.has_greeted {
+                self.has_greeted = true;
+                take_offers_out(&mut packet[HEAD_BYTES..]);
+            } else if first == Some(status::OK) {
+                self.is_logged_in = true;
+            }
+            self.client.output.unsplit(packet);
+        }
+        if self.is_logged_in {
+            self.client.output.unsplit(self.target.input.split());
+        }
+        Ok(())
+    }
+
+    async fn take_from_client(&mut self) -> io::Result<()> {
+        loop {
+            match self.place {
+                Place::Inside(left) => {
+                    let now = left.min(self.client.input.len());
+                    let bytes = self.client.input.split_to(now);
+                    self.target.output.unsplit(bytes);
+                    if now < left {
+                        self.place = Place::Inside(left - now);
+                        return Ok(());
+                    }
+                    self.place = Place::Head;
+                }
+                Place::Head => {
+                    let Some(head) = Head::of(&self.client.input) else {
+                        return Ok(());
+                    };
+                    if self.is_command(head) && head.length > 0 {
+                        match self.command(head).await? {
+                            Some(true) => continue,
+                            Some(false) => {}
+                            None => return Ok(()),
+                        }
+                    }
+                    self.pass(head);
+                }
+            }
+        }
+    }
+
+    /// Lets a packet through that begins here.
+    fn pass(&mut self, head: Head) {
+        let bytes = self.client.input.split_to(HEAD_BYTES);
+        self.target.output.unsplit(bytes);
+        self.place = Place::Inside(head.length);
+        self.last = head;
+        self.has_answered = false;
+    }
+
+    /// Whether a packet begins a command, rather than going on with one: a long statement, or a file.
+    fn is_command(&self, head: Head) -> bool {
+        let goes_on =
+            self.last.length == FULL_PACKET_BYTES || (self.last.sequence == u8::MAX && !self.has_answered);
+        self.is_logged_in && head.sequence == 0 && !goes_on
+    }
+
+    /// Looks at a command. Whether it was answered here; `None`: not all of it is here.
+    async fn command(&mut self, head: Head) -> io::Result<Option<bool>> {
+        let Some(&kind) = self.client.input.get(HEAD_BYTES) else {
+            return Ok(None);
+        };
+        if !matches!(kind, command::QUERY | command::STMT_PREPARE) {
+            self.conversation.other_command(kind);
+            return Ok(Some(false));
+        }
+        if head.length > STATEMENT_BYTES_MAX {
+            self.conversation.other_command(kind);
+            return Ok(Some(false));
+        }
+        let Some(payload) = self.client.input.get(HEAD_BYTES..HEAD_BYTES + head.length) else {
+            return Ok(None);
+        };
+        let text = &payload[1..];
+        if !statement::may_concern(text) {
+            self.conversation.other_command(kind);
+            return Ok(Some(false));
+        }
+        let text = Bytes::copy_from_slice(text);
+        // What came before has been answered: a client waits for that.
+        self.client.flush().await?;
+        self.target.flush().await?;
+        let answered = self
+            .conversation
+            .statement(kind, &text, &mut self.client, &mut self.target)
+            .await?;
+        if answered {
+            self.client.input.advance(HEAD_BYTES + head.length);
+            self.client.flush().await?;
+            self.last = head;
+            self.has_answered = true;
+        }
+        Ok(Some(answered))
+    }
+}
+
+/// Takes out of a greeting what the port cannot look into.
+fn take_offers_out(greeting: &mut [u8]) {
+    // An error instead of a greeting, or no greeting that we know.
+    if greeting.first() != Some(&10) {
+        return;
+    }
+    let Some(version) = greeting.iter().skip(1).position(|byte| *byte == 0) else {
+        return;
+    };
+    // Version and its end, thread, nonce, filler. Then 2 bytes, collation, status, 2 bytes.
+    let low = 1 + version + 1 + 4 + 8 + 1;
+    for (place, shift) in [(low, 0), (low + 1, 8), (low + 5, 16), (low + 6, 24)] {
+        if let Some(byte) = greeting.get_mut(place) {
+            *byte &= !((NOT_OFFERED >> shift) as u8);
+        }
+    }
+}
+
+/// A packet with an error for a client that has not logged in.
+pub(crate) fn refusal(code: u16, message: &str) -> BytesMut {
+    let mut payload = vec![status::ERR];
+    payload.extend_from_slice(&code.to_le_bytes());
+    payload.extend_from_slice(message.as_bytes());
+    let mut packet = BytesMut::new();
+    packet.extend_from_slice(&(payload.len() as u32).to_le_bytes()[..3]);
+    packet.extend_from_slice(&[0]);
+    packet.extend_from_slice(&payload);
+    packet
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_wire::handshake::Greeting;
+
+    use super::*;
+
+    #[test]
+    fn a_greeting_loses_what_cannot_be_looked_into() {
+        let greeting = Greeting {
+            version_text: "10.11.19-MariaDB".to_owned(),
+            connection_id: 7,
+            nonce: vec![1; 20],
+            capabilities: u64::from(u32::MAX),
+            collation: 8,
+            status: 2,
+            auth_plugin: b"mysql_native_password".to_vec(),
+        };
+        let mut bytes = Vec::new();
+        greeting.encode(&mut bytes).unwrap();
+        take_offers_out(&mut bytes);
+        let left = Greeting::decode(&bytes).unwrap();
+        assert_eq!(left.capabilities, greeting.capabilities & !NOT_OFFERED);
+        assert_eq!((left.nonce, left.status), (greeting.nonce, greeting.status));
+    }
+}

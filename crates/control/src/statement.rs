@@ -1,0 +1,320 @@
+//! Which statement a text is, as far as replication is concerned. MariaDB server 10.11, `sql/sql_yacc.yy`.
+
+use tributary_binlog::GtidPos;
+use tributary_sql::TokenKind;
+
+use crate::assignment::{Assignment, assignments};
+use crate::change;
+use crate::engine::{ChangeMaster, Place, Refusal, Threads, Until};
+use crate::tokens::Tokens;
+
+/// `SLAVE` and its newer name.
+const SLAVE: [&str; 2] = ["SLAVE", "REPLICA"];
+
+/// Words without one of which a text has nothing to do with replication.
+const WORDS: [&[u8]; 10] = [
+    b"slave",
+    b"replica",
+    b"master",
+    b"gtid_",
+    b"relay",
+    b"replicate_",
+    b"warnings",
+    b"processlist",
+    b"status",
+    b"variables",
+];
+
+/// A statement about replication. Names are `None` where the statement has none: then the session's default connection is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Statement {
+    /// `SHOW SLAVE ['name'] STATUS`.
+    ShowStatus(Option<String>),
+    /// `SHOW ALL SLAVES STATUS`.
+    ShowAllStatus,
+    Change(Option<String>, Box<ChangeMaster>),
+    Start(Option<String>, Threads, Option<Until>),
+    Stop(Option<String>, Threads),
+    StartAll,
+    StopAll,
+    /// With whether `ALL` was said.
+    Reset(Option<String>, bool),
+    FlushRelayLogs(Option<String>),
+    /// Name, file, offset, how many lines to pass over, how many to show.
+    ShowRelayLogEvents(Option<String>, Option<String>, u64, usize, usize),
+    ShowWarnings,
+    /// `SHOW STATUS` or `SHOW VARIABLES`.
+    ShowNamed,
+    ShowProcesslist,
+    /// An assignment at least to a variable of replication.
+    Set(Vec<Assignment>),
+    /// Reads variables of replication, or waits by functions.
+    Reads,
+    /// It begins like one of these and goes on otherwise.
+    Unknown,
+    /// It is understood and makes no sense.
+    Refused(Refusal),
+}
+
+/// Whether the text may be about replication at all: a quick look.
+pub(crate) fn may_concern(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    WORDS.iter().any(|word| find(&lower, word))
+}
+
+fn find(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window == word)
+}
+
+/// What the statement is; `None` for those that have nothing to do with replication. With the connection that it is about if it
+/// names none itself, as `SET STATEMENT` may say.
+pub(crate) fn recognise(text: &[u8]) -> Option<(Statement, Option<String>)> {
+    let mut tokens = Tokens::new(text);
+    if tokens.words(&["SET", "STATEMENT"]) {
+        let name = statement_connection(&mut tokens)?;
+        return Some((simple(&mut tokens)?, Some(name)));
+    }
+    let statement = simple(&mut tokens)?;
+    Some((statement, None))
+}
+
+/// `default_master_connection='name' FOR`.
+fn statement_connection(tokens: &mut Tokens<'_>) -> Option<String> {
+    if !tokens.word("default_master_connection") || !tokens.sign("=") {
+        return None;
+    }
+    let name = tokens.string()?;
+    tokens.word("FOR").then_some(name)
+}
+
+fn simple(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let whole = tokens.clone();
+    let statement = if tokens.words(&["CHANGE", "MASTER"]) {
+        change_master(tokens)
+    } else if tokens.word("START") {
+        if tokens.words(&["ALL", "SLAVES"]) || tokens.words(&["ALL", "REPLICAS"]) {
+            Some(Statement::StartAll)
+        } else if tokens.one_of(&SLAVE) {
+            start(tokens)
+        } else {
+            return None;
+        }
+    } else if tokens.word("STOP") {
+        if tokens.words(&["ALL", "SLAVES"]) || tokens.words(&["ALL", "REPLICAS"]) {
+            Some(Statement::StopAll)
+        } else if tokens.one_of(&SLAVE) {
+            stop(tokens)
+        } else {
+            return None;
+        }
+    } else if tokens.word("RESET") {
+        if !tokens.one_of(&SLAVE) {
+            return None;
+        }
+        reset(tokens)
+    } else if tokens.word("FLUSH") {
+        tokens.one_of(&["LOCAL", "NO_WRITE_TO_BINLOG"]);
+        if !tokens.words(&["RELAY", "LOGS"]) {
+            return None;
+        }
+        name(tokens).map(Statement::FlushRelayLogs)
+    } else if tokens.word("SHOW") {
+        show(tokens)?
+    } else if tokens.word("SET") {
+        let list = assignments(tokens)?;
+        let concerns = list.iter().any(Assignment::concerns);
+        if concerns {
+            return Some(Statement::Set(list));
+        }
+        return reads(&whole);
+    } else {
+        return reads(&whole);
+    };
+    match statement {
+        Some(statement) if tokens.is_at_end() => Some(statement),
+        _ => Some(Statement::Unknown),
+    }
+}
+
+/// A statement that has nothing to do with replication itself may read what has.
+fn reads(tokens: &Tokens<'_>) -> Option<Statement> {
+    let mut first = tokens.clone();
+    if !first.one_of(&["SELECT", "SET", "DO", "CREATE", "INSERT", "CALL", "IF", "WITH"]) {
+        return None;
+    }
+    crate::substitute::has_any(tokens).then_some(Statement::Reads)
+}
+
+/// A connection's name, if there is one. `None`: it is not understood.
+fn name(tokens: &mut Tokens<'_>) -> Option<Option<String>> {
+    if let Some(name) = tokens.string() {
+        return Some(Some(name));
+    }
+    channel(tokens)
+}
+
+/// `FOR CHANNEL 'name'`, if it is there.
+fn channel(tokens: &mut Tokens<'_>) -> Option<Option<String>> {
+    match tokens.words(&["FOR", "CHANNEL"]) {
+        true => Some(Some(tokens.string()?)),
+        false => Some(None),
+    }
+}
+
+fn change_master(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let name = tokens.string();
+    if !tokens.word("TO") {
+        return None;
+    }
+    let change = change::options(tokens)?;
+    let name = name.or(channel(tokens)?);
+    Some(Statement::Change(name, Box::new(change)))
+}
+
+fn threads(tokens: &mut Tokens<'_>) -> Threads {
+    let mut threads = Threads {
+        io: false,
+        sql: false,
+    };
+    loop {
+        if tokens.one_of(&["IO_THREAD", "RELAY_THREAD"]) {
+            threads.io = true;
+        } else if tokens.word("SQL_THREAD") {
+            threads.sql = true;
+        }
+        if !tokens.kind(TokenKind::Comma) {
+            break;
+        }
+    }
+    match threads.io || threads.sql {
+        true => threads,
+        false => Threads::BOTH,
+    }
+}
+
+fn start(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let name = tokens.string();
+    let threads = threads(tokens);
+    let until = match tokens.word("UNTIL") {
+        true => match until(tokens)? {
+            Ok(until) => Some(until),
+            Err(refusal) => return Some(Statement::Refused(refusal)),
+        },
+        false => None,
+    };
+    let name = name.or(channel(tokens)?);
+    Some(Statement::Start(name, threads, until))
+}
+
+/// The outer `None`: it is not understood.
+fn until(tokens: &mut Tokens<'_>) -> Option<Result<Until, Refusal>> {
+    // `ER_BAD_SLAVE_UNTIL_COND`.
+    let bad = || {
+        Refusal::new(
+            1277,
+            "Incorrect parameter or combination of parameters for START SLAVE UNTIL",
+        )
+    };
+    let (mut file, mut offset, mut relay_file, mut relay_offset, mut gtid) = (None, None, None, None, None);
+    loop {
+        let option = tokens.name()?.to_ascii_uppercase();
+        if !tokens.sign("=") {
+            return None;
+        }
+        match option.as_str() {
+            "MASTER_LOG_FILE" => file = Some(tokens.string()?),
+            "MASTER_LOG_POS" => offset = Some(tokens.number()?),
+            "RELAY_LOG_FILE" => relay_file = Some(tokens.string()?),
+            "RELAY_LOG_POS" => relay_offset = Some(tokens.number()?),
+            "MASTER_GTID_POS" => gtid = Some(tokens.string()?),
+            _ => return None,
+        }
+        if !tokens.kind(TokenKind::Comma) {
+            break;
+        }
+    }
+    let until = match (file, offset, relay_file, relay_offset, gtid) {
+        (Some(file), Some(offset), None, None, None) => Until::Place(Place { file, offset }),
+        (None, None, Some(file), Some(offset), None) => Until::RelayLog(Place { file, offset }),
+        (None, None, None, None, Some(gtid)) => match gtid.parse::<GtidPos>() {
+            Ok(gtid) => Until::Gtid(gtid),
+            Err(_) => return Some(Err(Refusal::new(1941, "Could not parse GTID list"))),
+        },
+        _ => return Some(Err(bad())),
+    };
+    Some(Ok(until))
+}
+
+fn stop(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let name = tokens.string();
+    let threads = threads(tokens);
+    let name = name.or(channel(tokens)?);
+    Some(Statement::Stop(name, threads))
+}
+
+fn reset(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let name = tokens.string();
+    let all = tokens.word("ALL");
+    let name = name.or(channel(tokens)?);
+    Some(Statement::Reset(name, all))
+}
+
+/// The outer `None`: it shows something else.
+fn show(tokens: &mut Tokens<'_>) -> Option<Option<Statement>> {
+    if tokens.word("ALL") {
+        let is_it = tokens.one_of(&["SLAVES", "REPLICAS"]) && tokens.word("STATUS");
+        return Some(is_it.then_some(Statement::ShowAllStatus));
+    }
+    if tokens.one_of(&SLAVE) {
+        if tokens.word("HOSTS") {
+            return None;
+        }
+        let name = tokens.string();
+        if !tokens.word("STATUS") {
+            return Some(None);
+        }
+        let channel = channel(tokens)?;
+        return Some(Some(Statement::ShowStatus(name.or(channel))));
+    }
+    if tokens.word("RELAYLOG") {
+        return Some(relaylog(tokens));
+    }
+    if tokens.word("WARNINGS") {
+        return Some(Some(Statement::ShowWarnings));
+    }
+    let mut other = tokens.clone();
+    other.one_of(&["GLOBAL", "SESSION", "LOCAL", "FULL"]);
+    let named = match other.one_of(&["STATUS", "VARIABLES"]) {
+        true => Statement::ShowNamed,
+        false if other.word("PROCESSLIST") => Statement::ShowProcesslist,
+        false => return None,
+    };
+    while tokens.skip().is_some() {}
+    Some(Some(named))
+}
+
+fn relaylog(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    let name = tokens.string();
+    if !tokens.word("EVENTS") {
+        return None;
+    }
+    let file = match tokens.word("IN") {
+        true => Some(tokens.string()?),
+        false => None,
+    };
+    let offset = match tokens.word("FROM") {
+        true => tokens.number()?,
+        false => 0,
+    };
+    let (mut passed, mut shown) = (0, usize::MAX);
+    if tokens.word("LIMIT") {
+        shown = usize::try_from(tokens.number()?).ok()?;
+        if tokens.kind(TokenKind::Comma) {
+            passed = std::mem::replace(&mut shown, usize::try_from(tokens.number()?).ok()?);
+        } else if tokens.word("OFFSET") {
+            passed = usize::try_from(tokens.number()?).ok()?;
+        }
+    }
+    let name = name.or(channel(tokens)?);
+    Some(Statement::ShowRelayLogEvents(name, file, offset, passed, shown))
+}
