@@ -4,8 +4,34 @@ use std::time::Duration;
 
 use tributary_sql::TokenKind;
 
-use crate::engine::{ChangeMaster, ServerIds, UseGtid};
+use crate::engine::{ChangeMaster, Refusal, ServerIds, UseGtid};
 use crate::tokens::Tokens;
+
+/// The longest texts, in characters. MariaDB server 10.11, `sql/sql_repl.cc`, `change_master`.
+const HOST_CHARS_MAX: usize = 255;
+const USER_CHARS_MAX: usize = 128;
+const PASSWORD_CHARS_MAX: usize = 96;
+
+/// What of the options makes no sense.
+pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
+    if change.host.as_deref() == Some("") {
+        return Some(Refusal::new(1210, "Incorrect arguments to MASTER_HOST"));
+    }
+    let texts = [
+        (&change.host, "MASTER_HOST", HOST_CHARS_MAX),
+        (&change.user, "MASTER_USER", USER_CHARS_MAX),
+        (&change.password, "MASTER_PASSWORD", PASSWORD_CHARS_MAX),
+    ];
+    let is_long = |text: &Option<String>, max: usize| text.as_ref().is_some_and(|text| text.chars().count() > max);
+    let (text, name, max) = texts.into_iter().find(|(text, _, max)| is_long(text, *max))?;
+    // A password is not repeated.
+    let shown = match name {
+        "MASTER_PASSWORD" => "***",
+        _ => text.as_deref().unwrap_or_default(),
+    };
+    let message = format!("String '{shown}' is too long for {name} (should be no longer than {max})");
+    Some(Refusal::new(1470, message))
+}
 
 /// Reads the list of options. `None`: it is not understood.
 pub(crate) fn options(tokens: &mut Tokens<'_>) -> Option<ChangeMaster> {

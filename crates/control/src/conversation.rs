@@ -19,8 +19,11 @@ use crate::statement::{Statement, recognise};
 use crate::substitute::{self, What};
 use crate::tokens::split;
 
-/// A statement that does nothing on a server without replication and needs the privilege to control it.
-const ADMIN_PROBE: &[u8] = b"STOP ALL SLAVES";
+/// A statement that does nothing and needs the privilege to control replication.
+const ADMIN_PROBE: &[u8] = b"SET GLOBAL slave_net_timeout=@@global.slave_net_timeout";
+
+/// The same, refused in a session with locked tables or an open transaction as stopping is.
+const STOP_PROBE: &[u8] = b"STOP ALL SLAVES";
 
 /// The same for the privilege that `RESET SLAVE` and `FLUSH` need.
 const RELOAD_PROBE: &[u8] = b"FLUSH LOCAL RELAY LOGS";
@@ -180,6 +183,7 @@ impl<E: Engine> Conversation<E> {
             control => {
                 let probe = match control {
                     Statement::Reset(..) | Statement::FlushRelayLogs(_) => RELOAD_PROBE,
+                    Statement::Stop(..) | Statement::StopAll => STOP_PROBE,
                     _ => ADMIN_PROBE,
                 };
                 if let Some(failed) = self.probe(probe, reply, target).await? {
@@ -294,7 +298,8 @@ impl<E: Engine> Conversation<E> {
     ) -> io::Result<Done> {
         let question: &[u8] = match name {
             None => b"SHOW ALL SLAVES STATUS",
-            Some(_) => b"SHOW SLAVE STATUS",
+            // That of the session's default connection would be an error: the target knows none.
+            Some(_) => b"SHOW SLAVE '' STATUS",
         };
         let answer = match target.ask(question).await? {
             Ok(answer) => answer,

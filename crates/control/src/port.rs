@@ -20,8 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `ER_CON_COUNT_ERROR`.
 const TOO_MANY: u16 = 1040;
 
-/// `CR_CONN_HOST_ERROR`.
-const NOT_REACHED: u16 = 2003;
+/// `ER_SERVER_SHUTDOWN`: clients know it as an error that passes, and refuse a number of their own from a server.
+const NOT_REACHED: u16 = 1053;
 
 /// Pause after a connection could not be accepted: for want of file descriptors, as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -168,7 +168,10 @@ fn change_master(tokens: &mut Tokens<'_>) -> Option<Statement> {
     }
     let change = change::options(tokens)?;
     let name = name.or(channel(tokens)?);
-    Some(Statement::Change(name, Box::new(change)))
+    Some(match change::refusal(&change) {
+        Some(refusal) => Statement::Refused(refusal),
+        None => Statement::Change(name, Box::new(change)),
+    })
 }
 
 fn threads(tokens: &mut Tokens<'_>) -> Threads {

@@ -16,7 +16,7 @@ use tributary_schedule::{
 
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
-use crate::error::StopReason;
+use crate::error::{StopReason, number};
 use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
@@ -177,11 +177,12 @@ impl Applier {
         let mut is_stopping = false;
         let mut has_sources = true;
         // Whoever holds a lock may wait for an order that comes from here.
-        self.own()
-            .await?
-            .login
-            .execute(b"SET SESSION innodb_lock_wait_timeout=1")
-            .await?;
+        let set = self.own().await?.login.execute(b"SET SESSION innodb_lock_wait_timeout=1").await;
+        match set {
+            // The server has no InnoDB, and no such waits.
+            Err(ClientError::Server(error)) if error.code == number::UNKNOWN_VARIABLE => {}
+            set => drop(set?),
+        }
         loop {
             self.act().await?;
             if self.begin_again.is_some() && !is_stopping {

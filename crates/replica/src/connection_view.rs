@@ -131,6 +131,10 @@ impl ConnectionView {
 
     /// Where it stands on the target while nothing is applied.
     pub(crate) fn stands_at(&self, position: Position) {
+        self.counters.update(|state| {
+            state.read = CoordinatesStatus::from(&position.coordinates);
+            state.read_gtid = position.gtid_pos.to_string();
+        });
         *lock(&self.current) = Current {
             life: None,
             saved: Some(position),

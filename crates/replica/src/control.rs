@@ -18,7 +18,7 @@ use crate::progress::Position;
 use crate::replicator::{Shared, check_connection};
 use crate::session::{Request, own_login};
 use crate::source::{StreamStart, has_reached};
-use crate::status::{ConnectionStatus, CoordinatesStatus, IoState, SqlState};
+use crate::status::{ConnectionStatus, IoState, SqlState};
 
 /// How often it is looked whether a connection has come to a place, or to rest.
 const LOOK: Duration = Duration::from_millis(2);
@@ -374,9 +374,6 @@ impl Controller {
         )
         .await?;
         view.stands_at(position);
-        view.counters.update(|state| {
-            (state.read, state.read_gtid) = (CoordinatesStatus::default(), String::new());
-        });
         Ok(())
     }
 

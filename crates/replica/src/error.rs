@@ -37,6 +37,8 @@ pub enum StartError {
 pub(crate) mod number {
     /// `ER_ACCESS_DENIED_ERROR`.
     pub(crate) const ACCESS_DENIED: u16 = 1045;
+    /// `ER_UNKNOWN_SYSTEM_VARIABLE`.
+    pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
     /// `ER_DISK_FULL`.
     pub(crate) const DISK_FULL: u16 = 1021;
     /// `ER_BINLOG_ROW_WRONG_TABLE_DEF`: columns of source and target do not go together.

@@ -20,6 +20,9 @@ pub(crate) struct Saved {
     pub(crate) executed: GtidSet,
 }
 
+/// Lets the server take another engine for one that it does not have.
+const ENGINE_MAY_BE_MISSING: &str = "SET SESSION sql_mode='',default_storage_engine=Aria";
+
 /// Creates schema and tables if they are missing.
 pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(), ClientError> {
     let statements = [
@@ -91,7 +94,8 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         ("position", "executed VARCHAR(512) NOT NULL DEFAULT ''"),
         ("position", "epoch BIGINT UNSIGNED NOT NULL DEFAULT 0"),
     ];
-    let mut text = statements.join(";");
+    // A server without InnoDB takes Aria instead.
+    let mut text = format!("{ENGINE_MAY_BE_MISSING};{}", statements.join(";"));
     for (table, definition) in columns {
         let name = definition.split(' ').next().unwrap_or_default();
         text.push_str(&format!(
@@ -99,12 +103,28 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         ));
     }
     let found = client.query_all(text.as_bytes()).await?;
+    warn_of_engine(client, schema).await?;
     for ((table, definition), found) in columns.into_iter().zip(found) {
         if found.first_text().as_deref() != Some("0") {
             continue;
         }
         let text = format!("ALTER TABLE `{schema}`.{table} ADD COLUMN {definition}");
         client.execute(text.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+/// What is promised of crashes needs tables that roll back.
+async fn warn_of_engine(client: &mut Client, schema: &str) -> Result<(), ClientError> {
+    let text = format!(
+        "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='position'"
+    );
+    let engine = client.query(text.as_bytes()).await?.first_text().unwrap_or_default();
+    if !engine.eq_ignore_ascii_case("InnoDB") {
+        tracing::warn!(
+            "target: {schema}.position is in {engine}, because the server has no InnoDB or somebody has changed it: groups may be applied \
+             twice after a crash of engine or target. Start the server with InnoDB, and ALTER TABLE {schema}.position ENGINE=InnoDB"
+        );
     }
     Ok(())
 }

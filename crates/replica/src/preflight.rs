@@ -37,6 +37,8 @@ const DATABASE_PRIVILEGES: [&str; 16] = [
 pub(crate) struct TargetFacts {
     /// Whether sessions are left to write into the target's own binlog, if it has one.
     pub(crate) writes_binlog: bool,
+    /// Whether sessions must choose `MIXED`: rows cannot be logged under `binlog_format=STATEMENT`.
+    pub(crate) logs_mixed: bool,
     /// Faults that make replication wrong or impossible.
     pub(crate) faults: Vec<String>,
     /// Settings that work, but that a person should know of.
@@ -62,6 +64,7 @@ struct Variables {
 pub(crate) async fn check(client: &mut Client, options: &Options) -> Result<TargetFacts, ClientError> {
     let mut facts = TargetFacts {
         writes_binlog: true,
+        logs_mixed: false,
         faults: Vec::new(),
         warnings: Vec::new(),
     };
@@ -160,15 +163,7 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
             ));
         }
     }
-    if variables.log_bin
-        && variables.log_slave_updates
-        && variables.binlog_format.eq_ignore_ascii_case("STATEMENT")
-    {
-        facts.faults.push(
-            "binlog_format=STATEMENT with log_slave_updates: what is applied cannot be logged that way. SET GLOBAL binlog_format='MIXED'"
-                .to_owned(),
-        );
-    }
+    facts.logs_mixed = variables.logs_statements();
     if variables.lower_case_table_names != 0 {
         facts.warnings.push(format!(
             "lower_case_table_names={}: sources whose tables differ only in case end up in one table",
@@ -196,6 +191,13 @@ fn judge_variables(variables: &Variables, options: &Options, facts: &mut TargetF
     }
 }
 
+impl Variables {
+    /// Whether what is applied would be logged as statements only.
+    fn logs_statements(&self) -> bool {
+        self.log_bin && self.log_slave_updates && self.binlog_format.eq_ignore_ascii_case("STATEMENT")
+    }
+}
+
 fn judge_privileges(held: &Privileges, variables: &Variables, options: &Options, facts: &mut TargetFacts) {
     let mut missing: Vec<&str> = GLOBAL_PRIVILEGES
         .iter()
@@ -205,7 +207,8 @@ fn judge_privileges(held: &Privileges, variables: &Variables, options: &Options,
     if variables.read_only && !held.has_global("READ_ONLY ADMIN") {
         missing.push("READ_ONLY ADMIN");
     }
-    if variables.log_bin && !variables.log_slave_updates && !held.has_global("BINLOG ADMIN") {
+    let has_own_way = (variables.log_bin && !variables.log_slave_updates) || variables.logs_statements();
+    if has_own_way && !held.has_global("BINLOG ADMIN") {
         missing.push("BINLOG ADMIN");
     }
     let policies = || options.connections.iter().map(|connection| &connection.policies);

@@ -171,6 +171,7 @@ impl Session {
             schema: schema.clone(),
             collations: collations.clone(),
             writes_binlog: facts.writes_binlog,
+            logs_mixed: facts.logs_mixed,
             nets_changes: options.apply.net_changes,
             set_rows_min: options.apply.set_rows,
         };

@@ -1,5 +1,6 @@
 //! Replication statements as calls of the engine.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,15 +25,31 @@ pub(crate) struct ControlEngine {
     /// The options of connections as the files have them.
     configured: Vec<ConnectionOptions>,
     kept: Mutex<Kept>,
-    /// Variables that hold for all connections.
-    common: Mutex<Common>,
+    /// Variables of the engine as a whole, as far as they were set.
+    common: Mutex<HashMap<&'static str, String>>,
+    defaults: Defaults,
 }
 
-/// Variables of the engine as a whole.
-struct Common {
-    parallel_threads: usize,
-    parallel_mode: String,
-    retries: u32,
+/// What variables of the engine as a whole are by the option files.
+pub(crate) struct Defaults {
+    pub(crate) parallel_threads: usize,
+    pub(crate) parallel_mode: String,
+    pub(crate) retries: u32,
+    pub(crate) net_timeout: Duration,
+    pub(crate) is_idempotent: bool,
+}
+
+impl Defaults {
+    fn of(&self, variable: Variable) -> String {
+        match variable {
+            Variable::SlaveParallelThreads => self.parallel_threads.to_string(),
+            Variable::SlaveTransactionRetries => self.retries.to_string(),
+            Variable::SlaveNetTimeout => self.net_timeout.as_secs().to_string(),
+            Variable::SlaveExecMode if self.is_idempotent => "IDEMPOTENT".to_owned(),
+            Variable::SlaveExecMode => "STRICT".to_owned(),
+            _ => String::new(),
+        }
+    }
 }
 
 impl ControlEngine {
@@ -43,11 +60,8 @@ impl ControlEngine {
             templates: config.templates,
             configured: config.connections,
             kept: Mutex::new(kept),
-            common: Mutex::new(Common {
-                parallel_threads: config.parallel_threads,
-                parallel_mode: config.parallel_mode,
-                retries: config.retries,
-            }),
+            common: Mutex::default(),
+            defaults: config.defaults,
         }
     }
 
@@ -197,9 +211,7 @@ impl ControlEngine {
 pub(crate) struct Configured {
     pub(crate) templates: Templates,
     pub(crate) connections: Vec<ConnectionOptions>,
-    pub(crate) parallel_threads: usize,
-    pub(crate) parallel_mode: String,
-    pub(crate) retries: u32,
+    pub(crate) defaults: Defaults,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -212,7 +224,7 @@ impl Engine for ControlEngine {
             .controller
             .connections()
             .iter()
-            .map(|detail| status::of(detail, &lock(&self.common).parallel_mode))
+            .map(|detail| status::of(detail, &self.defaults.parallel_mode))
             .collect();
         connections.sort_by_key(|status| status.connection_name.to_ascii_lowercase());
         let all = self.gtid_slave_pos().to_string();
@@ -274,6 +286,9 @@ impl Engine for ControlEngine {
             io: threads.io,
             sql: threads.sql,
         };
+        if matches!(until, Some(control::Until::Gtid(_))) && running != Threads::default() {
+            return Err(Refusal::new(1254, "Slave is already running"));
+        }
         let is_news = (asked.io && !running.io) || (asked.sql && !running.sql);
         if !is_news {
             return Ok(vec![error::was_running()]);
@@ -370,22 +385,27 @@ impl Engine for ControlEngine {
             let skips = self.controller.skip_events(name, count).await;
             return skips.map(|()| Vec::new()).map_err(|error| error::refusal(&error));
         }
-        let detail = self.controller.connection(name);
-        if let Some(detail) = &detail
-            && status::runs(detail) != Threads::default()
-        {
-            return Err(error::must_stop(&detail.options.name));
-        }
-        if !variable.is_of_connection() {
-            self.refuse_running()?;
-        }
         let names: Vec<String> = match variable.is_of_connection() {
             true => vec![name.to_owned()],
             false => {
-                let kept = self.controller.connections();
-                kept.into_iter().map(|detail| detail.options.name).collect()
+                let all = self.controller.connections();
+                all.into_iter().map(|detail| detail.options.name).collect()
             }
         };
+        let is_filter = variable == Variable::ReplicateRewriteDb || FILTERS.iter().any(|(filter, _)| *filter == key);
+        for name in &names {
+            let runs = self.controller.connection(name).map(|detail| status::runs(&detail));
+            if is_filter && runs.is_some_and(|runs| runs != Threads::default()) {
+                return Err(error::must_stop(name));
+            }
+        }
+        if !variable.is_of_connection() {
+            let mut common = lock(&self.common);
+            match &value {
+                Some(value) => common.insert(key, value.clone()),
+                None => common.remove(key),
+            };
+        }
         for name in names {
             let options = self.keep(&name, |kept| {
                 match &value {
@@ -393,8 +413,19 @@ impl Engine for ControlEngine {
                     None => kept.variables.remove(key),
                 };
             })?;
-            if let (Some(options), Some(_)) = (options, self.controller.connection(&name)) {
-                self.put(options, None).await?;
+            let (Some(options), Some(detail)) = (options, self.controller.connection(&name)) else {
+                continue;
+            };
+            // What runs takes it at the end of a group.
+            let running = status::runs(&detail);
+            if running != Threads::default() {
+                let stopped = self.controller.stop(&name, Threads::BOTH).await;
+                stopped.map_err(|error| error::refusal(&error))?;
+            }
+            self.put(options, None).await?;
+            if running != Threads::default() {
+                let started = self.controller.start(&name, running, detail.until).await;
+                started.map_err(|error| error::refusal(&error))?;
             }
         }
         Ok(Vec::new())
@@ -402,27 +433,30 @@ impl Engine for ControlEngine {
 
     fn variable(&self, name: &str, variable: Variable) -> Option<String> {
         let key = variable.name();
-        let kept = lock(&self.kept)
-            .find(name)
-            .and_then(|kept| kept.variables.get(key).cloned());
-        let common = lock(&self.common);
-        match variable {
-            Variable::SlaveParallelThreads => return Some(common.parallel_threads.to_string()),
-            Variable::SlaveParallelMode => return Some(common.parallel_mode.clone()),
-            Variable::SlaveTransactionRetries => return Some(common.retries.to_string()),
-            _ => {}
+        if !variable.is_of_connection() {
+            let set = lock(&self.common).get(key).cloned();
+            return Some(set.unwrap_or_else(|| self.defaults.of(variable)));
         }
-        if kept.is_some() {
-            return kept;
+        let kept = lock(&self.kept);
+        if let Some(kept) = kept.find(name).and_then(|kept| kept.variables.get(key)) {
+            return Some(kept.clone());
         }
+        drop(kept);
         let detail = self.controller.connection(name);
-        let options = detail
-            .map(|detail| detail.options)
-            .or_else(|| self.templates.make(name))?;
+        let options = detail.map(|detail| detail.options).or_else(|| self.templates.make(name))?;
         if let Some((_, kind)) = FILTERS.iter().find(|(filter, _)| *filter == key) {
             return Some(options::filter_text(&options.filter, *kind));
         }
-        (variable == Variable::ReplicateRewriteDb).then(|| options::rewrite_text(&options.rewrite))
+        match variable {
+            Variable::ReplicateRewriteDb => Some(options::rewrite_text(&options.rewrite)),
+            Variable::MaxRelayLogSize => {
+                let bytes = options.relay_log.as_ref().map_or(0, |relay| relay.file_bytes_max);
+                Some(bytes.to_string())
+            }
+            Variable::SlaveParallelMode => Some(self.defaults.parallel_mode.clone()),
+            Variable::SqlSlaveSkipCounter => Some("0".to_owned()),
+            _ => None,
+        }
     }
 
     fn gtid_slave_pos(&self) -> GtidPos {

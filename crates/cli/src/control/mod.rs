@@ -8,15 +8,16 @@ mod options;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{error, info};
-use tributary::{Controller, ParallelMode};
+use tributary::{Controller, ExecMode, ParallelMode};
 use tributary_client::Address;
 use tributary_control::{ControlPort, Limits, Target};
 
 use crate::config::{Config, ControlOptions};
 use crate::exit::Failure;
-use engine::{Configured, ControlEngine};
+use engine::{Configured, ControlEngine, Defaults};
 use kept::Kept;
 
 /// A control port that listens and does not answer yet.
@@ -55,13 +56,7 @@ impl Control {
                 connections_max: options.connections_max,
                 ..Limits::default()
             },
-            configured: Configured {
-                templates: std::mem::take(&mut config.templates),
-                connections: std::mem::take(&mut config.options.connections),
-                parallel_threads: config.options.apply.workers,
-                parallel_mode: mode_name(config.options.apply.mode).to_owned(),
-                retries: config.options.apply.transaction_retries,
-            },
+            configured: configured(config),
             kept,
             skips_start: config.skips_start,
         })
@@ -75,6 +70,22 @@ impl Control {
         }
         info!(port = self.port.tcp_port(), "listening for control");
         tokio::spawn(self.port.serve(self.target, engine, self.limits));
+    }
+}
+
+fn configured(config: &mut Config) -> Configured {
+    let apply = &config.options.apply;
+    let common = config.templates.make("");
+    Configured {
+        defaults: Defaults {
+            parallel_threads: apply.workers,
+            parallel_mode: mode_name(apply.mode).to_owned(),
+            retries: apply.transaction_retries,
+            net_timeout: common.as_ref().map_or(Duration::from_secs(60), |common| common.net_timeout),
+            is_idempotent: common.is_some_and(|common| common.policies.exec_mode == ExecMode::Idempotent),
+        },
+        templates: std::mem::take(&mut config.templates),
+        connections: std::mem::take(&mut config.options.connections),
     }
 }
 

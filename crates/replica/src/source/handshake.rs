@@ -13,9 +13,6 @@ use crate::error::{StopReason, client_error_number, number};
 use crate::retention::WAY_OUT;
 use crate::status;
 
-/// `ER_UNKNOWN_SYSTEM_VARIABLE`: a source from before checksums.
-const UNKNOWN_VARIABLE: u16 = 1193;
-
 /// `ER_SLAVE_SAME_ID`: another replica has taken the stream.
 const RIVAL: u16 = 4052;
 
@@ -234,7 +231,7 @@ impl Upstream<'_> {
 
     async fn announce_gtid(self, client: &mut Client) -> Result<(), Lost> {
         client.query(b"SELECT @@GLOBAL.gtid_domain_id").await.map_err(|error| match error {
-            ClientError::Server(server) if server.code == UNKNOWN_VARIABLE => {
+            ClientError::Server(server) if server.code == number::UNKNOWN_VARIABLE => {
                 let message = "the source knows no MariaDB GTIDs: set master_use_gtid=no and give file and position";
                 Lost::Definite(StopReason::new(number::REPLICA_FATAL, message))
             }
@@ -351,7 +348,7 @@ fn checksum_of(
 ) -> Result<ChecksumAlgorithm, Lost> {
     match told {
         Ok(_) => {}
-        Err(ClientError::Server(error)) if error.code == UNKNOWN_VARIABLE => {
+        Err(ClientError::Server(error)) if error.code == number::UNKNOWN_VARIABLE => {
             return Ok(ChecksumAlgorithm::Off);
         }
         Err(error) => return Err(error.into()),

@@ -39,6 +39,8 @@ pub(crate) struct LoginSettings {
     pub(crate) collations: Arc<Collations>,
     /// Whether what is applied goes into the target's own binlog.
     pub(crate) writes_binlog: bool,
+    /// Whether that has to be told to take rows.
+    pub(crate) logs_mixed: bool,
     /// Whether a row that is changed several times in one transaction is written once.
     pub(crate) nets_changes: bool,
     /// From how many on rows of a table without an index are found together.
@@ -76,10 +78,10 @@ impl Login {
         slot_lock: &str,
     ) -> Result<(Self, bool), ClientError> {
         client.set_reply_timeout(STATEMENT_TIME_MAX);
-        let unlogged = if settings.writes_binlog {
-            ""
-        } else {
-            "SET SESSION sql_log_bin=0;"
+        let unlogged = match (settings.writes_binlog, settings.logs_mixed) {
+            (false, _) => "SET SESSION sql_log_bin=0;",
+            (true, true) => "SET SESSION binlog_format=MIXED;",
+            (true, false) => "",
         };
         let text = format!(
             "{SETTINGS};{unlogged}SELECT @@session.max_allowed_packet,GET_LOCK('{slot_lock}',0),@@log_bin AND @@sql_log_bin"
