@@ -428,7 +428,11 @@ impl<E: Engine> Conversation<E> {
             let value = match &part.what {
                 What::GtidSlavePos => quoted(&self.engine.gtid_slave_pos().to_string()),
                 What::Variable(name, variable) => {
-                    let name = name.clone().unwrap_or_default();
+                    // Of the filters, only the default connection's is meant without a name.
+                    let name = match name {
+                        None if variable.is_also_of_session() => self.connection(None, target).await?,
+                        name => name.clone().unwrap_or_default(),
+                    };
                     match self.engine.variable(&name, *variable) {
                         Some(value) if variable.is_number() => value.into_bytes(),
                         Some(value) => quoted(&value),

@@ -267,6 +267,12 @@ impl Variable {
         )
     }
 
+    /// Whether `SESSION` means the same as `GLOBAL`: the default connection's.
+    #[must_use]
+    pub fn is_also_of_session(self) -> bool {
+        matches!(self, Variable::SqlSlaveSkipCounter | Variable::MaxRelayLogSize)
+    }
+
     /// Whether it is shown without quotes.
     #[must_use]
     pub fn is_number(self) -> bool {

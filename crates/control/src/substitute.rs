@@ -128,16 +128,19 @@ fn variable_at(tokens: &Tokens<'_>, mut at: usize) -> Option<(What, usize)> {
         at += 1;
     }
     let is_word = |name: &String, word: &str| name.eq_ignore_ascii_case(word);
-    if names.len() > 1 && is_word(&names[0], "GLOBAL") {
+    let mut is_of_session = false;
+    if names.len() > 1 && ["GLOBAL", "SESSION", "LOCAL"].iter().any(|scope| is_word(&names[0], scope)) {
+        is_of_session = !is_word(&names[0], "GLOBAL");
         names.remove(0);
-    } else if names.len() > 1 && (is_word(&names[0], "SESSION") || is_word(&names[0], "LOCAL")) {
-        return None;
     }
     let last = names.pop()?;
-    if names.is_empty() && last.eq_ignore_ascii_case("gtid_slave_pos") {
+    if names.is_empty() && !is_of_session && last.eq_ignore_ascii_case("gtid_slave_pos") {
         return Some((What::GtidSlavePos, at));
     }
     let variable = Variable::named(&last)?;
+    if is_of_session && !variable.is_also_of_session() {
+        return None;
+    }
     match names.len() {
         0 | 1 => Some((What::Variable(names.pop(), variable), at)),
         _ => None,

@@ -53,6 +53,8 @@ pub struct ConnectionOptions {
     pub delay: Duration,
     /// Pause between attempts to reach the source (`master_connect_retry`).
     pub connect_retry: Duration,
+    /// After how many attempts in a row to reach the source the stream stops (`master_retry_count`); `None`: never.
+    pub connect_attempts_max: Option<u32>,
     /// How often an idle source sends a sign of life (`master_heartbeat_period`); zero turns it off.
     pub heartbeat_period: Duration,
     /// Silence after which the stream counts as broken (`slave_net_timeout`).
@@ -140,6 +142,7 @@ impl ConnectionOptions {
             origins: Origins::default(),
             delay: Duration::ZERO,
             connect_retry: Duration::from_secs(60),
+            connect_attempts_max: None,
             heartbeat_period: Duration::from_secs(30),
             net_timeout: Duration::from_secs(60),
             purge_check: Duration::from_secs(600),

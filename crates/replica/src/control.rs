@@ -82,6 +82,8 @@ pub struct ConnectionDetail {
     pub status: ConnectionStatus,
     /// Where applying ends by itself.
     pub until: Option<Until>,
+    /// Events that the next start passes over.
+    pub skip_events: u64,
 }
 
 /// Starts, stops and changes connections of a running engine. One statement at a time; others wait.
@@ -509,10 +511,12 @@ impl Controller {
 }
 
 fn detail(view: &ConnectionView) -> ConnectionDetail {
+    let wanted = view.wanted();
     ConnectionDetail {
         options: view.options.clone(),
         status: view.status(),
-        until: view.wanted().until,
+        until: wanted.until,
+        skip_events: wanted.skip_events,
     }
 }
 

@@ -275,7 +275,7 @@ impl Task {
                 self.show(IoState::Connecting, Some(reason));
                 self.serve(Some(retry_in)).await
             }
-            Lost::Retry(error) => {
+            Lost::Retry(error) if self.patience.tries_again(&self.options) => {
                 tracing::warn!(connection = %self.options.name, %error, ?retry_in, "source lost");
                 let number = client_error_number(&error);
                 self.show(
@@ -284,7 +284,8 @@ impl Task {
                 );
                 self.serve(Some(retry_in)).await
             }
-            Lost::Doubtful(reason) | Lost::Definite(reason) => {
+            lost => {
+                let reason = lost.reason();
                 tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
                 self.show(IoState::Stopped, Some(reason));
                 self.serve(None).await
@@ -336,6 +337,7 @@ impl Task {
         while let Err(error) = self.log.begin_stream(checksum) {
             self.disk_refused(error).await?;
         }
+        self.patience.reached();
         self.has_read(start);
         loop {
             // Where packets keep coming, nothing else would.

@@ -169,6 +169,13 @@ impl Source {
                 }
                 End::Retry(error) => {
                     let reason = StopReason::new(client_error_number(&error), error.to_string());
+                    let here = Some(self.position.coordinates.clone());
+                    if std::mem::replace(&mut doubtful_at, here.clone()) != here {
+                        patience.got_on();
+                    }
+                    if !patience.tries_again(&self.options) {
+                        return self.stream_stopped(&reason).await;
+                    }
                     self.pause(&reason, stop).await;
                 }
                 End::Doubtful(reason) => {

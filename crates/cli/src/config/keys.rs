@@ -216,6 +216,7 @@ keys! {
         "(slave_pos with gtid_slave_pos, else no)",
     );
     MASTER_CONNECT_RETRY = Key::connection("master_connect_retry", seconds(1, 86_400), "60");
+    MASTER_RETRY_COUNT = Key::connection("master_retry_count", number(0, u64::MAX), "0").also_server();
     MASTER_HEARTBEAT_PERIOD = Key::connection(
         "master_heartbeat_period",
         Allowed::Text("0 to 4294967 seconds, with up to three decimals; 0 turns heartbeats off"),

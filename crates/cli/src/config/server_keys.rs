@@ -85,11 +85,6 @@ const PASSED: &[Passed] = &[
         "the stream is read as fast as it can be applied",
     ),
     passed(
-        "master_retry_count",
-        &["0", "86400", "100000"],
-        "reconnecting never gives up",
-    ),
-    passed(
         "rpl_semi_sync_slave_enabled",
         OFF,
         "the engine sends no semi-synchronous acknowledgement",

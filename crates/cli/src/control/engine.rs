@@ -322,7 +322,8 @@ impl Engine for ControlEngine {
 
     async fn start_all(&self) -> Outcome {
         let mut notes = Vec::new();
-        for detail in self.controller.connections() {
+        // The newest first, as the server does.
+        for detail in self.controller.connections().into_iter().rev() {
             if status::runs(&detail) == Threads::BOTH {
                 continue;
             }
@@ -335,7 +336,11 @@ impl Engine for ControlEngine {
 
     async fn stop_all(&self) -> Outcome {
         let mut notes = Vec::new();
-        for detail in self.controller.connections() {
+        // The default connection first, then the newest.
+        let mut all = self.controller.connections();
+        all.reverse();
+        all.sort_by_key(|detail| !detail.options.name.is_empty());
+        for detail in all {
             if status::runs(&detail) == Threads::default() {
                 continue;
             }
@@ -443,6 +448,7 @@ impl Engine for ControlEngine {
         }
         drop(kept);
         let detail = self.controller.connection(name);
+        let pending = detail.as_ref().map_or(0, |detail| detail.skip_events);
         let options = detail.map(|detail| detail.options).or_else(|| self.templates.make(name))?;
         if let Some((_, kind)) = FILTERS.iter().find(|(filter, _)| *filter == key) {
             return Some(options::filter_text(&options.filter, *kind));
@@ -454,7 +460,7 @@ impl Engine for ControlEngine {
                 Some(bytes.to_string())
             }
             Variable::SlaveParallelMode => Some(self.defaults.parallel_mode.clone()),
-            Variable::SqlSlaveSkipCounter => Some("0".to_owned()),
+            Variable::SqlSlaveSkipCounter => Some(pending.to_string()),
             _ => None,
         }
     }

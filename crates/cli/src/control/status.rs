@@ -24,6 +24,7 @@ pub(super) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         options,
         status,
         until,
+        skip_events,
     } = detail;
     let (master_host, master_port) = host_and_port(&options.source.address);
     let tls = &options.source.tls;
@@ -55,7 +56,10 @@ pub(super) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         connect_retry: seconds(options.connect_retry),
         read_master_log: place(&status.read),
         relay_log: Place::default(),
-        exec_master_log: place(&status.executed),
+        exec_master_log: match status.executed.file.is_empty() {
+            true => Place::default(),
+            false => place(&status.executed),
+        },
         slave_io_running: io,
         slave_sql_running: is_applying,
         replicate_do_db: filter(FilterKind::DoDb),
@@ -65,7 +69,7 @@ pub(super) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         replicate_wild_do_table: filter(FilterKind::WildDoTable),
         replicate_wild_ignore_table: filter(FilterKind::WildIgnoreTable),
         replicate_rewrite_db: rewrite_text(&options.rewrite),
-        skip_counter: 0,
+        skip_counter: *skip_events,
         relay_log_space: status.relay_log_bytes.unwrap_or(0),
         until: until.as_ref().map(until_of),
         master_ssl_allowed: tls.mode != TlsMode::Off,

@@ -34,12 +34,25 @@ const DOUBTFUL_MAX: u32 = 3;
 pub(crate) struct Patience {
     damages: u32,
     rivals: u32,
+    attempts: u32,
 }
 
 impl Patience {
     /// The stream has got on.
     pub(crate) fn got_on(&mut self) {
         self.damages = 0;
+        self.attempts = 0;
+    }
+
+    /// The source has been reached.
+    pub(crate) fn reached(&mut self) {
+        self.attempts = 0;
+    }
+
+    /// The source could not be reached once more. Whether it is to be tried again.
+    pub(crate) fn tries_again(&mut self, options: &ConnectionOptions) -> bool {
+        self.attempts = self.attempts.saturating_add(1);
+        options.connect_attempts_max.is_none_or(|max| self.attempts < max)
     }
 
     /// The stream has ended doubtfully once more. Whether it is to be asked for again.
@@ -71,6 +84,16 @@ pub(crate) enum Lost {
     Doubtful(StopReason),
     /// A person must look at the stream.
     Definite(StopReason),
+}
+
+impl Lost {
+    /// What to show of it.
+    pub(crate) fn reason(self) -> StopReason {
+        match self {
+            Self::Retry(error) => StopReason::new(client_error_number(&error), error.to_string()),
+            Self::Doubtful(reason) | Self::Definite(reason) => reason,
+        }
+    }
 }
 
 impl From<ClientError> for Lost {
