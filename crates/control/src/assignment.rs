@@ -34,7 +34,8 @@ impl Assignment {
 
     /// The variable, if the engine keeps it.
     pub(crate) fn managed(&self) -> Option<Variable> {
-        Variable::named(&self.variable).filter(|variable| self.scope == Scope::Global || variable.is_also_of_session())
+        Variable::named(&self.variable)
+            .filter(|variable| self.scope == Scope::Global || variable.is_also_of_session())
     }
 
     pub(crate) fn is_gtid_slave_pos(&self) -> bool {

@@ -22,7 +22,8 @@ pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
         (&change.user, "MASTER_USER", USER_CHARS_MAX),
         (&change.password, "MASTER_PASSWORD", PASSWORD_CHARS_MAX),
     ];
-    let is_long = |text: &Option<String>, max: usize| text.as_ref().is_some_and(|text| text.chars().count() > max);
+    let is_long =
+        |text: &Option<String>, max: usize| text.as_ref().is_some_and(|text| text.chars().count() > max);
     let (text, name, max) = texts.into_iter().find(|(text, _, max)| is_long(text, *max))?;
     // A password is not repeated.
     let shown = match name {

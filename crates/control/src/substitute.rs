@@ -129,7 +129,11 @@ fn variable_at(tokens: &Tokens<'_>, mut at: usize) -> Option<(What, usize)> {
     }
     let is_word = |name: &String, word: &str| name.eq_ignore_ascii_case(word);
     let mut is_of_session = false;
-    if names.len() > 1 && ["GLOBAL", "SESSION", "LOCAL"].iter().any(|scope| is_word(&names[0], scope)) {
+    if names.len() > 1
+        && ["GLOBAL", "SESSION", "LOCAL"]
+            .iter()
+            .any(|scope| is_word(&names[0], scope))
+    {
         is_of_session = !is_word(&names[0], "GLOBAL");
         names.remove(0);
     }

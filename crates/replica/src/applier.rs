@@ -177,7 +177,12 @@ impl Applier {
         let mut is_stopping = false;
         let mut has_sources = true;
         // Whoever holds a lock may wait for an order that comes from here.
-        let set = self.own().await?.login.execute(b"SET SESSION innodb_lock_wait_timeout=1").await;
+        let set = self
+            .own()
+            .await?
+            .login
+            .execute(b"SET SESSION innodb_lock_wait_timeout=1")
+            .await;
         match set {
             // The server has no InnoDB, and no such waits.
             Err(ClientError::Server(error)) if error.code == number::UNKNOWN_VARIABLE => {}

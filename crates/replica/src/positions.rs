@@ -119,7 +119,11 @@ async fn warn_of_engine(client: &mut Client, schema: &str) -> Result<(), ClientE
     let text = format!(
         "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='position'"
     );
-    let engine = client.query(text.as_bytes()).await?.first_text().unwrap_or_default();
+    let engine = client
+        .query(text.as_bytes())
+        .await?
+        .first_text()
+        .unwrap_or_default();
     if !engine.eq_ignore_ascii_case("InnoDB") {
         tracing::warn!(
             "target: {schema}.position is in {engine}, because the server has no InnoDB or somebody has changed it: groups may be applied \

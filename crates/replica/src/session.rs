@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError};
 use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
@@ -106,6 +106,9 @@ struct Joined {
     number: u16,
     /// Tells its source to end.
     stop: watch::Sender<bool>,
+    source: AbortHandle,
+    /// Resolves when the source is gone.
+    gone: Option<oneshot::Receiver<()>>,
     has_left: bool,
 }
 
@@ -271,8 +274,15 @@ impl Session {
                 Some(request) = requests.recv() => match request {
                     Request::Join(view, reply) => {
                         let lived = lives.has_lived(&view);
+                        let gone = lives.end_source(&view);
                         let common = common.clone();
-                        opening.spawn(async move { (common.open_alone(view, lived).await, reply) });
+                        opening.spawn(async move {
+                            // Two readers would share the events of one relay log.
+                            if let Some(gone) = gone {
+                                let _ = gone.await;
+                            }
+                            (common.open_alone(view, lived).await, reply)
+                        });
                     }
                     Request::Leave(view, reply) => lives.leave(&view, reply),
                 },
@@ -357,6 +367,18 @@ impl Lives {
         self.joined.iter().any(|joined| joined.number == view.number)
     }
 
+    /// Ends the source of the connection's last life, of which nothing is applied any more. Resolves when it is gone.
+    fn end_source(&mut self, view: &ConnectionView) -> Option<oneshot::Receiver<()>> {
+        let last = self
+            .joined
+            .iter_mut()
+            .rev()
+            .find(|joined| joined.number == view.number)?;
+        last.has_left = true;
+        last.source.abort();
+        last.gone.take()
+    }
+
     /// The connection's life that has not been ended.
     fn current(&self, view: &ConnectionView) -> Option<usize> {
         let is_it = |joined: &Joined| joined.number == view.number && !joined.has_left;
@@ -371,10 +393,6 @@ impl Lives {
             temporary,
             columns,
         } = starting;
-        if let Some(before) = self.current(&view) {
-            // Its source has ended by itself, or nobody would ask.
-            self.joined[before].has_left = true;
-        }
         let Ok(index) = u16::try_from(self.joined.len()) else {
             tracing::error!(connection = %view.options.name, "started too often: start the engine anew");
             return;
@@ -417,21 +435,25 @@ impl Lives {
         );
         let (stop, stopped) = watch::channel(self.is_stopping);
         let preparer = self.common.preparer(&view, bounds, columns, temporary);
-        tasks.spawn(
-            source(
-                &view,
-                preparer,
-                saved,
-                queue,
-                self.messages.clone(),
-                index,
-                stopped,
-            )
-            .run(),
+        let source = source(
+            &view,
+            preparer,
+            saved,
+            queue,
+            self.messages.clone(),
+            index,
+            stopped,
         );
+        let (held, gone) = oneshot::channel();
+        let source = tasks.spawn(async move {
+            let _held: oneshot::Sender<()> = held;
+            source.run().await;
+        });
         self.joined.push(Joined {
             number: view.number,
             stop,
+            source,
+            gone: Some(gone),
             has_left: false,
         });
     }

@@ -417,6 +417,11 @@ impl Source {
                 format,
             } => self.format_changed(source_restarted, format),
             Assembled::Heartbeat { .. } => status::add(&self.counters.heartbeats, 1),
+            // Passed over like a group of one event.
+            Assembled::Incident { .. } if self.orders.skip_events > 0 => {
+                self.orders.skip_events = 0;
+                self.moved(coordinates).await?;
+            }
             Assembled::Incident {
                 number: kind,
                 message,
@@ -437,19 +442,26 @@ impl Source {
                         .iter()
                         .for_each(|gtid| self.position.gtid_pos.advance(gtid));
                 }
-                self.send().await?;
-                // A stream asked for by GTID begins before the groups that are here; until its first group is, only the
-                // GTID position says where to resume.
-                if !coordinates.is_before(&self.position.coordinates) {
-                    self.position.coordinates = coordinates.clone();
-                    self.note_read();
-                    if !self.position.needs_gtid {
-                        self.message(SourceMessage::Moved(coordinates.clone())).await?;
-                    }
-                }
+                self.moved(coordinates).await?;
             }
         }
         Ok(())
+    }
+
+    /// The stream is further, without a group.
+    async fn moved(&mut self, coordinates: &Coordinates) -> Result<(), End> {
+        self.send().await?;
+        // A stream asked for by GTID begins before the groups that are here; until its first group is, only the
+        // GTID position says where to resume.
+        if coordinates.is_before(&self.position.coordinates) {
+            return Ok(());
+        }
+        self.position.coordinates = coordinates.clone();
+        self.note_read();
+        match self.position.needs_gtid {
+            true => Ok(()),
+            false => self.message(SourceMessage::Moved(coordinates.clone())).await,
+        }
     }
 
     async fn take_group(&mut self, group: Box<EventGroup>, seq: GroupSeq) -> Result<(), End> {

@@ -166,7 +166,9 @@ fn read_rest(
     let connect_retry = reader.seconds(keys::MASTER_CONNECT_RETRY);
     // More attempts than a life has seconds are no limit.
     let attempts = reader.number(keys::MASTER_RETRY_COUNT);
-    let attempts_max = attempts.and_then(|attempts| u32::try_from(attempts).ok()).filter(|attempts| *attempts > 0);
+    let attempts_max = attempts
+        .and_then(|attempts| u32::try_from(attempts).ok())
+        .filter(|attempts| *attempts > 0);
     let net_timeout = reader.seconds(keys::SLAVE_NET_TIMEOUT);
     let heartbeat_period = read_heartbeat(reader, net_timeout, warnings);
     let purge_check = reader.seconds(keys::TRIBUTARY_PURGE_CHECK);

@@ -397,9 +397,13 @@ impl Engine for ControlEngine {
                 all.into_iter().map(|detail| detail.options.name).collect()
             }
         };
-        let is_filter = variable == Variable::ReplicateRewriteDb || FILTERS.iter().any(|(filter, _)| *filter == key);
+        let is_filter =
+            variable == Variable::ReplicateRewriteDb || FILTERS.iter().any(|(filter, _)| *filter == key);
         for name in &names {
-            let runs = self.controller.connection(name).map(|detail| status::runs(&detail));
+            let runs = self
+                .controller
+                .connection(name)
+                .map(|detail| status::runs(&detail));
             if is_filter && runs.is_some_and(|runs| runs != Threads::default()) {
                 return Err(error::must_stop(name));
             }
@@ -449,7 +453,9 @@ impl Engine for ControlEngine {
         drop(kept);
         let detail = self.controller.connection(name);
         let pending = detail.as_ref().map_or(0, |detail| detail.skip_events);
-        let options = detail.map(|detail| detail.options).or_else(|| self.templates.make(name))?;
+        let options = detail
+            .map(|detail| detail.options)
+            .or_else(|| self.templates.make(name))?;
         if let Some((_, kind)) = FILTERS.iter().find(|(filter, _)| *filter == key) {
             return Some(options::filter_text(&options.filter, *kind));
         }

@@ -81,7 +81,9 @@ fn configured(config: &mut Config) -> Configured {
             parallel_threads: apply.workers,
             parallel_mode: mode_name(apply.mode).to_owned(),
             retries: apply.transaction_retries,
-            net_timeout: common.as_ref().map_or(Duration::from_secs(60), |common| common.net_timeout),
+            net_timeout: common
+                .as_ref()
+                .map_or(Duration::from_secs(60), |common| common.net_timeout),
             is_idempotent: common.is_some_and(|common| common.policies.exec_mode == ExecMode::Idempotent),
         },
         templates: std::mem::take(&mut config.templates),

@@ -12,6 +12,7 @@ mod bulk;
 mod columns;
 mod connect;
 mod context;
+mod control;
 mod coverage;
 mod engines;
 mod errors;
