@@ -270,10 +270,14 @@ impl Engine for ControlEngine {
             (None, None) if is_new || moves => Some(Coordinates::new("", 4)),
             (None, None) => None,
         };
-        let gtid_pos = before
-            .as_ref()
-            .and_then(|detail| detail.status.gtid.parse().ok())
-            .unwrap_or_else(|| self.gtid_slave_pos());
+        // A place in a file has a GTID position of its own, which the source knows.
+        let gtid_pos = match options.use_gtid {
+            true => self.gtid_slave_pos(),
+            false => GtidPos::new(),
+        };
+        if coordinates.is_some() {
+            self.keep_gtid_pos(&self.gtid_slave_pos())?;
+        }
         let place = coordinates.map(|coordinates| (coordinates, gtid_pos));
         self.put(options, place).await?;
         Ok(Vec::new())
@@ -288,6 +292,10 @@ impl Engine for ControlEngine {
         };
         if matches!(until, Some(control::Until::Gtid(_))) && running != Threads::default() {
             return Err(Refusal::new(1254, "Slave is already running"));
+        }
+        if matches!(until, Some(control::Until::Gtid(_))) && !detail.options.use_gtid {
+            let message = "START SLAVE UNTIL master_gtid_pos requires that slave is using GTID";
+            return Err(Refusal::new(1949, message));
         }
         let is_news = (asked.io && !running.io) || (asked.sql && !running.sql);
         if !is_news {
