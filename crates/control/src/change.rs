@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tributary_sql::TokenKind;
 
-use crate::engine::{ChangeMaster, Refusal, ServerIds, UseGtid};
+use crate::engine::{ChangeMaster, Password, Refusal, ServerIds, UseGtid};
 use crate::tokens::Tokens;
 
 /// The longest texts, in characters. MariaDB server 10.11, `sql/sql_repl.cc`, `change_master`.
@@ -17,21 +17,29 @@ pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
     if change.host.as_deref() == Some("") {
         return Some(Refusal::new(1210, "Incorrect arguments to MASTER_HOST"));
     }
+    let is_long = |text: &str, max: usize| text.chars().count() > max;
+    if change
+        .password
+        .as_ref()
+        .is_some_and(|password| is_long(&password.0, PASSWORD_CHARS_MAX))
+    {
+        // It is not repeated.
+        return Some(too_long("***", "MASTER_PASSWORD", PASSWORD_CHARS_MAX));
+    }
     let texts = [
         (&change.host, "MASTER_HOST", HOST_CHARS_MAX),
         (&change.user, "MASTER_USER", USER_CHARS_MAX),
-        (&change.password, "MASTER_PASSWORD", PASSWORD_CHARS_MAX),
     ];
-    let is_long =
-        |text: &Option<String>, max: usize| text.as_ref().is_some_and(|text| text.chars().count() > max);
-    let (text, name, max) = texts.into_iter().find(|(text, _, max)| is_long(text, *max))?;
-    // A password is not repeated.
-    let shown = match name {
-        "MASTER_PASSWORD" => "***",
-        _ => text.as_deref().unwrap_or_default(),
-    };
-    let message = format!("String '{shown}' is too long for {name} (should be no longer than {max})");
-    Some(Refusal::new(1470, message))
+    texts.into_iter().find_map(|(text, name, max)| {
+        let text = text.as_deref().filter(|text| is_long(text, max))?;
+        Some(too_long(text, name, max))
+    })
+}
+
+/// `ER_WRONG_STRING_LENGTH`.
+fn too_long(text: &str, name: &str, max: usize) -> Refusal {
+    let message = format!("String '{text}' is too long for {name} (should be no longer than {max})");
+    Refusal::new(1470, message)
 }
 
 /// Reads the list of options. `None`: it is not understood.
@@ -55,7 +63,7 @@ fn option(name: &str, tokens: &mut Tokens<'_>, change: &mut ChangeMaster) -> Opt
         "MASTER_HOST" => change.host = Some(tokens.string()?),
         "MASTER_PORT" => change.port = Some(u16::try_from(tokens.number()?).ok()?),
         "MASTER_USER" => change.user = Some(tokens.string()?),
-        "MASTER_PASSWORD" => change.password = Some(tokens.string()?),
+        "MASTER_PASSWORD" => change.password = Some(Password(tokens.string()?)),
         "MASTER_CONNECT_RETRY" => change.connect_retry = Some(narrow(tokens.number()?)?),
         "MASTER_HEARTBEAT_PERIOD" => {
             change.heartbeat_period = Some(Duration::try_from_secs_f64(tokens.decimal()?).ok()?);

@@ -23,7 +23,7 @@ use crate::tokens::split;
 const ADMIN_PROBE: &[u8] = b"SET GLOBAL slave_net_timeout=@@global.slave_net_timeout";
 
 /// The same, refused in a session with locked tables or an open transaction as stopping is.
-const STOP_PROBE: &[u8] = b"STOP ALL SLAVES";
+const STOP_PROBE: &[u8] = b"STOP SLAVE ''";
 
 /// The same for the privilege that `RESET SLAVE` and `FLUSH` need.
 const RELOAD_PROBE: &[u8] = b"FLUSH LOCAL RELAY LOGS";
@@ -165,7 +165,6 @@ impl<E: Engine> Conversation<E> {
             Statement::Set(list) => self.set(list, text, reply, target).await,
             Statement::Reads => self.reads(text, reply, target).await,
             Statement::ShowNamed => self.show_named(text, reply, target).await,
-            Statement::ShowProcesslist => Ok(Done::Forward(None)),
             Statement::ShowRelayLogEvents(own, file, offset, passed, shown) => {
                 let name = self.connection(named(own), target).await?;
                 let events = self

@@ -163,6 +163,16 @@ pub enum UseGtid {
     CurrentPos,
 }
 
+/// A password. It does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// Ids of servers or domains, as in `IGNORE_SERVER_IDS=(1,2)`.
 pub type ServerIds = Vec<u32>;
 
@@ -173,7 +183,7 @@ pub struct ChangeMaster {
     pub host: Option<String>,
     pub port: Option<u16>,
     pub user: Option<String>,
-    pub password: Option<String>,
+    pub password: Option<Password>,
     /// Seconds.
     pub connect_retry: Option<u32>,
     /// 0 turns heartbeats off.

@@ -21,7 +21,7 @@ mod substitute;
 mod tokens;
 
 pub use engine::{
-    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Place, Refusal, RelayEvent, Running, ServerIds,
-    Threads, Until, UseGtid, Variable,
+    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Password, Place, Refusal, RelayEvent, Running,
+    ServerIds, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};

@@ -92,22 +92,16 @@ impl<E: Engine> Relay<E> {
         Ok(())
     }
 
-    /// Writes to both sides until one of them has nothing left, whichever takes it.
+    /// Writes to both sides what there is for them, whichever takes it.
     async fn write_out(&mut self) -> io::Result<()> {
-        while !(self.client.output.is_empty() && self.target.output.is_empty()) {
+        loop {
             let (to_client, to_target) = (!self.client.output.is_empty(), !self.target.output.is_empty());
-            // A side that does not take its bytes must not keep the other from getting on.
-            let Relay { client, target, .. } = self;
-            let full = client.output.len() >= WAITING_BYTES_MAX;
             tokio::select! {
-                drained = client.drain(), if to_client => drained?,
-                drained = target.drain(), if to_target => drained?,
-            }
-            if to_target && !full && target.output.is_empty() {
-                return Ok(());
+                drained = self.client.drain(), if to_client => drained?,
+                drained = self.target.drain(), if to_target => drained?,
+                else => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn take_from_target(&mut self) -> io::Result<()> {

@@ -12,18 +12,10 @@ use crate::tokens::Tokens;
 const SLAVE: [&str; 2] = ["SLAVE", "REPLICA"];
 
 /// Words without one of which a text has nothing to do with replication.
-const WORDS: [&[u8]; 10] = [
-    b"slave",
-    b"replica",
-    b"master",
-    b"gtid_",
-    b"relay",
-    b"replicate_",
-    b"warnings",
-    b"processlist",
-    b"status",
-    b"variables",
-];
+const WORDS: [&[u8]; 6] = [b"slave", b"replica", b"master", b"gtid_", b"relay", b"replicate_"];
+
+/// Words that count beside `SHOW`: elsewhere they are names of columns.
+const SHOWN: [&[u8]; 3] = [b"status", b"variables", b"warnings"];
 
 /// A statement about replication. Names are `None` where the statement has none: then the session's default connection is meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +37,6 @@ pub(crate) enum Statement {
     ShowWarnings,
     /// `SHOW STATUS` or `SHOW VARIABLES`.
     ShowNamed,
-    ShowProcesslist,
     /// An assignment at least to a variable of replication.
     Set(Vec<Assignment>),
     /// Reads variables of replication, or waits by functions.
@@ -58,12 +49,19 @@ pub(crate) enum Statement {
 
 /// Whether the text may be about replication at all: a quick look.
 pub(crate) fn may_concern(text: &[u8]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| find(&lower, word))
+    has_any(text, &WORDS) || (has_any(text, &[b"show"]) && has_any(text, &SHOWN))
 }
 
-fn find(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
+fn has_any(text: &[u8], words: &[&[u8]]) -> bool {
+    text.iter().enumerate().any(|(at, byte)| {
+        let first = byte.to_ascii_lowercase();
+        words.iter().any(|word| {
+            word.first() == Some(&first)
+                && text
+                    .get(at..at + word.len())
+                    .is_some_and(|found| found.eq_ignore_ascii_case(word))
+        })
+    })
 }
 
 /// What the statement is; `None` for those that have nothing to do with replication. With the connection that it is about if it
@@ -286,14 +284,12 @@ fn show(tokens: &mut Tokens<'_>) -> Option<Option<Statement>> {
         return Some(Some(Statement::ShowWarnings));
     }
     let mut other = tokens.clone();
-    other.one_of(&["GLOBAL", "SESSION", "LOCAL", "FULL"]);
-    let named = match other.one_of(&["STATUS", "VARIABLES"]) {
-        true => Statement::ShowNamed,
-        false if other.word("PROCESSLIST") => Statement::ShowProcesslist,
-        false => return None,
-    };
+    other.one_of(&["GLOBAL", "SESSION", "LOCAL"]);
+    if !other.one_of(&["STATUS", "VARIABLES"]) {
+        return None;
+    }
     while tokens.skip().is_some() {}
-    Some(Some(named))
+    Some(Some(Statement::ShowNamed))
 }
 
 fn relaylog(tokens: &mut Tokens<'_>) -> Option<Statement> {
@@ -320,4 +316,108 @@ fn relaylog(tokens: &mut Tokens<'_>) -> Option<Statement> {
     }
     let name = name.or(channel(tokens)?);
     Some(Statement::ShowRelayLogEvents(name, file, offset, passed, shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::UseGtid;
+
+    fn read(text: &str) -> Option<Statement> {
+        recognise(text.as_bytes()).map(|(statement, _)| statement)
+    }
+
+    fn named(name: &str) -> Option<String> {
+        Some(name.to_owned())
+    }
+
+    #[test]
+    fn statements_about_replication_are_told_from_others() {
+        use Statement as S;
+        let sql = Threads { io: false, sql: true };
+        for (text, expected) in [
+            ("SHOW SLAVE STATUS", Some(S::ShowStatus(None))),
+            (
+                "/* x */ show replica 'm1' status;",
+                Some(S::ShowStatus(named("m1"))),
+            ),
+            (
+                "SHOW SLAVE STATUS FOR CHANNEL 'm1'",
+                Some(S::ShowStatus(named("m1"))),
+            ),
+            ("SHOW ALL SLAVES STATUS", Some(S::ShowAllStatus)),
+            ("SHOW SLAVE HOSTS", None),
+            ("SHOW TABLE STATUS", None),
+            ("SHOW GLOBAL STATUS LIKE 'Slave%'", Some(S::ShowNamed)),
+            (
+                "START SLAVE 'm1' SQL_THREAD",
+                Some(S::Start(named("m1"), sql, None)),
+            ),
+            (
+                "START SLAVE IO_THREAD, SQL_THREAD",
+                Some(S::Start(None, Threads::BOTH, None)),
+            ),
+            ("START TRANSACTION", None),
+            ("STOP ALL SLAVES", Some(S::StopAll)),
+            ("RESET SLAVE 'm1' ALL", Some(S::Reset(named("m1"), true))),
+            ("RESET MASTER", None),
+            ("FLUSH RELAY LOGS", Some(S::FlushRelayLogs(None))),
+            ("FLUSH TABLES", None),
+            ("START SLAVE NOW", Some(S::Unknown)),
+            ("CHANGE MASTER TO MASTER_COLOUR='red'", Some(S::Unknown)),
+            (
+                "SHOW RELAYLOG 'm1' EVENTS IN 'f' FROM 4 LIMIT 2, 3",
+                Some(S::ShowRelayLogEvents(named("m1"), named("f"), 4, 2, 3)),
+            ),
+            ("SELECT 'START SLAVE'", None),
+            ("SELECT @@gtid_slave_pos", Some(S::Reads)),
+            ("INSERT INTO slave_log VALUES (1)", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn change_master_takes_every_kind_of_option() {
+        let text = "CHANGE MASTER 'm1' TO MASTER_HOST='h', MASTER_PORT=3307, MASTER_PASSWORD='it''s', MASTER_USE_GTID=slave_pos, \
+            MASTER_HEARTBEAT_PERIOD=1.5, IGNORE_SERVER_IDS=(3,1,3), DO_DOMAIN_IDS=(), MASTER_SSL=1";
+        let Some(Statement::Change(name, change)) = read(text) else {
+            panic!("{:?}", read(text))
+        };
+        assert_eq!(
+            (name, change.host, change.port),
+            (named("m1"), named("h"), Some(3307))
+        );
+        assert_eq!(change.use_gtid, Some(UseGtid::SlavePos));
+        assert_eq!(
+            change.heartbeat_period,
+            Some(std::time::Duration::from_millis(1500))
+        );
+        assert_eq!(change.ignore_server_ids, Some(vec![1, 3]));
+        assert_eq!(change.do_domain_ids, Some(Vec::new()));
+        assert_eq!(change.ssl, Some(true));
+        assert!(
+            !format!("{:?}", change.password).contains("it's"),
+            "secrets are not shown"
+        );
+        for (text, code) in [
+            ("CHANGE MASTER TO MASTER_HOST=''", 1210),
+            ("START SLAVE UNTIL MASTER_LOG_FILE='f'", 1277),
+            ("START SLAVE UNTIL MASTER_GTID_POS='x'", 1941),
+        ] {
+            assert!(
+                matches!(read(text), Some(Statement::Refused(refusal)) if refusal.code == code),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_quick_look_passes_over_what_has_nothing_to_do_with_it() {
+        assert!(!may_concern(
+            b"SELECT status, variables FROM vicidial_log WHERE status='A'"
+        ));
+        assert!(may_concern(b"show\nStatus"));
+        assert!(may_concern(b"select MASTER_pos_wait('f', 4)"));
+    }
 }

@@ -245,7 +245,11 @@ mod tests {
             ("SELECT '@@gtid_slave_pos'", "SELECT '@@gtid_slave_pos'"),
             (
                 "SELECT @@session.sql_slave_skip_counter",
-                "SELECT @@session.sql_slave_skip_counter",
+                "SELECT 7 AS `@@session.sql_slave_skip_counter`",
+            ),
+            (
+                "SELECT @@session.slave_exec_mode",
+                "SELECT @@session.slave_exec_mode",
             ),
             ("SELECT master_pos_wait('f')", "SELECT master_pos_wait('f')"),
         ] {

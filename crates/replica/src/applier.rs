@@ -56,7 +56,7 @@ pub(crate) enum ApplierEnd {
 pub(crate) enum Command {
     /// Another connection; its number is the next.
     Join(Arc<ConnectionShared>),
-    /// The connection with this number starts nothing more; the sender is dropped when it is at rest and saved.
+    /// The connection with this number starts nothing more; the sender is dropped when it is at rest.
     Leave(u16, oneshot::Sender<()>),
 }
 
@@ -474,6 +474,12 @@ impl Applier {
         slot.is_drained = true;
         slot.groups.clear();
         tracing::info!(connection = %slot.shared.name, at = %slot.shared.progress.low_water().coordinates, "at rest");
+        if !slot.leaving.is_empty() {
+            // Its temporary tables stay. Its mark is saved with the others', without anybody waiting for that: somebody may hold all
+            // tables locked.
+            slot.leaving.clear();
+            return Ok(());
+        }
         let shared = slot.shared.clone();
         let login = &mut self.own().await?.login;
         let open = temporary::load(login, shared.progress.schema(), &shared.name).await?;
@@ -484,11 +490,7 @@ impl Applier {
                 "temporary tables of the source are open and will be gone; a statement that needs one will stop the connection"
             );
         }
-        self.save_moved().await?;
-        if let Some(slot) = self.connections.get_mut(usize::from(connection.0)) {
-            slot.leaving.clear();
-        }
-        Ok(())
+        self.save_moved().await
     }
 
     /// Saves low-water marks that have moved since they were last saved here; workers save theirs with the data.

@@ -129,12 +129,16 @@ impl ConnectionView {
         lock(&self.current).life = Some((shared, used));
     }
 
-    /// Where it stands on the target while nothing is applied.
-    pub(crate) fn stands_at(&self, position: Position) {
+    /// Shows that nothing is received beyond this place.
+    pub(crate) fn reads_from(&self, position: &Position) {
         self.counters.update(|state| {
             state.read = CoordinatesStatus::from(&position.coordinates);
             state.read_gtid = position.gtid_pos.to_string();
         });
+    }
+
+    /// Where it stands on the target while nothing is applied.
+    pub(crate) fn stands_at(&self, position: Position) {
         *lock(&self.current) = Current {
             life: None,
             saved: Some(position),

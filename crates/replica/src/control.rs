@@ -23,6 +23,9 @@ use crate::status::{ConnectionStatus, IoState, SqlState};
 /// How often it is looked whether a connection has come to a place, or to rest.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// How long a start waits for the target, where somebody may hold all tables locked.
+const START_WAIT: Duration = Duration::from_secs(5);
+
 /// How long a stream may take to end that has been told to.
 const STREAM_END_WAIT: Duration = Duration::from_secs(10);
 
@@ -186,11 +189,11 @@ impl Controller {
             let (reply, answer) = oneshot::channel();
             let request = Request::Join(view.clone(), reply);
             if self.inner.requests.send(request).await.is_ok()
-                && let Ok(joined) = answer.await
+                && let Ok(Ok(joined)) = tokio::time::timeout(START_WAIT, answer).await
             {
                 joined?;
             }
-            // Otherwise the target is away, and the connection takes part when it is back.
+            // Otherwise the target is away or locked, and the connection takes part when it is not.
         } else if let Some(receiver) = view.receiver()
             && all.io
             && !running.io
@@ -302,7 +305,10 @@ impl Controller {
         let view = Arc::new(ConnectionView::new(number, options, Threads::default()));
         match (place, before.and_then(|before| before.position())) {
             (Some((coordinates, gtid_pos)), _) => self.save(&view, coordinates, gtid_pos).await?,
-            (None, Some(position)) => view.stands_at(position),
+            (None, Some(position)) => {
+                view.reads_from(&position);
+                view.stands_at(position);
+            }
             (None, None) => self.recall(&view).await?,
         }
         shared.watch(&view);
@@ -316,6 +322,7 @@ impl Controller {
         let schema = &self.inner.options.target.schema;
         let saved = positions::load(&mut login, schema, &view.options.name).await?;
         if let Some(saved) = saved.map_err(StartError::Config)? {
+            view.reads_from(&saved.position);
             view.stands_at(saved.position);
         }
         Ok(())
@@ -375,6 +382,7 @@ impl Controller {
             (rows, epoch),
         )
         .await?;
+        view.reads_from(&position);
         view.stands_at(position);
         Ok(())
     }

@@ -37,6 +37,8 @@ pub enum StartError {
 pub(crate) mod number {
     /// `ER_ACCESS_DENIED_ERROR`.
     pub(crate) const ACCESS_DENIED: u16 = 1045;
+    /// `ER_SLAVE_CONVERSION_FAILED`.
+    pub(crate) const CONVERSION_FAILED: u16 = 1677;
     /// `ER_UNKNOWN_SYSTEM_VARIABLE`.
     pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
     /// `ER_DISK_FULL`.

@@ -288,8 +288,11 @@ impl Session {
                 },
                 Some(opened) = opening.join_next() => {
                     let Ok((opened, reply)) = opened else { continue };
-                    // Whoever asked may have gone.
-                    let _ = reply.send(opened.map(|starting| lives.begin(starting, &mut tasks)));
+                    let begun = opened.map(|starting| lives.begin_if_wanted(starting, &mut tasks));
+                    // Whoever asked may not have waited.
+                    if let Err(Err(error)) = reply.send(begun) {
+                        tracing::error!("{error}");
+                    }
                 }
             }
         };
@@ -383,6 +386,14 @@ impl Lives {
     fn current(&self, view: &ConnectionView) -> Option<usize> {
         let is_it = |joined: &Joined| joined.number == view.number && !joined.has_left;
         self.joined.iter().position(is_it)
+    }
+
+    /// A stop may have come while it was opened.
+    fn begin_if_wanted(&mut self, starting: StartingConnection, tasks: &mut JoinSet<()>) {
+        // Or another start.
+        if starting.view.wanted().threads.sql && self.current(&starting.view).is_none() {
+            self.begin(starting, tasks);
+        }
     }
 
     /// Starts the source of a connection, and makes it known to the applier.

@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use tributary::{ConnectionOptions, Options};
 use tributary_client::Secret;
+use tributary_optfile::value::parse_bool;
 use tributary_optfile::{Files, Loaded};
 
 pub(crate) use control::ControlOptions;
@@ -103,7 +104,14 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
         .or_else(|| state_dir.as_ref().map(|state_dir| state_dir.join("relay")))
         .unwrap_or_default();
     let control = control::read(&mut reader);
-    let skips_start = reader.switch(keys::SKIP_SLAVE_START);
+    let skips_start = control.is_some() && reader.switch(keys::SKIP_SLAVE_START);
+    if let (None, Some(line)) = (&control, reader.line(keys::SKIP_SLAVE_START))
+        && parse_bool(Some(line.text.as_deref().unwrap_or("ON"))) != Some(false)
+    {
+        let text = "skip_slave_start needs a control port and is passed over: without one, tributary run starts every \
+            connection; set control_port or control_socket";
+        warnings.push(Problem::at(&line.place, text));
+    }
     let connections = connection::read_all(&mut reader, world, &relay_dir, control.is_some(), &mut warnings);
     if let Some(target) = &target {
         connection::check_together(

@@ -16,7 +16,6 @@ const OFF: &[&str] = &["0", "OFF", "FALSE", "NO"];
 const ON: &[&str] = &["1", "ON", "TRUE", "YES"];
 
 const PASSED: &[Passed] = &[
-    passed("skip_slave_start", OFF, "tributary run starts every connection"),
     passed(
         "slave_ddl_exec_mode",
         &["IDEMPOTENT"],
@@ -117,7 +116,7 @@ const SILENT: [&str; 7] = [
     "slave_connections_needed_for_purge",
 ];
 
-/// Whether the server has an option `name` that is known here, so that `skip_slave_start` is not taken apart.
+/// Whether the server has an option `name` that is known here, so that a name such as `skip_x` is not taken apart.
 pub(crate) fn is_known(name: &str) -> bool {
     PASSED.iter().any(|passed| passed.name == name) || SILENT.contains(&name)
 }
@@ -153,8 +152,10 @@ mod tests {
     #[test]
     fn values_that_would_change_something_are_named() {
         assert_eq!(
-            remark("skip_slave_start", None).as_deref(),
-            Some("skip_slave_start is not supported and passed over: tributary run starts every connection")
+            remark("rpl_semi_sync_slave_enabled", None).as_deref(),
+            Some(
+                "rpl_semi_sync_slave_enabled is not supported and passed over: the engine sends no semi-synchronous acknowledgement"
+            )
         );
         assert!(remark("slave_run_triggers_for_rbr", Some("YES")).is_some());
         assert_eq!(

@@ -124,7 +124,7 @@ fn the_files_of_a_replica_serve_as_they_stand() {
     assert_eq!(
         warnings,
         [
-            "50-server.cnf:69: skip_slave_start is not supported and passed over: tributary run starts every connection"
+            "50-server.cnf:69: skip_slave_start needs a control port and is passed over: without one, tributary run starts every connection; set control_port or control_socket"
         ]
     );
     assert!(config.notes.is_empty());

@@ -264,10 +264,14 @@ impl Engine for ControlEngine {
         let coordinates = match (&change.log_file, change.log_pos) {
             (Some(file), offset) => Some(Coordinates::new(file.as_str(), offset.unwrap_or(4).max(4))),
             (None, Some(offset)) => {
-                let file = before_place.as_ref().map(|place| place.file.clone());
+                let file = before_place.map(|place| place.file);
                 Some(Coordinates::new(file.unwrap_or_default(), offset.max(4)))
             }
             (None, None) if is_new || moves => Some(Coordinates::new("", 4)),
+            // Without GTIDs, nowhere is the beginning.
+            (None, None) if !options.use_gtid && before_place.is_none_or(|place| place.file.is_empty()) => {
+                Some(Coordinates::new("", 4))
+            }
             (None, None) => None,
         };
         // A place in a file has a GTID position of its own, which the source knows.
@@ -392,6 +396,19 @@ impl Engine for ControlEngine {
 
     async fn set(&self, name: &str, variable: Variable, value: Option<String>) -> Outcome {
         let key = variable.name();
+        if variable == Variable::SlaveExecMode
+            && let Some(value) = &value
+            && !["STRICT", "IDEMPOTENT"]
+                .iter()
+                .any(|mode| value.eq_ignore_ascii_case(mode))
+        {
+            // `ER_WRONG_VALUE_FOR_VAR`.
+            let message = format!("Variable 'slave_exec_mode' can't be set to the value of '{value}'");
+            return Err(Refusal {
+                sql_state: *b"42000",
+                ..Refusal::new(1231, message)
+            });
+        }
         if variable == Variable::SqlSlaveSkipCounter {
             let count = value.as_deref().unwrap_or("0").parse().unwrap_or(0);
             self.detail(name)?;

@@ -133,7 +133,10 @@ impl KeptConnection {
         keep(&mut self.host, &change.host);
         keep(&mut self.port, &change.port);
         keep(&mut self.user, &change.user);
-        keep(&mut self.password, &change.password);
+        keep(
+            &mut self.password,
+            &change.password.as_ref().map(|password| password.0.clone()),
+        );
         keep(&mut self.connect_retry, &change.connect_retry);
         keep(&mut self.delay, &change.delay);
         keep(&mut self.ssl, &change.ssl);
@@ -174,6 +177,8 @@ impl KeptConnection {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use tributary_control::Password;
+
     use super::*;
 
     #[test]
@@ -182,7 +187,7 @@ mod tests {
         let mut kept = Kept::load(dir.path()).unwrap();
         kept.entry("M1").change(&ChangeMaster {
             host: Some("h".to_owned()),
-            password: Some("secret".to_owned()),
+            password: Some(Password("secret".to_owned())),
             log_pos: Some(4),
             ..ChangeMaster::default()
         });

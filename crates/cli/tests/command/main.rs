@@ -8,3 +8,4 @@ mod help;
 mod run;
 mod status;
 mod support;
+mod tutorial;

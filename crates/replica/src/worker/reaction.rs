@@ -132,8 +132,13 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
         None => "the group".to_owned(),
     };
     let hint = hint(error.code);
+    // A replica's own number for a column that cannot take the source's values.
+    let code = match change {
+        Some(Change::Rows(_)) if error.code == number::UNKNOWN => number::CONVERSION_FAILED,
+        _ => error.code,
+    };
     StopReason::new(
-        error.code,
+        code,
         format!(
             "error {} on the target: {}: {what} ({}){hint}",
             error.code, error.message, group.label

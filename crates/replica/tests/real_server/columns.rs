@@ -247,7 +247,7 @@ async fn another_type_is_the_targets_to_convert() -> anyhow::Result<()> {
     let running = Replicator::start(options.clone()).await?;
     source.run("INSERT INTO asterisk.t VALUES (2,20)").await?;
     let error = stopped(&running, "m1").await?;
-    assert_eq!(error.number, 1105, "{}", error.message);
+    assert_eq!(error.number, 1677, "{}", error.message);
     assert!(
         error
             .message

@@ -101,7 +101,6 @@ fn server_groups_give_what_they_have_and_keep_the_rest() {
         [
             "t.cnf:4: master_host is no option of a server and passed over; it belongs in [tributary]",
             "t.cnf:6: slave_parallel_mode per connection is not supported and passed over: all connections share the workers",
-            "t.cnf:7: skip_slave_start is not supported and passed over: tributary run starts every connection",
             "t.cnf:9: server_id stands in [mariadb-10.11], which is for servers of that version, and is passed over; --defaults-group-suffix=-10.11 takes it",
         ]
     );
