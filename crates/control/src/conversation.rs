@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tributary_binlog::GtidPos;
-use tributary_wire::status::{self, OkInfo, ServerError};
+use tributary_wire::status::{self, OkInfo};
 use tributary_wire::{command, row};
 
 use crate::assignment::Assignment;
 use crate::columns;
 use crate::engine::{ConnectionStatus, Engine, Note, Outcome, Place, Refusal, Variable};
 use crate::peer::Peer;
-use crate::question::{Answer, Error, invalid, with_more};
+use crate::question::{Error, invalid};
+use crate::reply::{Done, Reply, not_supported};
 use crate::statement::{Statement, recognise};
 use crate::substitute::{self, What};
 use crate::tokens::split;
@@ -31,9 +32,6 @@ const RELOAD_PROBE: &[u8] = b"FLUSH LOCAL RELAY LOGS";
 /// `ER_UNSUPPORTED_PS`.
 const NOT_PREPARED: u16 = 1295;
 
-/// `ER_NOT_SUPPORTED_YET`.
-const NOT_SUPPORTED: u16 = 1235;
-
 /// How long the functions that wait do so without a limit of their own.
 const FOREVER: Option<Duration> = None;
 
@@ -46,23 +44,6 @@ pub(crate) struct Conversation<E> {
     notes: Vec<Note>,
     /// The target's flags, as it said last.
     info: OkInfo,
-}
-
-/// A reply that is being written.
-struct Reply<'a> {
-    client: &'a mut Peer,
-    sequence: u8,
-    /// Another statement of the same text follows.
-    has_more: bool,
-}
-
-/// What becomes of one statement.
-enum Done {
-    Answered,
-    /// It was an error; statements behind it are not executed.
-    Failed,
-    /// Not ours: it goes to the target as it is, or as this.
-    Forward(Option<Vec<u8>>),
 }
 
 impl<E: Engine> Conversation<E> {
@@ -108,11 +89,7 @@ impl<E: Engine> Conversation<E> {
             self.notes.clear();
             return Ok(false);
         }
-        let mut reply = Reply {
-            client,
-            sequence: 1,
-            has_more: false,
-        };
+        let mut reply = Reply::new(client);
         if kind == command::STMT_PREPARE {
             let message = "This command is not supported in the prepared statement protocol yet";
             reply.error(&Refusal::new(NOT_PREPARED, message));
@@ -635,151 +612,7 @@ fn unknown(name: &str) -> Refusal {
     Refusal::new(1617, format!("There is no master connection '{name}'"))
 }
 
-fn not_supported(what: &str) -> Refusal {
-    let message = format!("This version of Tributary doesn't yet support '{what}'");
-    Refusal {
-        sql_state: *b"42000",
-        ..Refusal::new(NOT_SUPPORTED, message)
-    }
-}
-
 /// A literal that means the same under every `sql_mode`.
 fn quoted(text: &str) -> Vec<u8> {
     format!("'{}'", text.replace('\'', "''")).into_bytes()
-}
-
-impl Reply<'_> {
-    fn put(&mut self, payload: &[u8]) {
-        self.client.put(self.sequence, payload);
-        self.sequence = self.sequence.wrapping_add(1);
-    }
-
-    fn ok(&mut self, info: OkInfo, warnings: usize) {
-        let info = OkInfo {
-            affected_rows: 0,
-            last_insert_id: 0,
-            warnings: u16::try_from(warnings).unwrap_or(u16::MAX),
-            ..with_more(info, self.has_more)
-        };
-        let mut payload = Vec::new();
-        info.encode(&mut payload, status::OK);
-        self.put(&payload);
-    }
-
-    fn error(&mut self, refusal: &Refusal) -> Done {
-        let error = ServerError {
-            code: refusal.code,
-            sqlstate: refusal.sql_state,
-            message: refusal.message.clone(),
-        };
-        let mut payload = Vec::new();
-        error.encode(&mut payload);
-        self.put(&payload);
-        Done::Failed
-    }
-
-    fn server_error(&mut self, error: &Error) -> Done {
-        self.put(&error.0);
-        Done::Failed
-    }
-
-    /// Rows under the columns of an answer.
-    fn rows(&mut self, answer: &Answer, rows: &[Vec<u8>]) {
-        let mut count = Vec::new();
-        tributary_wire::writer::put_lenenc_int(&mut count, answer.columns.len() as u64);
-        self.put(&count);
-        for column in &answer.columns {
-            self.put(column);
-        }
-        let info = OkInfo {
-            warnings: 0,
-            ..with_more(answer.info, self.has_more)
-        };
-        let mut end = Vec::new();
-        info.encode_eof(&mut end);
-        self.put(&end);
-        rows.iter().for_each(|row| self.put(row));
-        self.put(&end);
-    }
-
-    /// Has the target execute a statement, and hands its answer on. Whether it was no error.
-    async fn forward(&mut self, text: &[u8], target: &mut Peer) -> io::Result<bool> {
-        target.send(command::QUERY, text).await?;
-        loop {
-            let (first, ends) = self.forward_result(target).await?;
-            if first {
-                return Ok(false);
-            }
-            if ends {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// One result. Whether it was an error, and whether it was the last.
-    async fn forward_result(&mut self, target: &mut Peer) -> io::Result<(bool, bool)> {
-        let (mut head, first) = target.packet().await?;
-        match first.first() {
-            Some(&status::ERR) => {
-                self.put(&first);
-                return Ok((true, true));
-            }
-            Some(&status::OK) => {
-                let info = OkInfo::decode(&first).map_err(invalid)?;
-                let is_last = !info.has_more_results();
-                let mut payload = Vec::new();
-                with_more(info, !is_last || self.has_more).encode(&mut payload, status::OK);
-                // The text behind the numbers stays.
-                payload.extend_from_slice(first.get(payload.len()..).unwrap_or_default());
-                self.put(&payload);
-                return Ok((false, is_last));
-            }
-            // A file is asked for: an empty packet says that there is none.
-            Some(0xFB) => {
-                target.put(head.sequence.wrapping_add(1), b"");
-                target.flush().await?;
-                let _ = target.packet().await?;
-                self.error(&not_supported(
-                    "LOAD DATA LOCAL beside statements about replication",
-                ));
-                return Ok((true, true));
-            }
-            _ => self.put(&first),
-        }
-        let mut ends = 0;
-        loop {
-            let goes_on = head.length == crate::peer::FULL_PACKET_BYTES;
-            let (next, packet) = target.packet().await?;
-            head = next;
-            if goes_on {
-                self.put_part(&packet);
-            } else if packet.first() == Some(&status::ERR) {
-                self.put(&packet);
-                return Ok((true, true));
-            } else if status::is_eof(&packet) {
-                let info = OkInfo::decode_eof(&packet).map_err(invalid)?;
-                ends += 1;
-                let is_last = !info.has_more_results();
-                let mut payload = Vec::new();
-                with_more(info, !is_last || self.has_more).encode_eof(&mut payload);
-                self.put(&payload);
-                if ends == 2 {
-                    return Ok((false, is_last));
-                }
-            } else {
-                self.put_part(&packet);
-            }
-            self.client.flush().await?;
-        }
-    }
-
-    /// A packet as it was on the line.
-    fn put_part(&mut self, packet: &[u8]) {
-        self.client
-            .output
-            .extend_from_slice(&(packet.len() as u32).to_le_bytes()[..3]);
-        self.client.output.extend_from_slice(&[self.sequence]);
-        self.client.output.extend_from_slice(packet);
-        self.sequence = self.sequence.wrapping_add(1);
-    }
 }

@@ -16,6 +16,7 @@ mod peer;
 mod port;
 mod question;
 mod relay;
+mod reply;
 mod statement;
 mod substitute;
 mod tokens;

@@ -4,33 +4,29 @@
 //! alone say what is on the target.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tokio::task::{JoinError, JoinSet};
 use tributary_client::{Client, Error as ClientError};
-use tributary_schedule::{Coordinator, GroupSeq, Limits, Mode, WorkerId};
+use tributary_schedule::{Coordinator, Limits, Mode, WorkerId};
 
-use crate::applier::{Applier, ApplierEnd, ApplierParts, Command, OwnDefinitions};
-use crate::bulk::Shapes;
+use crate::applier::{Applier, ApplierEnd, ApplierParts, OwnDefinitions};
 use crate::catalog::{self, Catalog};
 use crate::collations::Collations;
-use crate::columns::{self, SourceColumns};
-use crate::config::{ConnectionOptions, Options, ParallelMode, StartPosition};
+use crate::config::{Options, ParallelMode};
 use crate::connection_view::{ConnectionView, Views};
-use crate::context::known_flags;
 use crate::error::StartError;
-use crate::load_file::Spool;
-use crate::positions::{self, Saved};
+use crate::positions;
 use crate::preflight;
-use crate::prepare::{Bounds, Patterns, Preparer, TemporaryTables};
-use crate::progress::{Position, Progress};
-use crate::relay::RelayQueue;
-use crate::source::{ReadPosition, Source, SourceMessage};
-use crate::temporary::{self, ServerIds};
-use crate::worker::{ConnectionShared, Login, LoginSettings, Worker};
+use crate::worker::{Login, LoginSettings, Worker};
+
+mod leftovers;
+mod lives;
+
+use leftovers::{end_leftover, end_surplus, hold_target, slot_lock};
+pub(crate) use lives::first_start;
+use lives::{Common, Lives, StartingConnection};
 
 /// Messages from source tasks that wait for the applier. Their groups are bounded by each connection's relay queue.
 const MESSAGES_MAX: usize = 64;
@@ -40,23 +36,6 @@ const COMMANDS_MAX: usize = 64;
 
 /// Orders that wait for a worker: a run, and what is said about it.
 const ORDERS_MAX: usize = 16;
-
-/// An engine that lives asks the target for something every second. One whose session has been silent for this long is taken for
-/// dead; should it wake, it finds its sessions ended and its epoch over.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-
-/// How long the previous engine's leftovers may take to end.
-const LEFTOVERS_WAIT: Duration = Duration::from_secs(30);
-
-/// How long what they are executing may take before it is broken off, and how often they are looked at.
-const LEFTOVER_WORK_WAIT: Duration = Duration::from_secs(600);
-const LEFTOVER_WORK_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long one must have been without work to have none.
-const LEFTOVER_SILENCE: Duration = Duration::from_secs(1);
-
-/// Slots looked through for sessions of an earlier, larger pool.
-const SLOTS_MAX: usize = 64;
 
 /// Longest answer to the engine's own questions.
 const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -69,58 +48,12 @@ pub(crate) enum Request {
     Leave(Arc<ConnectionView>, oneshot::Sender<()>),
 }
 
-/// A connection that takes part.
-struct StartingConnection {
-    view: Arc<ConnectionView>,
-    /// Where it stands.
-    saved: Saved,
-    /// Temporary tables of its source.
-    temporary: TemporaryTables,
-    /// What is known of its source's columns.
-    columns: Arc<SourceColumns>,
-}
-
 /// The target, ready to be written to.
 pub(crate) struct Session {
     login: Client,
     workers: Vec<Login>,
     connections: Vec<StartingConnection>,
     common: Arc<Common>,
-}
-
-/// What all connections of a session have in common.
-struct Common {
-    options: Options,
-    catalog: Arc<Catalog>,
-    collations: Arc<Collations>,
-    own_definitions: Arc<OwnDefinitions>,
-    server_ids: Arc<ServerIds>,
-    /// The target's version.
-    version: (u16, u16, u16),
-    epoch: u64,
-}
-
-/// A connection that has joined a session.
-struct Joined {
-    /// The connection's own number.
-    number: u16,
-    /// Tells its source to end.
-    stop: watch::Sender<bool>,
-    source: AbortHandle,
-    /// Resolves when the source is gone.
-    gone: Option<oneshot::Receiver<()>>,
-    has_left: bool,
-}
-
-/// The connections of a session that runs.
-struct Lives {
-    common: Arc<Common>,
-    views: Arc<Views>,
-    workers: usize,
-    commands: mpsc::Sender<Command>,
-    messages: mpsc::Sender<(u16, SourceMessage)>,
-    joined: Vec<Joined>,
-    is_stopping: bool,
 }
 
 impl Session {
@@ -304,190 +237,6 @@ impl Session {
     }
 }
 
-impl Common {
-    fn lost(&self, source: ClientError) -> StartError {
-        StartError::Target {
-            address: self.options.target.login.address.to_string(),
-            source: Box::new(source),
-        }
-    }
-
-    /// Opens a connection over a login of its own.
-    async fn open_alone(
-        &self,
-        view: Arc<ConnectionView>,
-        has_lived: bool,
-    ) -> Result<StartingConnection, StartError> {
-        let mut login = own_login(&self.options).await?;
-        self.open(&mut login, view, has_lived).await
-    }
-
-    /// Reads where a connection stands, and makes that the newest state. With `has_lived`, its temporary tables are still open.
-    async fn open(
-        &self,
-        login: &mut Client,
-        view: Arc<ConnectionView>,
-        has_lived: bool,
-    ) -> Result<StartingConnection, StartError> {
-        let schema = &self.options.target.schema;
-        let name = &view.options.name;
-        let saved = positions::load(login, schema, name)
-            .await
-            .map_err(|error| self.lost(error))?
-            .map_err(StartError::Config)?;
-        let saved = match saved {
-            Some(saved) => saved,
-            None => first_start(&view.options)?,
-        };
-        // One row per worker, and one for the applier itself.
-        let rows = u16::try_from(self.options.apply.workers.max(1) + 1).unwrap_or(u16::MAX);
-        positions::save_all(login, schema, name, &saved, (rows, self.epoch))
-            .await
-            .map_err(|error| self.lost(error))?;
-        let columns = columns::open(login, schema, &view.options, &self.catalog, &self.own_definitions)
-            .await
-            .map_err(|error| self.lost(error))?;
-        let open = temporary::load(login, schema, name)
-            .await
-            .map_err(|error| self.lost(error))?;
-        let temporary = match has_lived {
-            true => TemporaryTables::with_open(&view.options.rewrite, open),
-            false => TemporaryTables::with_lost(name, open),
-        };
-        view.stands_at(saved.position.clone());
-        Ok(StartingConnection {
-            view,
-            saved,
-            temporary,
-            columns,
-        })
-    }
-}
-
-impl Lives {
-    /// Whether the connection has been part of this session before.
-    fn has_lived(&self, view: &ConnectionView) -> bool {
-        self.joined.iter().any(|joined| joined.number == view.number)
-    }
-
-    /// Ends the source of the connection's last life, of which nothing is applied any more. Resolves when it is gone.
-    fn end_source(&mut self, view: &ConnectionView) -> Option<oneshot::Receiver<()>> {
-        let last = self
-            .joined
-            .iter_mut()
-            .rev()
-            .find(|joined| joined.number == view.number)?;
-        last.has_left = true;
-        last.source.abort();
-        last.gone.take()
-    }
-
-    /// The connection's life that has not been ended.
-    fn current(&self, view: &ConnectionView) -> Option<usize> {
-        let is_it = |joined: &Joined| joined.number == view.number && !joined.has_left;
-        self.joined.iter().position(is_it)
-    }
-
-    /// A stop may have come while it was opened.
-    fn begin_if_wanted(&mut self, starting: StartingConnection, tasks: &mut JoinSet<()>) {
-        // Or another start.
-        if starting.view.wanted().threads.sql && self.current(&starting.view).is_none() {
-            self.begin(starting, tasks);
-        }
-    }
-
-    /// Starts the source of a connection, and makes it known to the applier.
-    fn begin(&mut self, starting: StartingConnection, tasks: &mut JoinSet<()>) {
-        let StartingConnection {
-            view,
-            saved,
-            temporary,
-            columns,
-        } = starting;
-        let Ok(index) = u16::try_from(self.joined.len()) else {
-            tracing::error!(connection = %view.options.name, "started too often: start the engine anew");
-            return;
-        };
-        let options = &self.common.options;
-        let progress = Progress::new(
-            &options.target.schema,
-            &view.options.name,
-            saved.clone(),
-            self.workers + 1,
-            self.common.epoch,
-        );
-        let connection = Arc::new(ConnectionShared {
-            name: view.options.name.clone(),
-            catalog: self.common.catalog.clone(),
-            maps_engines: !view.options.policies.engines.is_empty(),
-            progress,
-            counters: view.counters.clone(),
-            columns: columns.clone(),
-            retries: options.apply.transaction_retries,
-        });
-        let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
-        view.attach(connection.clone(), queue.used());
-        if let Some(receiver) = view.receiver() {
-            receiver.shared.applies(connection.clone());
-        }
-        if self.commands.try_send(Command::Join(connection)).is_err() {
-            // The applier has ended, and the session with it.
-            return;
-        }
-        let views = self.views.all();
-        let rules = views
-            .iter()
-            .map(|view| (&view.options.name[..], &view.options.rewrite));
-        let bounds = Bounds::new(
-            &view.options.name,
-            rules,
-            &options.target.schema,
-            self.common.version,
-        );
-        let (stop, stopped) = watch::channel(self.is_stopping);
-        let preparer = self.common.preparer(&view, bounds, columns, temporary);
-        let source = source(
-            &view,
-            preparer,
-            saved,
-            queue,
-            self.messages.clone(),
-            index,
-            stopped,
-        );
-        let (held, gone) = oneshot::channel();
-        let source = tasks.spawn(async move {
-            let _held: oneshot::Sender<()> = held;
-            source.run().await;
-        });
-        self.joined.push(Joined {
-            number: view.number,
-            stop,
-            source,
-            gone: Some(gone),
-            has_left: false,
-        });
-    }
-
-    fn leave(&mut self, view: &ConnectionView, done: oneshot::Sender<()>) {
-        let Some(place) = self.current(view) else { return };
-        let joined = &mut self.joined[place];
-        joined.has_left = true;
-        joined.stop.send_replace(true);
-        let index = u16::try_from(place).unwrap_or(u16::MAX);
-        // Statements come one after the other, so there is room; an applier that has ended needs no order.
-        let _ = self.commands.try_send(Command::Leave(index, done));
-    }
-
-    /// Tells all sources to stop.
-    fn stop(&mut self) {
-        self.is_stopping = true;
-        for joined in &self.joined {
-            joined.stop.send_replace(true);
-        }
-    }
-}
-
 /// A login for the engine's own statements.
 pub(crate) async fn own_login(options: &Options) -> Result<Client, StartError> {
     let failed = |source: ClientError| StartError::Target {
@@ -521,90 +270,6 @@ async fn first_fault(tasks: &mut JoinSet<()>) -> Box<dyn std::any::Any + Send> {
     }
 }
 
-impl Common {
-    fn preparer(
-        &self,
-        view: &ConnectionView,
-        bounds: Bounds,
-        columns: Arc<SourceColumns>,
-        temporary: TemporaryTables,
-    ) -> Preparer {
-        let options = &self.options;
-        Preparer {
-            filter: view.options.filter.clone(),
-            rewrite: view.options.rewrite.clone(),
-            bounds,
-            policies: view.options.policies.clone(),
-            tolerances: view.options.policies.tolerances(&view.options.skip_errors),
-            catalog: self.catalog.clone(),
-            columns,
-            collations: self.collations.clone(),
-            counters: view.counters.clone(),
-            schema: Bytes::from(options.target.schema.clone()),
-            connection: view.options.name.clone(),
-            xa: crate::prepare::XaFootprints::default(),
-            own_server_id: view.options.server_id.unwrap_or(options.server_id),
-            own_account: Bytes::from(options.target.login.user.clone()),
-            version: ((0, 0, 0), 0),
-            format: None,
-            known_flags: known_flags((0, 0, 0)),
-            contexts: Vec::new(),
-            merges_rows: options.apply.merge_rows,
-            sets_rows: options.apply.set_rows > 0,
-            shapes: Shapes::default(),
-            patterns: Patterns::default(),
-            temporary,
-            server_ids: self.server_ids.clone(),
-            index: view.number,
-            warned_statements: false,
-            spool: Spool::new(options.apply.load_tmpdir.clone()),
-        }
-    }
-}
-
-/// The stream of a connection from where it stands.
-fn source(
-    view: &ConnectionView,
-    preparer: Preparer,
-    saved: Saved,
-    queue: RelayQueue,
-    messages: mpsc::Sender<(u16, SourceMessage)>,
-    index: u16,
-    stop: watch::Receiver<bool>,
-) -> Source {
-    let Position {
-        seq,
-        coordinates,
-        gtid_pos,
-    } = saved.position;
-    let wanted = view.take_orders();
-    Source {
-        server_id: preparer.own_server_id,
-        preparer,
-        queue,
-        counters: view.counters.clone(),
-        messages,
-        index,
-        stop,
-        position: ReadPosition {
-            seq,
-            needs_gtid: coordinates.file.is_empty() && !gtid_pos.is_empty(),
-            coordinates,
-            gtid_pos,
-            done: saved.done,
-            announced: saved.announced,
-            executed: saved.executed,
-        },
-        options: view.options.clone(),
-        is_mysql: false,
-        batch: Vec::new(),
-        open: None,
-        receiver: view.receiver().cloned(),
-        orders: wanted,
-        holds_stop: watch::Sender::new(false),
-    }
-}
-
 fn limits(options: &Options) -> Limits {
     Limits {
         workers: u16::try_from(options.apply.workers.max(1)).unwrap_or(u16::MAX),
@@ -619,42 +284,12 @@ fn limits(options: &Options) -> Limits {
     }
 }
 
-/// Where a connection begins that has never run.
-pub(crate) fn first_start(options: &ConnectionOptions) -> Result<Saved, StartError> {
-    let (coordinates, gtid_pos) = match &options.start {
-        Some(StartPosition::Coordinates(coordinates)) => (coordinates.clone(), GtidPos::new()),
-        Some(StartPosition::Gtid(gtid_pos)) => (Coordinates::new("", 4), gtid_pos.clone()),
-        None => {
-            return Err(StartError::Config(format!(
-                "connection {}: the target holds no position of it, and none is given: set {}.master_log_file and {}.master_log_pos \
-                 (or gtid_slave_pos) to where the copy of its data was made",
-                options.name, options.name, options.name
-            )));
-        }
-    };
-    Ok(Saved {
-        position: Position {
-            seq: GroupSeq(0),
-            coordinates,
-            gtid_pos,
-        },
-        done: GtidSet::new(),
-        announced: GtidSet::new(),
-        executed: GtidSet::new(),
-    })
-}
-
 /// `sql_log_bin` is off by courtesy for the engine's own rows; without the privilege they are logged.
 fn ignore_denied(error: ClientError) -> Result<tributary_client::OkInfo, ClientError> {
     match error {
         ClientError::Server(server) if server.code == 1227 => Ok(tributary_client::OkInfo::default()),
         error => Err(error),
     }
-}
-
-/// The lock that a worker holds as long as it lives.
-fn slot_lock(schema: &str, slot: usize) -> String {
-    format!("tributary/{schema}/{slot}")
 }
 
 /// Begins to log in for every worker.
@@ -707,131 +342,6 @@ fn joined<T>(end: Result<Result<T, ClientError>, JoinError>) -> Result<T, Client
         // The runtime ends.
         Err(Err(_)) => Err(ClientError::Broken),
     }
-}
-
-/// Takes the lock that says: an engine works on this target.
-async fn hold_target(login: &mut Client, schema: &str) -> Result<(), StartError> {
-    let name = format!("tributary/{schema}");
-    let failed = |source: ClientError| StartError::Target {
-        address: "lock".to_owned(),
-        source: Box::new(source),
-    };
-    if take_lock(login, &name, 3).await.map_err(failed)? {
-        return Ok(());
-    }
-    let holder = format!(
-        "SELECT ID,IF(COMMAND='Sleep',TIME,0) FROM information_schema.PROCESSLIST WHERE ID=IS_USED_LOCK('{name}')"
-    );
-    let holder = login.query(holder.as_bytes()).await.map_err(failed)?;
-    let text = |index: usize| holder.rows.first().and_then(|row| row.text(index));
-    let silence = Duration::from_secs(text(1).and_then(|text| text.parse().ok()).unwrap_or(0));
-    if silence >= SILENCE_MAX {
-        tracing::warn!("taking over from an engine that has been silent for {silence:?}");
-        end_holder(login, &name).await.map_err(failed)?;
-        if take_lock(login, &name, LEFTOVERS_WAIT.as_secs())
-            .await
-            .map_err(failed)?
-        {
-            return Ok(());
-        }
-    }
-    Err(StartError::Held(format!(
-        "another engine works on this target with the schema {schema} (its session there has number {}, silent for {} s; from {} s on \
-         this one takes over): stop it, or give this one a schema of its own",
-        text(0).unwrap_or_else(|| "unknown".to_owned()),
-        silence.as_secs(),
-        SILENCE_MAX.as_secs(),
-    )))
-}
-
-/// Ends the session of an earlier engine that still works in a slot: its worker holds a lock as long as it lives.
-async fn end_leftover(login: &mut Client, worker: &mut Client, name: &str) -> Result<(), StartError> {
-    let failed = |source: ClientError| StartError::Target {
-        address: "lock".to_owned(),
-        source: Box::new(source),
-    };
-    end_holder(login, name).await.map_err(failed)?;
-    if take_lock(worker, name, LEFTOVERS_WAIT.as_secs())
-        .await
-        .map_err(failed)?
-    {
-        return Ok(());
-    }
-    Err(StartError::Held(format!(
-        "a session of an earlier engine still works on the target and does not end within {LEFTOVERS_WAIT:?}"
-    )))
-}
-
-/// Ends the session that holds a lock, when it has executed what it was sent; its number, if there is one.
-async fn end_holder(login: &mut Client, name: &str) -> Result<Option<u32>, ClientError> {
-    let busy = format!(
-        "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID=IS_USED_LOCK('{name}') AND \
-         (COMMAND NOT IN ('Sleep','Killed') OR COMMAND='Sleep' AND TIME_MS<{})",
-        LEFTOVER_SILENCE.as_millis()
-    );
-    let begun = Instant::now();
-    // What is broken off in the middle, of tables that cannot be rolled back, would be neither there nor not. Between two packets
-    // a session sleeps for a moment.
-    while begun.elapsed() < LEFTOVER_WORK_WAIT && !login.query(busy.as_bytes()).await?.rows.is_empty() {
-        tokio::time::sleep(LEFTOVER_WORK_PAUSE).await;
-    }
-    let answer = login
-        .query(format!("SELECT IS_USED_LOCK('{name}')").as_bytes())
-        .await?;
-    let holder = answer.first_text().and_then(|text| text.parse::<u32>().ok());
-    if let Some(holder) = holder {
-        tracing::warn!(
-            session = holder,
-            "ending a session that an earlier engine left behind"
-        );
-        // It may have ended by itself meanwhile.
-        let _ = login.execute(format!("KILL {holder}").as_bytes()).await;
-    }
-    Ok(holder)
-}
-
-/// Ends sessions of an earlier engine that had more workers than this one.
-async fn end_surplus(login: &mut Client, schema: &str, workers: usize) -> Result<(), StartError> {
-    let failed = |source: ClientError| StartError::Target {
-        address: "lock".to_owned(),
-        source: Box::new(source),
-    };
-    let names: Vec<String> = (workers..SLOTS_MAX).map(|slot| slot_lock(schema, slot)).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    let columns: Vec<String> = names
-        .iter()
-        .map(|name| format!("IS_USED_LOCK('{name}')"))
-        .collect();
-    let used = format!("SELECT {}", columns.join(","));
-    let used = login.query(used.as_bytes()).await.map_err(failed)?;
-    let is_used = |index: usize| used.rows.first().is_some_and(|row| row.get(index).is_some());
-    for (_, name) in names.into_iter().enumerate().filter(|(index, _)| is_used(*index)) {
-        let Some(holder) = end_holder(login, &name).await.map_err(failed)? else {
-            continue;
-        };
-        if !take_lock(login, &name, LEFTOVERS_WAIT.as_secs())
-            .await
-            .map_err(failed)?
-        {
-            return Err(StartError::Held(format!(
-                "session {holder} of an earlier engine does not end within {LEFTOVERS_WAIT:?}"
-            )));
-        }
-        login
-            .query(format!("SELECT RELEASE_LOCK('{name}')").as_bytes())
-            .await
-            .map_err(failed)?;
-    }
-    Ok(())
-}
-
-async fn take_lock(client: &mut Client, name: &str, seconds: u64) -> Result<bool, ClientError> {
-    let answer = client
-        .query(format!("SELECT GET_LOCK('{name}',{seconds})").as_bytes())
-        .await?;
-    Ok(answer.first_text().as_deref() == Some("1"))
 }
 
 /// The target's collations. From 10.10 on those by UCA 14.0.0 belong to several character sets and are listed with each in another
