@@ -418,9 +418,9 @@ impl<E: Engine> Conversation<E> {
                 What::WaitForPlace(arguments) | What::WaitForGtid(arguments) => {
                     let list: Vec<&[u8]> = arguments.iter().map(|(start, end)| &text[*start..*end]).collect();
                     let question = [b"SELECT ", &list.join(&b","[..])[..]].concat();
-                    let answer = match target.ask(&question).await? {
-                        Ok(answer) => answer,
-                        Err(error) => return Ok(reply.server_error(&error)),
+                    // Where an argument makes no sense, the target says so of the function.
+                    let Ok(answer) = target.ask(&question).await? else {
+                        return Ok(Done::Forward(None));
                     };
                     let cells = answer
                         .rows

@@ -56,7 +56,7 @@ pub(crate) enum ApplierEnd {
 pub(crate) enum Command {
     /// Another connection; its number is the next.
     Join(Arc<ConnectionShared>),
-    /// The connection with this number starts nothing more; the sender is dropped when it is at rest.
+    /// The connection with this number starts nothing more; the sender is dropped when it is at rest and saved.
     Leave(u16, oneshot::Sender<()>),
 }
 
@@ -72,8 +72,10 @@ pub(crate) struct ConnectionSlot {
     /// Takes no more groups.
     is_stopping: bool,
     is_drained: bool,
-    /// Held until it is at rest.
+    /// Held until it is at rest and saved.
     leaving: Vec<oneshot::Sender<()>>,
+    /// Its place is no longer ours to save.
+    has_left: bool,
     saved: Position,
 }
 
@@ -242,6 +244,7 @@ impl Applier {
             is_stopping,
             is_drained: false,
             leaving: Vec::new(),
+            has_left: false,
         });
         if is_stopping {
             self.coordinator.stop_connection(id);
@@ -475,9 +478,11 @@ impl Applier {
         slot.groups.clear();
         tracing::info!(connection = %slot.shared.name, at = %slot.shared.progress.low_water().coordinates, "at rest");
         if !slot.leaving.is_empty() {
-            // Its temporary tables stay. Its mark is saved with the others', without anybody waiting for that: somebody may hold all
-            // tables locked.
+            // Its temporary tables stay. What it has passed over is saved, or it would be applied after the next start.
+            self.save_moved().await?;
+            let slot = &mut self.connections[usize::from(connection.0)];
             slot.leaving.clear();
+            slot.has_left = true;
             return Ok(());
         }
         let shared = slot.shared.clone();
@@ -503,7 +508,7 @@ impl Applier {
 
     /// Every connection with what was last saved of it here.
     fn moved(&self) -> Vec<(Arc<ConnectionShared>, Position)> {
-        let each = self.connections.iter();
+        let each = self.connections.iter().filter(|slot| !slot.has_left);
         each.map(|slot| (slot.shared.clone(), slot.saved.clone()))
             .collect()
     }
@@ -514,7 +519,8 @@ impl Applier {
     }
 
     fn saved(&mut self, saved: Vec<Position>) {
-        for (slot, position) in self.connections.iter_mut().zip(saved) {
+        let each = self.connections.iter_mut().filter(|slot| !slot.has_left);
+        for (slot, position) in each.zip(saved) {
             slot.shared.progress.note_saved(&position);
             slot.saved = position;
         }

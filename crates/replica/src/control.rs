@@ -253,8 +253,8 @@ impl Controller {
                 .await
                 .is_ok()
             {
-                // Its sender is dropped when all is done.
-                let _ = done.await;
+                // Its sender is dropped when all is done. Where somebody holds all tables locked, that is later.
+                let _ = tokio::time::timeout(self.inner.options.apply.stop_timeout, done).await;
             }
         }
         if let Some(receiver) = view.receiver()
@@ -360,7 +360,13 @@ impl Controller {
         let mut login = own_login(&self.inner.options).await?;
         let before = positions::load(&mut login, &target.schema, &view.options.name).await?;
         let before = before.map_err(StartError::Config)?;
-        let seq = before.map_or(0, |saved| saved.position.seq.0 + 1);
+        let known = [before.map(|saved| saved.position), view.position()];
+        let newest = known
+            .into_iter()
+            .flatten()
+            .map(|position| position.seq.0 + 1)
+            .max();
+        let seq = newest.unwrap_or(0);
         let position = Position {
             seq: GroupSeq(seq),
             coordinates,

@@ -411,6 +411,10 @@ impl Engine for ControlEngine {
         }
         if variable == Variable::SqlSlaveSkipCounter {
             let count = value.as_deref().unwrap_or("0").parse().unwrap_or(0);
+            if name.is_empty() && self.controller.connection(name).is_none() {
+                // The default connection is always there, on the server.
+                return Ok(Vec::new());
+            }
             self.detail(name)?;
             let skips = self.controller.skip_events(name, count).await;
             return skips.map(|()| Vec::new()).map_err(|error| error::refusal(&error));

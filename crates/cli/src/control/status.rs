@@ -56,7 +56,8 @@ pub(super) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         connect_retry: seconds(options.connect_retry),
         read_master_log: place(&status.read),
         relay_log: Place::default(),
-        exec_master_log: match status.executed.file.is_empty() {
+        // Nowhere, until it runs.
+        exec_master_log: match status.executed.file.is_empty() && !is_applying {
             true => Place::default(),
             false => place(&status.executed),
         },

@@ -128,14 +128,6 @@ impl Preparer {
         if !verdict.accepted && matches!(verdict.rule, Some(DecidedBy::Rule { .. })) {
             return false;
         }
-        let is_ignored = |table: &TableRef<'_>| {
-            let database = table.db.as_deref().unwrap_or(&query.db);
-            !self.filter.accepts_table(database, &table.table).accepted
-        };
-        // What is granted on a table that is not here cannot be.
-        if statement.tables.iter().any(is_ignored) {
-            return false;
-        }
         if statement.grants_in_default && !self.filter.accepts_database(&query.db).accepted {
             tracing::warn!(
                 database = %String::from_utf8_lossy(&query.db),

@@ -156,7 +156,7 @@ impl Preparer {
         if query.error_code != 0 || divergence.is_some() {
             draft.is_alone = true;
         }
-        let wants_thread = is_pinned || calls_connection_id(&query.query);
+        let wants_thread = is_pinned || tells_session(&query.query);
         let identity = wants_thread.then(|| ThreadIdentity {
             server_id: self.server_ids.on_target(self.index, server_id),
             thread_id: query.thread_id,
@@ -602,16 +602,20 @@ fn statement_inputs(given: &mut Given, thread: Option<ThreadIdentity>) -> Option
 }
 
 /// Whether the text may ask for its session's number, which the source's thread id stands in for.
-fn calls_connection_id(text: &[u8]) -> bool {
-    const NAME: &[u8] = b"connection_id";
-    let ends_in_name = |end: usize| {
-        text[..end]
-            .trim_ascii_end()
-            .len()
-            .checked_sub(NAME.len())
-            .is_some_and(|start| text[start..start + NAME.len()].eq_ignore_ascii_case(NAME))
+fn tells_session(text: &[u8]) -> bool {
+    const FUNCTION: &[u8] = b"connection_id";
+    const VARIABLE: &[u8] = b"pseudo_thread_id";
+    let ends_in = |end: usize, name: &[u8]| {
+        let start = text[..end].trim_ascii_end().len().checked_sub(name.len());
+        start.is_some_and(|start| text[start..start + name.len()].eq_ignore_ascii_case(name))
     };
-    text.iter()
-        .enumerate()
-        .any(|(index, byte)| *byte == b'(' && ends_in_name(index))
+    let is_variable = |index: usize| {
+        let name = text.get(index..index + VARIABLE.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(VARIABLE))
+    };
+    text.iter().enumerate().any(|(index, byte)| match byte {
+        b'(' => ends_in(index, FUNCTION),
+        b'p' | b'P' => is_variable(index),
+        _ => false,
+    })
 }

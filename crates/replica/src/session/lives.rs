@@ -106,10 +106,16 @@ impl Common {
             .await
             .map_err(|error| self.lost(error))?
             .map_err(StartError::Config)?;
-        let saved = match saved {
+        let mut saved = match saved {
             Some(saved) => saved,
             None => first_start(&view.options)?,
         };
+        // Groups that were passed over since the mark was saved must not come once more.
+        if let Some(known) = view.position()
+            && known.seq > saved.position.seq
+        {
+            saved.position = known;
+        }
         // One row per worker, and one for the applier itself.
         let rows = u16::try_from(self.options.apply.workers.max(1) + 1).unwrap_or(u16::MAX);
         positions::save_all(login, schema, name, &saved, (rows, self.epoch))
