@@ -12,7 +12,7 @@ help:
 	@echo "make bench       Tributary and the native replica on the same binlogs (BENCH_SCALE=1, BENCH_ONLY=mixed-myisam,idle)"
 	@echo "make bench-page  the last results as tables and a chart in docs/bench"
 	@echo "make soak        random statements of every kind on three sources, compared in rounds (SOAK_SECONDS=600, SOAK_SEED=n, SOAK_KEEP=1)"
-	@echo "make chaos       kills, stops, cuts, damage and purges under traffic, compared after each (CHAOS_ROUNDS=30, CHAOS_SEED=1, CHAOS_ONLY=flip)"
+	@echo "make chaos       kills, stops, cuts, damage, purges and full disks under traffic, compared after each (CHAOS_ROUNDS=30, CHAOS_SEED=1, CHAOS_ONLY=flip)"
 	@echo "make suite       MariaDB's own replication tests, read from the package mariadb-test-data (SUITE=rpl.rpl_insert,mix)"
 	@echo "make matrix      sources and targets of all supported versions, each pair compared (fetches servers with debootstrap, as root, once)"
 	@echo "make fuzz-smoke  every fuzz target for a short while (needs a nightly toolchain; FUZZ_SECONDS=10)"

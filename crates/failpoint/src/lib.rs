@@ -1,4 +1,4 @@
-//! Places where the engine can be made to die, to see what a restart makes of it.
+//! Places where the engine can be made to die, and a clock that can be made to jump, to see what becomes of it.
 //!
 //! The environment variable `TRIBUTARY_FAILPOINT=NAME:N` ends the process the `N`th time it comes to the place, at once, as
 //! `kill -9` would: nothing is flushed, closed or said. Without the variable a place costs one load.
@@ -13,9 +13,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// What arms a place.
 pub const VARIABLE: &str = "TRIBUTARY_FAILPOINT";
+
+/// What lets the clock jump: `TRIBUTARY_CLOCK_JUMP=AFTER:BY` has it be off by `BY` seconds, which may be negative, from `AFTER`
+/// seconds after the start on.
+pub const CLOCK_VARIABLE: &str = "TRIBUTARY_CLOCK_JUMP";
 
 /// Where the process can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,9 +119,46 @@ impl Armed {
     }
 }
 
-static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+/// By how much the clock is off, and from when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Jump {
+    after: Duration,
+    by: i64,
+}
 
-/// Reads the variable. Whoever does not call this has no places to die at.
+impl FromStr for Jump {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split_once(':')
+            .and_then(|(after, by)| {
+                Some(Jump {
+                    after: Duration::from_secs(after.parse().ok()?),
+                    by: by.parse().ok()?,
+                })
+            })
+            .ok_or_else(|| format!("{CLOCK_VARIABLE} '{text}': seconds, a colon and seconds, as in 5:-3600"))
+    }
+}
+
+impl Jump {
+    fn at(self, since_start: Duration) -> i64 {
+        if since_start >= self.after { self.by } else { 0 }
+    }
+}
+
+static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+static JUMP: OnceLock<Option<(Jump, Instant)>> = OnceLock::new();
+
+/// How many seconds the clock is to be off by now.
+pub fn clock_offset() -> i64 {
+    match JUMP.get() {
+        Some(Some((jump, start))) => jump.at(start.elapsed()),
+        _ => 0,
+    }
+}
+
+/// Reads the variables. Whoever does not call this has no places to die at.
 ///
 /// # Errors
 /// When it cannot be read: what is wrong with it.
@@ -125,8 +167,12 @@ pub fn arm() -> Result<(), String> {
         Ok(text) => Some(text.parse()?),
         Err(_) => None,
     };
+    let jump = match std::env::var(CLOCK_VARIABLE) {
+        Ok(text) => Some((text.parse()?, Instant::now())),
+        Err(_) => None,
+    };
     // It is armed once.
-    let _ = ARMED.set(armed);
+    let _ = (ARMED.set(armed), JUMP.set(jump));
     Ok(())
 }
 
@@ -164,6 +210,16 @@ mod tests {
         ]
         .map(|place| armed.is_due(place));
         assert_eq!(due, [false, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_clock_jumps_when_its_time_has_come() {
+        let jump: Jump = "5:-3600".parse().unwrap();
+        assert_eq!(jump.at(Duration::from_millis(4999)), 0);
+        assert_eq!(jump.at(Duration::from_secs(5)), -3600);
+        for text in ["5", "x:1", "-1:1", "1:"] {
+            assert!(text.parse::<Jump>().unwrap_err().contains(text));
+        }
     }
 
     #[test]

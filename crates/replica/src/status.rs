@@ -1,8 +1,8 @@
 //! What the engine tells about itself: one snapshot, from which status output, control and tools print.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tributary_binlog::Coordinates;
@@ -251,10 +251,22 @@ pub(crate) fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
-/// Seconds since 1970 by our clock.
+/// Seconds since 1970 by our clock as it was when it was first asked, and as many more as have passed since then: when the system's
+/// clock is set, the difference to a source's clock that was found before stays right, and nothing waits for the time to come back.
 pub(crate) fn now_seconds() -> i64 {
+    static FIRST: OnceLock<(i64, Instant)> = OnceLock::new();
+    let (first, at) = FIRST.get_or_init(|| (system_seconds(), Instant::now()));
+    let since = i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX);
+    first.saturating_add(since)
+}
+
+/// The system's clock, off by what a test wants.
+fn system_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    let jumped = tributary_failpoint::clock_offset();
+    i64::try_from(since.as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_add(jumped)
 }
 
 /// Age of a group by the source's clock.

@@ -126,6 +126,11 @@ impl FanIn {
         )
     }
 
+    /// Where the engine keeps its files, relay logs among them.
+    pub fn state_dir(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
     /// Stops the engine in order and starts it again.
     ///
     /// # Errors

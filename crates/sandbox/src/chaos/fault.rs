@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tributary_sandbox::fan_in::{FanIn, STATUS_INTERVAL};
 use tributary_sandbox::random::Random;
 
+use crate::disks;
 use crate::traffic::Engines;
 
 /// Where the engine can be made to die: the names that `TRIBUTARY_FAILPOINT` takes.
@@ -24,8 +25,10 @@ const FAILPOINTS: [&str; 8] = [
 const FAILPOINT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long another engine may take to take over from one that stands still.
 const TAKE_OVER: Duration = Duration::from_secs(60);
+/// No connection is further behind than this in any round, in seconds.
+const LAG_MAX: u64 = 300;
 /// How long a connection may take to notice that what it needs is gone.
-const NOTICE: Duration = Duration::from_secs(30);
+pub(crate) const NOTICE: Duration = Duration::from_secs(30);
 
 /// One kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +55,16 @@ pub(crate) enum Kind {
     Delay,
     /// What comes next is purged while the engine is away.
     Purge,
+    /// The engine's clock jumps.
+    ClockJump,
+    /// There is no room for relay logs.
+    RelayLogFull,
+    /// There is no room for the target's data.
+    TargetFull,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 11] = [
+    pub(crate) const ALL: [Kind; 14] = [
         Self::EngineKilled,
         Self::Failpoint,
         Self::TwoEngines,
@@ -67,6 +76,9 @@ impl Kind {
         Self::Flip,
         Self::Delay,
         Self::Purge,
+        Self::ClockJump,
+        Self::RelayLogFull,
+        Self::TargetFull,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -82,6 +94,9 @@ impl Kind {
             Self::Flip => "flip",
             Self::Delay => "delay",
             Self::Purge => "purge",
+            Self::ClockJump => "clock-jump",
+            Self::RelayLogFull => "relay-log-full",
+            Self::TargetFull => "target-full",
         }
     }
 
@@ -93,7 +108,7 @@ impl Kind {
     /// transactions than in its binlog, or the rows of a statement in part.
     pub(crate) fn engines(self) -> Engines {
         match self {
-            Self::TargetKilled | Self::SourceKilled => Engines::InnoDb,
+            Self::TargetKilled | Self::SourceKilled | Self::TargetFull => Engines::InnoDb,
             _ => Engines::All,
         }
     }
@@ -101,6 +116,11 @@ impl Kind {
     /// Whether a person would have to do something for the connections to go on.
     pub(crate) fn ends_stream(self) -> bool {
         self == Self::Purge
+    }
+
+    /// Whether it takes disks of their own.
+    pub(crate) fn needs_disks(self) -> bool {
+        matches!(self, Self::RelayLogFull | Self::TargetFull)
     }
 
     /// Lets it happen, under traffic. Everything goes on by itself afterwards, but for [`Kind::ends_stream`].
@@ -168,6 +188,9 @@ impl Kind {
                 Ok(String::new())
             }
             Self::Purge => purge(stage, random, source).await,
+            Self::ClockJump => clock_jump(stage, random).await,
+            Self::RelayLogFull => disks::relay_log_full(stage, random).await,
+            Self::TargetFull => disks::target_full(stage, random).await,
         }
     }
 }
@@ -194,6 +217,34 @@ async fn die_at_failpoint(stage: &mut FanIn, random: &mut Random) -> anyhow::Res
     ensure!(has_died, "the engine has not come to {armed}");
     stage.start_engine().await?;
     Ok(armed)
+}
+
+/// The engine's clock jumps by hours or years while it runs, and stays there.
+async fn clock_jump(stage: &mut FanIn, random: &mut Random) -> anyhow::Result<String> {
+    let jump = random.pick(&[
+        "1:3600",
+        "1:-3600",
+        "2:864000",
+        "2:-864000",
+        "0:100000000",
+        "1:-1000000000",
+    ]);
+    stage.engine.kill().await?;
+    stage.engine.start_with(&[("TRIBUTARY_CLOCK_JUMP", jump)])?;
+    stage.wait_for_engine().await?;
+    for _ in 0..8 {
+        let status = stage.look().await?.unwrap_or_default();
+        for connection in status.connections {
+            let lag = connection.seconds_behind;
+            ensure!(
+                lag.is_none_or(|seconds| seconds <= LAG_MAX),
+                "{} says it is {lag:?} seconds behind",
+                connection.name
+            );
+        }
+        tokio::time::sleep(STATUS_INTERVAL).await;
+    }
+    Ok(jump.to_owned())
 }
 
 /// The engine is stopped (SIGSTOP) until another has taken over; when it wakes it must end, and write nothing before that.
