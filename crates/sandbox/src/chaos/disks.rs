@@ -177,7 +177,19 @@ pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyho
     }
     let deadline = Instant::now() + NOTICE;
     let detail = loop {
-        let status = stage.engine.status().await?.unwrap_or_default();
+        // It ends when no connection is left; it has said why.
+        if stage.engine.wait_for_end(Instant::now()).await? {
+            let log = stage.engine.log_end();
+            ensure!(
+                log.contains("the target has no room left"),
+                "tributary has ended: {log}"
+            );
+            break "all stopped".to_owned();
+        }
+        let Ok(status) = stage.engine.status().await else {
+            continue;
+        };
+        let status = status.unwrap_or_default();
         let stopped: Vec<_> = status
             .connections
             .iter()
@@ -196,8 +208,10 @@ pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyho
     };
     pause(random, 1000).await;
     drop(filler);
-    // The engine that has stopped connections says so when it ends.
-    stage.engine.kill().await?;
+    // The others may have stopped meanwhile, and the engine with them.
+    if !stage.engine.wait_for_end(Instant::now()).await? {
+        stage.engine.kill().await?;
+    }
     tokio::time::sleep(Duration::from_millis(random.below(300))).await;
     stage.start_engine().await?;
     Ok(detail)
