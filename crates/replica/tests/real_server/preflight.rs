@@ -3,7 +3,9 @@
 use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, tcp};
 use tributary::{Options, Replicator, StartError};
 use tributary_client::Secret;
-use tributary_sandbox::{Server, ServerOptions, Traffic, TrafficPlan, create_applier_user, schema};
+use tributary_sandbox::{
+    Server, ServerOptions, Traffic, TrafficPlan, create_applier_user, create_replication_user, schema,
+};
 
 /// Everything the account needs, wherever it writes.
 const GLOBAL: [&str; 5] = [
@@ -75,7 +77,11 @@ async fn findings(options: Options) -> Vec<String> {
 async fn an_account_with_exactly_these_privileges_can_do_the_work() -> anyhow::Result<()> {
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
-    let options = with_grants(&source, &target, &grants(None)).await?;
+    let mut options = with_grants(&source, &target, &grants(None)).await?;
+    // On the source, REPLICATION SLAVE.
+    let reader = create_replication_user(&source).await?;
+    options.connections[0].source.user = reader.user;
+    options.connections[0].source.password = Secret::new(reader.password);
     let engine = Replicator::start(options).await?;
     schema::create(&source, 1).await?;
     source
