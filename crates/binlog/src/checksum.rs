@@ -81,7 +81,7 @@ pub(crate) fn verify(header: &Header, raw: &[u8]) -> Result<(), DecodeError> {
     };
     let stored = u32::from_le_bytes(*stored);
     let computed = compute(header, covered);
-    if computed == stored {
+    if computed == stored || is_made_on_the_way(header, covered) {
         Ok(())
     } else {
         Err(DecodeError::Checksum {
@@ -91,6 +91,15 @@ pub(crate) fn verify(header: &Header, raw: &[u8]) -> Result<(), DecodeError> {
             end_offset: header.end_offset,
         })
     }
+}
+
+/// Whether it is a Format_description that a source without checksums sends in front of the middle of a file: it has no place there
+/// and another time, and the checksum of what it was in the file. MariaDB server, `sql/sql_repl.cc`,
+/// `send_format_descriptor_event`.
+fn is_made_on_the_way(header: &Header, covered: &[u8]) -> bool {
+    header.kind == EventType::FORMAT_DESCRIPTION
+        && header.end_offset == 0
+        && covered.last() == Some(&ChecksumAlgorithm::Off.code())
 }
 
 fn compute(header: &Header, covered: &[u8]) -> u32 {
@@ -150,5 +159,26 @@ mod tests {
         let message = verify(&header, &raw).unwrap_err().to_string();
         assert!(message.contains("event ends at 77"), "{message}");
         assert!(verify(&header, &raw[..3]).is_err());
+    }
+
+    #[test]
+    fn a_format_without_checksums_may_be_changed_on_its_way_and_no_other() {
+        let mut raw = Vec::new();
+        let mut header = Header {
+            timestamp: 1,
+            kind: EventType::FORMAT_DESCRIPTION,
+            server_id: 1,
+            length: 24,
+            end_offset: 0,
+            flags: 0,
+        };
+        header.encode(&mut raw);
+        raw.extend_from_slice(&[ChecksumAlgorithm::Off.code(), 1, 2, 3, 4]);
+        assert_eq!(verify(&header, &raw), Ok(()));
+        header.end_offset = 256;
+        assert!(verify(&header, &raw).is_err(), "in a file it is whole");
+        header.end_offset = 0;
+        raw[19] = ChecksumAlgorithm::Crc32.code();
+        assert!(verify(&header, &raw).is_err(), "it was made with a checksum");
     }
 }

@@ -182,11 +182,24 @@ impl ControlEngine {
         moved.map_err(|error| error::refusal(&error))
     }
 
-    /// Whether another connection has this source.
-    fn conflict(&self, name: &str, options: &ConnectionOptions) -> Option<String> {
+    /// The other connection that has the source which this one is to have.
+    fn conflict(
+        &self,
+        name: &str,
+        before: Option<&ConnectionDetail>,
+        change: &ChangeMaster,
+    ) -> Option<String> {
+        if change.host.is_none() && change.port.is_none() {
+            return None;
+        }
+        let old = before.map(|detail| host_and_port(&detail.options.source.address));
+        let (old_host, old_port) = old.unwrap_or((String::new(), 3306));
+        let address = Address::Tcp {
+            host: change.host.clone().unwrap_or(old_host),
+            port: change.port.unwrap_or(old_port),
+        };
         let is_same = |other: &ConnectionDetail| {
-            other.options.source.address == options.source.address
-                && !other.options.name.eq_ignore_ascii_case(name)
+            other.options.source.address == address && !other.options.name.eq_ignore_ascii_case(name)
         };
         let others = self.controller.connections();
         others.into_iter().find(is_same).map(|other| other.options.name)
@@ -241,6 +254,10 @@ impl Engine for ControlEngine {
         {
             return Err(error::must_stop(&before.options.name));
         }
+        if let Some(other) = self.conflict(name, before.as_ref(), &change) {
+            let message = format!("Connection '{name}' conflicts with existing connection '{other}'");
+            return Err(Refusal::new(1934, message));
+        }
         let is_new = before.is_none();
         let options = self.keep(name, |kept| {
             if is_new && kept.uses_gtid.is_none() {
@@ -251,11 +268,6 @@ impl Engine for ControlEngine {
         let Some(options) = options else {
             return Ok(Vec::new());
         };
-        if let Some(other) = self.conflict(name, &options) {
-            lock(&self.kept).entry(name).remove();
-            let message = format!("Connection '{name}' conflicts with existing connection '{other}'");
-            return Err(Refusal::new(1934, message));
-        }
         let moves = change.host.is_some() || change.port.is_some();
         let before_place = before.as_ref().map(|detail| Coordinates {
             file: detail.status.executed.file.as_str().into(),

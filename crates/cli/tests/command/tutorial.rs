@@ -169,6 +169,9 @@ async fn a_replica_is_run_by_the_statements_of_the_server() {
     site.change_master("master2", 1).await;
     assert_eq!(site.field("master1", "Slave_IO_Running"), "No");
     assert_eq!(site.health().0, Some(1), "nothing runs yet");
+    let port = site.sources[0].0.port();
+    let conflict = site.client(&["-e", &format!("CHANGE MASTER 'master2' TO MASTER_PORT={port}")]);
+    assert!(conflict.stderr.contains("1934"), "{}", conflict.stderr);
     site.run("START ALL SLAVES");
     for (name, source) in [("master1", 0), ("master2", 1)] {
         let sql = format!(

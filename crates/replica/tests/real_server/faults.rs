@@ -483,3 +483,19 @@ async fn a_purge_is_announced_before_it_happens_and_named_when_it_has() -> anyho
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_without_checksums_is_resumed_inside_a_file() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-checksum=NONE")).await?;
+    source.run(TABLE).await?;
+    for round in 0..2 {
+        source
+            .run(&format!("INSERT INTO {SOURCE_DB}.t (b) VALUES ('{round}')"))
+            .await?;
+        let engine = Replicator::start(options(&source, &target)).await?;
+        caught_up(&engine, "m1", &source).await?;
+        assert!(engine.stop().await.is_clean);
+    }
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
