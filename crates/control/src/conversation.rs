@@ -35,6 +35,9 @@ const NOT_PREPARED: u16 = 1295;
 /// How long the functions that wait do so without a limit of their own.
 const FOREVER: Option<Duration> = None;
 
+/// Longer limits are this one: ten years, which every clock can add.
+const WAIT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// What the port knows of a client's session.
 pub(crate) struct Conversation<E> {
     engine: Arc<E>,
@@ -42,6 +45,12 @@ pub(crate) struct Conversation<E> {
     default: Option<String>,
     /// Of the last statement, if that was answered here.
     notes: Vec<Note>,
+    /// Why the engine or the port refused it.
+    failure: Option<Refusal>,
+    /// The last statement was answered here: what the target would show of it is of our questions.
+    is_ours: bool,
+    /// The client may send several statements in one text.
+    takes_several: bool,
     /// The target's flags, as it said last.
     info: OkInfo,
 }
@@ -52,6 +61,9 @@ impl<E: Engine> Conversation<E> {
             engine,
             default: None,
             notes: Vec::new(),
+            failure: None,
+            is_ours: false,
+            takes_several: false,
             info: OkInfo {
                 status: status::STATUS_AUTOCOMMIT,
                 ..OkInfo::default()
@@ -62,12 +74,22 @@ impl<E: Engine> Conversation<E> {
     /// A command went by that was not looked at.
     pub(crate) fn other_command(&mut self, kind: u8) {
         const CHANGE_USER: u8 = 0x11;
-        if !self.notes.is_empty() {
-            self.notes.clear();
-        }
+        self.forget();
         if matches!(kind, CHANGE_USER | command::RESET_CONNECTION) {
             self.default = None;
         }
+    }
+
+    /// Whether the client may send several statements in one text: it has said so with its login or since.
+    pub(crate) fn set_takes_several(&mut self, takes_several: bool) {
+        self.takes_several = takes_several;
+    }
+
+    /// What was answered here is no longer the last statement.
+    fn forget(&mut self) {
+        self.notes.clear();
+        self.failure = None;
+        self.is_ours = false;
     }
 
     /// Answers a text, if it is about replication. `false`: it is the target's as it is.
@@ -82,11 +104,14 @@ impl<E: Engine> Conversation<E> {
         let found: Vec<_> = pieces.iter().map(|piece| recognise(piece)).collect();
         let is_ours = |found: &Option<(Statement, Option<String>)>| match found {
             None => false,
-            Some((Statement::ShowWarnings, _)) => !self.notes.is_empty(),
+            Some((Statement::ShowWarnings, _)) => self.is_ours,
             Some(_) => true,
         };
-        if !found.iter().any(is_ours) {
-            self.notes.clear();
+        // Where only one statement is allowed, several are a syntax error, and none is executed: that holds off
+        // statements that somebody has put behind another.
+        let is_too_many = pieces.len() > 1 && !self.takes_several;
+        if is_too_many || !found.iter().any(is_ours) {
+            self.forget();
             return Ok(false);
         }
         let mut reply = Reply::new(client);
@@ -104,9 +129,14 @@ impl<E: Engine> Conversation<E> {
             };
             let goes_on = match done {
                 Done::Answered => true,
-                Done::Failed => false,
+                Done::Failed => {
+                    self.failure = reply.refused.take();
+                    // What the target has refused it can tell of itself.
+                    self.is_ours = self.failure.is_some();
+                    false
+                }
                 Done::Forward(instead) => {
-                    self.notes.clear();
+                    self.forget();
                     let text = instead.as_deref().unwrap_or(piece);
                     reply.forward(text, target).await?
                 }
@@ -129,7 +159,8 @@ impl<E: Engine> Conversation<E> {
         if statement == Statement::ShowWarnings {
             return self.show_warnings(reply, target).await;
         }
-        self.notes.clear();
+        self.forget();
+        self.is_ours = true;
         let named = |own: Option<String>| own.or_else(|| name.clone());
         match statement {
             Statement::ShowWarnings | Statement::Unknown => self.unknown(text, reply, target).await,
@@ -337,16 +368,15 @@ impl<E: Engine> Conversation<E> {
     }
 
     async fn show_warnings(&mut self, reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
-        if self.notes.is_empty() {
+        if !self.is_ours {
             return Ok(Done::Forward(None));
         }
         let answer = match target.ask(b"SHOW WARNINGS").await? {
             Ok(answer) => answer,
             Err(error) => return Ok(reply.server_error(&error)),
         };
-        let row = |note: &Note| {
-            let level = if note.is_warning { "Warning" } else { "Note" };
-            let cells = [level.to_owned(), note.code.to_string(), note.message.clone()];
+        let row = |level: &str, code: u16, message: &str| {
+            let cells = [level.to_owned(), code.to_string(), message.to_owned()];
             let mut out = Vec::new();
             row::encode(
                 &mut out,
@@ -354,7 +384,15 @@ impl<E: Engine> Conversation<E> {
             );
             out
         };
-        let rows: Vec<Vec<u8>> = self.notes.iter().map(row).collect();
+        let notes = self.notes.iter().map(|note| {
+            let level = if note.is_warning { "Warning" } else { "Note" };
+            row(level, note.code, &note.message)
+        });
+        let failure = self
+            .failure
+            .iter()
+            .map(|one| row("Error", one.code, &one.message));
+        let rows: Vec<Vec<u8>> = notes.chain(failure).collect();
         reply.rows(&answer, &rows);
         Ok(Done::Answered)
     }
@@ -410,7 +448,7 @@ impl<E: Engine> Conversation<E> {
                         name => name.clone().unwrap_or_default(),
                     };
                     match self.engine.variable(&name, *variable) {
-                        Some(value) if variable.is_number() => value.into_bytes(),
+                        Some(value) if variable.is_number() && is_digits(&value) => value.into_bytes(),
                         Some(value) => quoted(&value),
                         None => return Ok(reply.error(&unknown(&name))),
                     }
@@ -464,9 +502,7 @@ impl<E: Engine> Conversation<E> {
                     return Ok(None);
                 };
                 // Without a limit, or with one that is none: for ever.
-                let timeout = seconds(2)
-                    .filter(|limit| *limit > 0.0)
-                    .map(Duration::from_secs_f64);
+                let timeout = seconds(2).filter(|limit| *limit > 0.0).map(limited);
                 return Ok(engine
                     .wait_for_place(&default, Place { file, offset }, timeout)
                     .await);
@@ -477,7 +513,7 @@ impl<E: Engine> Conversation<E> {
                 return Err(Refusal::new(1941, "Could not parse GTID list"));
             };
             let timeout = match seconds(1) {
-                Some(limit) if limit >= 0.0 => Some(Duration::from_secs_f64(limit)),
+                Some(limit) if limit >= 0.0 => Some(limited(limit)),
                 _ => FOREVER,
             };
             let is_there = engine.wait_for_gtid(position, timeout).await;
@@ -515,6 +551,13 @@ impl<E: Engine> Conversation<E> {
                 if let Some(failed) = self.probe(ADMIN_PROBE, reply, target).await? {
                     return Ok(failed);
                 }
+                let value = match value
+                    .map(|value| checked(variable, &one.variable, value))
+                    .transpose()
+                {
+                    Ok(value) => value,
+                    Err(refusal) => return Ok(reply.error(&refusal)),
+                };
                 let name = self.connection(one.connection.clone(), target).await?;
                 match self.engine.set(&name, variable, value).await {
                     Ok(more) => notes.extend(more),
@@ -612,7 +655,80 @@ fn unknown(name: &str) -> Refusal {
     Refusal::new(1617, format!("There is no master connection '{name}'"))
 }
 
+/// The value for a variable that is a number, as one: below zero it is zero, as on the server.
+fn checked(variable: Variable, name: &str, value: String) -> Result<String, Refusal> {
+    if !variable.is_number() || is_digits(&value) {
+        return Ok(value);
+    }
+    if value.strip_prefix('-').is_some_and(is_digits) {
+        return Ok("0".to_owned());
+    }
+    // `ER_WRONG_TYPE_FOR_VAR`.
+    Err(Refusal {
+        sql_state: *b"42000",
+        ..Refusal::new(1232, format!("Incorrect argument type to variable '{name}'"))
+    })
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn limited(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).map_or(WAIT_MAX, |limit| limit.min(WAIT_MAX))
+}
+
 /// A literal that means the same under every `sql_mode`.
 fn quoted(text: &str) -> Vec<u8> {
+    // Whether a backslash escapes what follows depends on the mode.
+    if text.contains('\\') {
+        let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+        return format!("_utf8mb4 X'{digits}'").into_bytes();
+    }
     format!("'{}'", text.replace('\'', "''")).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_hold_what_they_are_given() {
+        for (text, literal) in [
+            ("a,b", "'a,b'"),
+            ("it's", "'it''s'"),
+            (r"a.x\_%", "_utf8mb4 X'612E785C5F25'"),
+            (
+                r"\', (SELECT 1), '",
+                "_utf8mb4 X'5C272C202853454C4543542031292C2027'",
+            ),
+        ] {
+            assert_eq!(quoted(text), literal.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_numbers() {
+        let set = |value: &str| {
+            checked(
+                Variable::SlaveParallelThreads,
+                "slave_parallel_threads",
+                value.to_owned(),
+            )
+        };
+        assert_eq!(set("4").unwrap(), "4");
+        assert_eq!(set("-1").unwrap(), "0");
+        for value in ["", "x", "1, (SELECT 1)", "1.5"] {
+            assert_eq!(set(value).unwrap_err().code, 1232, "{value}");
+        }
+        let text = checked(Variable::ReplicateDoDb, "replicate_do_db", "1, 2".to_owned());
+        assert_eq!(text.unwrap(), "1, 2");
+    }
+
+    #[test]
+    fn no_limit_is_too_long() {
+        assert_eq!(limited(1.5), Duration::from_millis(1500));
+        assert_eq!(limited(1e30), WAIT_MAX);
+        assert_eq!(limited(f64::INFINITY), WAIT_MAX);
+    }
 }

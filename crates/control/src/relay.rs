@@ -18,6 +18,12 @@ const STATEMENT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that wait on their way to the client.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of what a client can, in front of its login.
+const CAPABILITY_BYTES: usize = 4;
+
+/// The command that allows several statements in one text, or does not.
+const SET_OPTION: u8 = 0x1B;
+
 /// What the port cannot look into, so the target must not offer it.
 const NOT_OFFERED: u64 = capabilities::SSL | capabilities::COMPRESS | capabilities::DEPRECATE_EOF;
 
@@ -38,6 +44,8 @@ pub(crate) struct Relay<E> {
     /// The client is logged in; before that nothing is a statement.
     is_logged_in: bool,
     has_greeted: bool,
+    /// The client has said what it can.
+    has_introduced: bool,
     place: Place,
     /// The head of the client's last packet.
     last: Head,
@@ -53,6 +61,7 @@ impl<E: Engine> Relay<E> {
             conversation: Conversation::new(engine),
             is_logged_in: false,
             has_greeted: false,
+            has_introduced: false,
             place: Place::Head,
             last: Head {
                 length: 0,
@@ -146,6 +155,15 @@ impl<E: Engine> Relay<E> {
                     let Some(head) = Head::of(&self.client.input) else {
                         return Ok(());
                     };
+                    if !self.has_introduced && head.length >= CAPABILITY_BYTES {
+                        let Some(first) = self.client.input.get(HEAD_BYTES..HEAD_BYTES + CAPABILITY_BYTES)
+                        else {
+                            return Ok(());
+                        };
+                        let several = (capabilities::MULTI_STATEMENTS >> 16) as u8;
+                        self.conversation.set_takes_several(first[2] & several != 0);
+                        self.has_introduced = true;
+                    }
                     if self.is_command(head) && head.length > 0 {
                         match self.command(head).await? {
                             Some(true) => continue,
@@ -180,6 +198,13 @@ impl<E: Engine> Relay<E> {
         let Some(&kind) = self.client.input.get(HEAD_BYTES) else {
             return Ok(None);
         };
+        if kind == SET_OPTION && head.length > 1 {
+            let Some(&option) = self.client.input.get(HEAD_BYTES + 1) else {
+                return Ok(None);
+            };
+            // 0 allows several statements, 1 does not.
+            self.conversation.set_takes_several(option == 0);
+        }
         if !matches!(kind, command::QUERY | command::STMT_PREPARE) {
             self.conversation.other_command(kind);
             return Ok(Some(false));
@@ -245,27 +270,4 @@ pub(crate) fn refusal(code: u16, message: &str) -> BytesMut {
 }
 
 #[cfg(test)]
-mod tests {
-    use tributary_wire::handshake::Greeting;
-
-    use super::*;
-
-    #[test]
-    fn a_greeting_loses_what_cannot_be_looked_into() {
-        let greeting = Greeting {
-            version_text: "10.11.19-MariaDB".to_owned(),
-            connection_id: 7,
-            nonce: vec![1; 20],
-            capabilities: u64::from(u32::MAX),
-            collation: 8,
-            status: 2,
-            auth_plugin: b"mysql_native_password".to_vec(),
-        };
-        let mut bytes = Vec::new();
-        greeting.encode(&mut bytes).unwrap();
-        take_offers_out(&mut bytes);
-        let left = Greeting::decode(&bytes).unwrap();
-        assert_eq!(left.capabilities, greeting.capabilities & !NOT_OFFERED);
-        assert_eq!((left.nonce, left.status), (greeting.nonce, greeting.status));
-    }
-}
+mod tests;

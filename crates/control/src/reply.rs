@@ -18,6 +18,8 @@ pub(crate) struct Reply<'a> {
     sequence: u8,
     /// Another statement of the same text follows.
     pub(crate) has_more: bool,
+    /// The error that was written last, if it is not the target's.
+    pub(crate) refused: Option<Refusal>,
 }
 
 /// What becomes of one statement.
@@ -45,6 +47,7 @@ impl<'a> Reply<'a> {
             client,
             sequence: 1,
             has_more: false,
+            refused: None,
         }
     }
 
@@ -74,6 +77,7 @@ impl<'a> Reply<'a> {
         let mut payload = Vec::new();
         error.encode(&mut payload);
         self.put(&payload);
+        self.refused = Some(refusal.clone());
         Done::Failed
     }
 

@@ -6,6 +6,7 @@ use tributary_sql::TokenKind;
 use crate::assignment::{Assignment, assignments};
 use crate::change;
 use crate::engine::{ChangeMaster, Place, Refusal, Threads, Until};
+use crate::reply::not_supported;
 use crate::tokens::Tokens;
 
 /// `SLAVE` and its newer name.
@@ -69,20 +70,83 @@ fn has_any(text: &[u8], words: &[&[u8]]) -> bool {
 pub(crate) fn recognise(text: &[u8]) -> Option<(Statement, Option<String>)> {
     let mut tokens = Tokens::new(text);
     if tokens.words(&["SET", "STATEMENT"]) {
-        let name = statement_connection(&mut tokens)?;
-        return Some((simple(&mut tokens)?, Some(name)));
+        return set_statement(&mut tokens);
     }
     let statement = simple(&mut tokens)?;
     Some((statement, None))
 }
 
-/// `default_master_connection='name' FOR`.
-fn statement_connection(tokens: &mut Tokens<'_>) -> Option<String> {
-    if !tokens.word("default_master_connection") || !tokens.sign("=") {
+/// `name=value[, ...] FOR` a statement. What is set there beside `default_master_connection` holds for the session on the target: what is
+/// read there has it, and what the engine carries out cannot.
+fn set_statement(tokens: &mut Tokens<'_>) -> Option<(Statement, Option<String>)> {
+    use Statement as S;
+    let (mut connection, mut has_others) = (None, false);
+    loop {
+        let variable = tokens.name()?;
+        tokens.sign(":");
+        if !tokens.sign("=") {
+            return None;
+        }
+        let is_connection = variable.eq_ignore_ascii_case("default_master_connection");
+        match tokens.clone().string() {
+            Some(name) if is_connection => connection = Some(name),
+            _ => has_others = true,
+        }
+        pass_value(tokens);
+        if !tokens.kind(TokenKind::Comma) {
+            break;
+        }
+    }
+    if !tokens.word("FOR") {
         return None;
     }
-    let name = tokens.string()?;
-    tokens.word("FOR").then_some(name)
+    let statement = match simple(tokens)? {
+        S::Start(..)
+        | S::StartAll
+        | S::Stop(..)
+        | S::StopAll
+        | S::Change(..)
+        | S::Reset(..)
+        | S::FlushRelayLogs(_)
+        | S::Set(_)
+            if has_others =>
+        {
+            S::Refused(not_supported("SET STATEMENT for a statement about replication"))
+        }
+        statement => statement,
+    };
+    Some((statement, connection))
+}
+
+/// Passes an expression, up to the comma or `FOR` behind it.
+fn pass_value(tokens: &mut Tokens<'_>) {
+    let mut depth = 0_usize;
+    loop {
+        let mut look = tokens.clone();
+        if depth == 0 && (look.kind(TokenKind::Comma) || look.word("FOR")) {
+            return;
+        }
+        match tokens.skip().map(|token| token.kind) {
+            None => return,
+            Some(TokenKind::Open) => depth += 1,
+            Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+            Some(_) => {}
+        }
+    }
+}
+
+/// A statement as a literal, to be prepared or executed: the target would take it for one about its own threads.
+fn prepared(tokens: &mut Tokens<'_>) -> Option<Statement> {
+    // `ER_UNSUPPORTED_PS`.
+    const NOT_PREPARED: u16 = 1295;
+    let text = tokens.string()?;
+    match recognise(text.as_bytes())?.0 {
+        Statement::ShowNamed | Statement::ShowWarnings => None,
+        _ => Some(Statement::Refused(Refusal::new(
+            NOT_PREPARED,
+            "This command is not supported in the prepared statement protocol yet",
+        ))),
+    }
 }
 
 fn simple(tokens: &mut Tokens<'_>) -> Option<Statement> {
@@ -118,6 +182,14 @@ fn simple(tokens: &mut Tokens<'_>) -> Option<Statement> {
         name(tokens).map(Statement::FlushRelayLogs)
     } else if tokens.word("SHOW") {
         show(tokens)?
+    } else if tokens.words(&["EXECUTE", "IMMEDIATE"]) {
+        return prepared(tokens);
+    } else if tokens.word("PREPARE") {
+        tokens.name()?;
+        return match tokens.word("FROM") {
+            true => prepared(tokens),
+            false => None,
+        };
     } else if tokens.word("SET") {
         let list = assignments(tokens)?;
         let concerns = list.iter().any(Assignment::concerns);
@@ -374,6 +446,47 @@ mod tests {
             ("INSERT INTO slave_log VALUES (1)", None),
         ] {
             assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_the_threads_of_the_target_by_a_detour() {
+        let code = |text: &str| match read(text) {
+            Some(Statement::Refused(refusal)) => refusal.code,
+            _ => 0,
+        };
+        for text in [
+            "EXECUTE IMMEDIATE 'CHANGE MASTER TO MASTER_HOST=''h'''",
+            "PREPARE p FROM 'START SLAVE'",
+            "EXECUTE IMMEDIATE \"SELECT MASTER_POS_WAIT('f', 4)\"",
+        ] {
+            assert_eq!(code(text), 1295, "{text}");
+        }
+        for text in [
+            "SET STATEMENT max_statement_time=3 FOR START SLAVE",
+            "SET STATEMENT sql_mode=concat('a', ','), default_master_connection='m1' FOR STOP SLAVE",
+            "SET STATEMENT default_master_connection=@x FOR RESET SLAVE",
+        ] {
+            assert_eq!(code(text), 1235, "{text}");
+        }
+        let status =
+            b"SET STATEMENT max_statement_time=3, default_master_connection='m1' FOR SHOW SLAVE STATUS";
+        assert_eq!(
+            recognise(status),
+            Some((Statement::ShowStatus(None), named("m1")))
+        );
+        let alone = b"SET STATEMENT default_master_connection='m1' FOR START SLAVE";
+        assert_eq!(
+            recognise(alone),
+            Some((Statement::Start(None, Threads::BOTH, None), named("m1")))
+        );
+        for text in [
+            "EXECUTE IMMEDIATE 'SELECT 1 FROM slave_log'",
+            "EXECUTE IMMEDIATE @slave_statement",
+            "PREPARE p FROM 'SHOW STATUS LIKE ''Slave%'''",
+            "SET STATEMENT max_statement_time=3 FOR SELECT 1 FROM slave_log",
+        ] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

@@ -1,0 +1,192 @@
+use tributary_binlog::GtidPos;
+use tributary_wire::handshake::Greeting;
+
+use super::*;
+use crate::engine::{Outcome, Refusal};
+
+#[test]
+fn a_greeting_loses_what_cannot_be_looked_into() {
+    let greeting = Greeting {
+        version_text: "10.11.19-MariaDB".to_owned(),
+        connection_id: 7,
+        nonce: vec![1; 20],
+        capabilities: u64::from(u32::MAX),
+        collation: 8,
+        status: 2,
+        auth_plugin: b"mysql_native_password".to_vec(),
+    };
+    let mut bytes = Vec::new();
+    greeting.encode(&mut bytes).unwrap();
+    take_offers_out(&mut bytes);
+    let left = Greeting::decode(&bytes).unwrap();
+    assert_eq!(left.capabilities, greeting.capabilities & !NOT_OFFERED);
+    assert_eq!((left.nonce, left.status), (greeting.nonce, greeting.status));
+}
+
+/// An engine without connections. One variable holds what no engine should let in.
+struct Nothing;
+
+impl Engine for Nothing {
+    fn status(&self) -> Vec<crate::ConnectionStatus> {
+        Vec::new()
+    }
+    async fn change_master(&self, _: &str, _: crate::ChangeMaster) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn start(&self, _: &str, _: crate::Threads, _: Option<crate::Until>) -> Outcome {
+        // `ER_BAD_SLAVE`.
+        Err(Refusal::new(1200, "not configured"))
+    }
+    async fn stop(&self, _: &str, _: crate::Threads) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn start_all(&self) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn stop_all(&self) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn reset(&self, _: &str, _: bool) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn set(&self, _: &str, _: crate::Variable, _: Option<String>) -> Outcome {
+        Ok(Vec::new())
+    }
+    fn variable(&self, _: &str, _: crate::Variable) -> Option<String> {
+        Some("1, 2".to_owned())
+    }
+    fn gtid_slave_pos(&self) -> GtidPos {
+        GtidPos::default()
+    }
+    async fn set_gtid_slave_pos(&self, _: GtidPos) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn wait_for_place(&self, _: &str, _: crate::Place, _: Option<Duration>) -> Option<i64> {
+        None
+    }
+    async fn wait_for_gtid(&self, _: GtidPos, _: Option<Duration>) -> bool {
+        false
+    }
+    async fn flush_relay_log(&self, _: &str) -> Outcome {
+        Ok(Vec::new())
+    }
+    async fn relay_log_events(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<crate::RelayEvent>, Refusal> {
+        Ok(Vec::new())
+    }
+}
+
+const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
+
+/// A client that has logged in with these capabilities, and the target that it is connected to.
+async fn logged_in(client_can: u64) -> (Peer, Peer) {
+    let (client, of_client) = tokio::io::duplex(1 << 16);
+    let (target, of_target) = tokio::io::duplex(1 << 16);
+    let relay = Relay::new(
+        Peer::new(Box::new(of_client)),
+        Peer::new(Box::new(of_target)),
+        Arc::new(Nothing),
+    );
+    tokio::spawn(relay.run(Duration::from_secs(60)));
+    let (mut client, mut target) = (Peer::new(Box::new(client)), Peer::new(Box::new(target)));
+    target.put(0, b"\x0agreeting");
+    target.flush().await.unwrap();
+    client.packet().await.unwrap();
+    client.put(1, &(client_can as u32).to_le_bytes());
+    client.flush().await.unwrap();
+    target.packet().await.unwrap();
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    (client, target)
+}
+
+async fn ask(client: &mut Peer, text: &[u8]) {
+    client.send(command::QUERY, text).await.unwrap();
+}
+
+async fn answer(target: &mut Peer, payload: &[u8]) {
+    target.put(1, payload);
+    target.flush().await.unwrap();
+}
+
+/// What the target is asked next.
+async fn asked(target: &mut Peer) -> String {
+    let (_, payload) = target.packet().await.unwrap();
+    String::from_utf8_lossy(&payload[1..]).into_owned()
+}
+
+#[tokio::test]
+async fn statements_are_only_told_apart_for_clients_that_may_send_several() {
+    const TEXT: &[u8] = b"STOP SLAVE 'm1'; DROP TABLE t";
+    let (mut client, mut target) = logged_in(capabilities::PROTOCOL_41).await;
+    ask(&mut client, TEXT).await;
+    assert_eq!(asked(&mut target).await.as_bytes(), TEXT, "a syntax error there");
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    client.send(SET_OPTION, &[0, 0]).await.unwrap();
+    target.packet().await.unwrap();
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    ask(&mut client, TEXT).await;
+    assert_eq!(
+        asked(&mut target).await,
+        "STOP SLAVE ''",
+        "whether the client may"
+    );
+
+    let (mut client, mut target) = logged_in(capabilities::MULTI_STATEMENTS).await;
+    ask(&mut client, TEXT).await;
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
+    answer(&mut target, OK).await;
+    assert_eq!(asked(&mut target).await, " DROP TABLE t");
+}
+
+#[tokio::test]
+async fn what_the_engine_says_is_a_value_and_no_sql() {
+    let (mut client, mut target) = logged_in(0).await;
+    ask(&mut client, b"SELECT @@slave_parallel_threads").await;
+    assert_eq!(
+        asked(&mut target).await,
+        "SELECT '1, 2' AS `@@slave_parallel_threads`"
+    );
+}
+
+#[tokio::test]
+async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
+    let (mut client, mut target) = logged_in(0).await;
+    for (statement, messages) in [
+        ("STOP SLAVE 'm1'", &[][..]),
+        ("START SLAVE 'm1'", &["not configured"]),
+    ] {
+        ask(&mut client, statement.as_bytes()).await;
+        asked(&mut target).await;
+        answer(&mut target, OK).await;
+        client.packet().await.unwrap();
+        ask(&mut client, b"SHOW WARNINGS").await;
+        assert_eq!(asked(&mut target).await, "SHOW WARNINGS", "for the columns");
+        let end = [0xFE, 0, 0, 2, 0];
+        let row = b"\x04Note\x041255\x06of our";
+        for (sequence, payload) in [&[1][..], b"\x03def", &end, row, &end].into_iter().enumerate() {
+            target.put(sequence as u8 + 1, payload);
+        }
+        target.flush().await.unwrap();
+        for _ in 0..3 {
+            client.packet().await.unwrap();
+        }
+        for message in messages {
+            let (_, row) = client.packet().await.unwrap();
+            assert!(
+                row.ends_with(message.as_bytes()),
+                "{statement}: {}",
+                row.escape_ascii()
+            );
+        }
+        let (_, last) = client.packet().await.unwrap();
+        assert_eq!(last.first(), Some(&0xFE), "{statement}: {}", last.escape_ascii());
+    }
+}
