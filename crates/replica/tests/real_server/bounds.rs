@@ -1,5 +1,6 @@
 //! A source writes into its own databases on the target and nowhere else, whatever it sends.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::support::{SOURCE_DB, TARGET_DB, connection, log, options, pair, until};
@@ -460,5 +461,98 @@ async fn statements_that_no_server_logs_are_refused() -> anyhow::Result<()> {
         "0"
     );
     assert_eq!(target.value("SELECT COUNT(*) FROM m1_asterisk.t").await?, "0");
+    Ok(())
+}
+
+/// Writes other offsets of the file clause over those of the only `LOAD DATA` in a binlog file without checksums; `forged` gets the old
+/// ones and the length of the text.
+fn forge_offsets(file: &Path, forged: impl Fn(u32, u32, u32) -> (u32, u32)) -> anyhow::Result<()> {
+    const EXECUTE_LOAD: u8 = 18;
+    const OFFSETS: usize = 19 + 13 + 4;
+    let bytes = std::fs::read(file)?;
+    let number = |bytes: &[u8], at: usize| {
+        let number = bytes.get(at..).and_then(|rest| rest.first_chunk());
+        number
+            .map(|number| u32::from_le_bytes(*number))
+            .context("an event ends early")
+    };
+    let mut at = 4;
+    while *bytes.get(at + 4).context("no LOAD DATA in the binlog")? != EXECUTE_LOAD {
+        at += number(&bytes, at + 9)? as usize;
+    }
+    let end = at + number(&bytes, at + 9)? as usize;
+    let text = bytes[at..end]
+        .windows(4)
+        .position(|window| window == b"LOAD")
+        .context("no statement")?;
+    let length = u32::try_from(end - at - text)?;
+    let old = (number(&bytes, at + OFFSETS)?, number(&bytes, at + OFFSETS + 4)?);
+    let new = forged(old.0, old.1, length);
+    // In place: the server has the file open.
+    let offsets = [new.0.to_le_bytes(), new.1.to_le_bytes()].concat();
+    let file = std::fs::File::options().write(true).open(file)?;
+    file.write_all_at(&offsets, (at + OFFSETS) as u64)
+        .context("write the binlog")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_of_a_load_that_hide_another_statement_are_refused() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--binlog-checksum=NONE")).await?;
+    furnish(&source, &target).await?;
+    let engine = Replicator::start(from(end_of(&source).await?, "first", &source, &target)).await?;
+    engine.stop().await;
+    let before = belongings(&target).await?;
+    let lines = source.data_dir().join("load.txt");
+    std::fs::write(&lines, "loaded\n")?;
+    let load = format!(
+        "SET binlog_format=STATEMENT; LOAD DATA INFILE '{}' INTO TABLE asterisk.forged",
+        lines.display()
+    );
+    type Offsets = fn(u32, u32, u32) -> (u32, u32);
+    let forged: [(&str, Offsets); 10] = [
+        ("nothing", |_, _, _| (0, 0)),
+        ("all of it", |_, _, length| (0, length)),
+        ("a byte less at the start", |start, end, _| (start + 1, end)),
+        ("a byte more at the start", |start, end, _| (start - 1, end)),
+        ("a byte less at the end", |start, end, _| (start, end - 1)),
+        ("a byte more at the end", |start, end, _| (start, end + 1)),
+        ("to the end of the text", |start, _, length| (start, length)),
+        ("the wrong way round", |start, end, _| (end, start)),
+        ("behind the text", |_, _, length| (length + 1, length + 9)),
+        ("at the end of all numbers", |_, _, _| (u32::MAX - 1, u32::MAX)),
+    ];
+    let mut loaded = 0;
+    for (index, (what, offsets)) in forged.into_iter().enumerate() {
+        source.run("FLUSH BINARY LOGS").await?;
+        let start = Coordinates::new(end_of(&source).await?.file, 4);
+        source.run(&load).await?;
+        forge_offsets(&source.data_dir().join(&*start.file), offsets)?;
+        let error = replay(start, &format!("o{index}"), &source, &target).await?;
+        match error {
+            Some(error) => ensure!(
+                error.message.contains("outside its own text")
+                    || error.message.contains("is no part of a statement")
+                    || error.number == 1064,
+                "{what}: {}",
+                error.message
+            ),
+            // A blank more or less does not change what is read into which table.
+            None => {
+                ensure!(what.contains("a byte"), "{what}: applied");
+                loaded += 1;
+            }
+        }
+    }
+    assert_eq!(belongings(&target).await?, before);
+    let rows = "SELECT COUNT(*),COALESCE(SUM(a='loaded'),0) FROM m1_asterisk.forged";
+    let count = |count: u32| vec![vec![Some(count.to_string()), Some(count.to_string())]];
+    assert_eq!(target.rows(rows).await?, count(loaded));
+    // As it is, it is loaded.
+    let start = end_of(&source).await?;
+    source.run(&load).await?;
+    let error = replay(start, "whole", &source, &target).await?;
+    ensure!(error.is_none(), "{error:?}");
+    assert_eq!(target.rows(rows).await?, count(loaded + 1));
     Ok(())
 }
