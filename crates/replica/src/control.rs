@@ -185,9 +185,13 @@ impl Controller {
         {
             receiver.receive(true);
         }
-        if all.sql && !running.sql {
+        if all.sql && running != all {
             let (reply, answer) = oneshot::channel();
-            let request = Request::Join(view.clone(), reply);
+            let request = match running.sql {
+                // A life ends with its stream, if that ends inside a group.
+                true => Request::JoinIfEnded(view.clone(), reply),
+                false => Request::Join(view.clone(), reply),
+            };
             if self.inner.requests.send(request).await.is_ok()
                 && let Ok(Ok(joined)) = tokio::time::timeout(START_WAIT, answer).await
             {

@@ -5,7 +5,7 @@
 //! not what the source task asks for, or is damaged, it begins anew from there.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,6 +43,8 @@ const LEFTOVER_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct RelayShared {
     /// Wakes the source task: more is written, or nothing will be.
     pub(crate) arrived: Notify,
+    /// There will be no more until somebody says so.
+    pub(crate) has_ended: AtomicBool,
     /// Bytes of the log.
     pub(crate) bytes: AtomicU64,
     /// Files that need not be kept once a group is applied: all before the file, once the group with this number is.
@@ -243,7 +245,7 @@ impl Task {
             let mut end = match self.start.clone() {
                 Some(_) if !receives => {
                     self.counters.update(|state| state.io_state = IoState::Stopped);
-                    self.serve(None).await
+                    self.rest().await
                 }
                 Some(start) => {
                     let Err(end) = self.stream(&start).await;
@@ -288,9 +290,18 @@ impl Task {
                 let reason = lost.reason();
                 tracing::error!(connection = %self.options.name, number = reason.number, "stream stopped: {}", reason.message);
                 self.show(IoState::Stopped, Some(reason));
-                self.serve(None).await
+                self.rest().await
             }
         }
+    }
+
+    /// Receives no more until told to: a group that is open is given up.
+    async fn rest(&mut self) -> End {
+        self.shared.has_ended.store(true, Ordering::Release);
+        self.shared.arrived.notify_one();
+        let end = self.serve(None).await;
+        self.shared.has_ended.store(false, Ordering::Release);
+        end
     }
 
     /// Answers source tasks, and purges, for a while.

@@ -44,6 +44,8 @@ const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) enum Request {
     /// Apply for this connection. The answer is why that cannot be; it does not come when the target is lost meanwhile.
     Join(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
+    /// The same, unless it is applied for.
+    JoinIfEnded(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
     /// Apply no more for it. The sender is dropped when it is at rest.
     Leave(Arc<ConnectionView>, oneshot::Sender<()>),
 }
@@ -205,7 +207,10 @@ impl Session {
                 fault = first_fault(&mut tasks) => std::panic::resume_unwind(fault),
                 () = told_to_stop(&mut stop), if !lives.is_stopping => lives.stop(),
                 Some(request) = requests.recv() => match request {
-                    Request::Join(view, reply) => {
+                    Request::JoinIfEnded(view, reply) if lives.is_alive(&view) => {
+                        let _ = reply.send(Ok(()));
+                    }
+                    Request::Join(view, reply) | Request::JoinIfEnded(view, reply) => {
                         let lived = lives.has_lived(&view);
                         let gone = lives.end_source(&view);
                         let common = common.clone();

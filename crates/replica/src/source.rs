@@ -123,6 +123,8 @@ enum End {
     Damaged(Damage),
     /// It has come to where it was to stop.
     Reached,
+    /// The receiver has stopped inside the open group, and has said why.
+    StreamEnded,
     /// The open group has been given up; the session with the target ends because of it, or the connection does.
     Void,
 }
@@ -152,6 +154,7 @@ impl Source {
             match end {
                 End::TakenBack => {}
                 End::Damaged(found) => damage = Some(found),
+                End::StreamEnded => return self.stopped(SourceStop::Stream).await,
                 End::Reached => return self.stopped(SourceStop::Reached).await,
                 // With a relay log, the stream goes on: it is the applier that has come to something it cannot take.
                 End::Doubtful(reason) | End::Definite(reason) | End::Refused(reason)
@@ -360,7 +363,7 @@ impl Source {
     /// The next event. Waiting groups are sent before the task waits for the socket.
     async fn next_payload(&mut self, feed: &mut Feed<'_>) -> Result<bytes::Bytes, End> {
         let payload = {
-            let mut next = pin!(feed.next(self.options.net_timeout));
+            let mut next = pin!(feed.next(self.options.net_timeout, self.open.is_some()));
             let ready = std::future::poll_fn(|context| {
                 Poll::Ready(match next.as_mut().poll(context) {
                     Poll::Ready(payload) => Some(payload),

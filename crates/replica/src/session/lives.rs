@@ -147,6 +147,12 @@ impl Lives {
         self.joined.iter().any(|joined| joined.number == view.number)
     }
 
+    /// Whether the connection has a life that brings groups.
+    pub(super) fn is_alive(&self, view: &ConnectionView) -> bool {
+        let current = self.current(view).and_then(|place| self.joined.get(place));
+        current.is_some_and(|joined| !joined.source.is_finished())
+    }
+
     /// Ends the source of the connection's last life, of which nothing is applied any more. Resolves when it is gone.
     pub(super) fn end_source(&mut self, view: &ConnectionView) -> Option<oneshot::Receiver<()>> {
         let last = self

@@ -1,6 +1,7 @@
 //! Where a source task gets its events from: the source's stream itself, or the relay log that a receiver writes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,14 +40,15 @@ impl Feed<'_> {
         }
     }
 
-    /// Waits for the next event. From a relay log, that takes as long as it takes: the receiver looks after the source.
-    pub(super) async fn next(&mut self, timeout: Duration) -> Result<Bytes, End> {
+    /// Waits for the next event. From a relay log, that takes as long as it takes: the receiver looks after the source. Where a group
+    /// is open, a worker waits for its rest, and no longer than there is hope.
+    pub(super) async fn next(&mut self, timeout: Duration, has_open: bool) -> Result<Bytes, End> {
         match self {
             Self::Stream(stream, upstream) => {
                 let packet = stream.next(timeout).await;
                 Ok(payload_of(packet.map_err(|error| upstream.dump_error(error))?)?)
             }
-            Self::Relay(relay) => relay.next().await,
+            Self::Relay(relay) => relay.next(has_open).await,
         }
     }
 
@@ -100,12 +102,15 @@ impl RelayFeed {
         self.reader.as_mut().ok_or(End::Stopped)
     }
 
-    async fn next(&mut self) -> Result<Bytes, End> {
+    async fn next(&mut self, has_open: bool) -> Result<Bytes, End> {
         loop {
+            // Looked at first: what was written before the end is read still.
+            let has_ended = has_open && self.shared.has_ended.load(Ordering::Acquire);
             match self.reader()?.fetch() {
                 Next::Event(raw) => return Ok(raw),
                 Next::Cut => return Err(End::TakenBack),
                 Next::InFiles => self.read_files().await?,
+                Next::Wait if has_ended => return Err(End::StreamEnded),
                 Next::Wait => self.shared.arrived.notified().await,
             }
         }
