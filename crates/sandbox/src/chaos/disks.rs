@@ -180,8 +180,10 @@ pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyho
         // It ends when no connection is left; it has said why.
         if stage.engine.wait_for_end(Instant::now()).await? {
             let log = stage.engine.log_end();
+            // Some errors are about any file; those quote the system.
+            let reasons = ["the target has no room left", "No space left on device"];
             ensure!(
-                log.contains("the target has no room left"),
+                reasons.iter().any(|reason| log.contains(reason)),
                 "tributary has ended: {log}"
             );
             break "all stopped".to_owned();
