@@ -205,10 +205,18 @@ impl RelayLog {
     /// # Errors
     /// [`Error::Io`].
     pub fn begin_stream(&mut self, first: ChecksumAlgorithm) -> Result<(), Error> {
-        self.flush()?;
-        self.cut_to_boundary()?;
+        self.take_back()?;
         self.tracker.restart(first);
         Ok(())
+    }
+
+    /// Takes back what stands behind the last whole group, as [`RelayLog::begin_stream`] does: the next stream brings it again.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the last file can be neither flushed nor cut.
+    pub fn take_back(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.cut_to_boundary()
     }
 
     /// Takes an event of the stream. It is written with the next [`RelayLog::flush`], which should not be far: a rotation alone

@@ -20,6 +20,8 @@ pub(crate) enum Piece {
     Changes(Box<PreparedGroup>),
     /// The rest cannot be applied: the connection must stop.
     Refused(StopReason),
+    /// The rest does not come soon: begin anew when it does.
+    Away,
     /// The source does not send the group again as it did before, or the rest needs another worker: begin anew.
     Void(String),
 }

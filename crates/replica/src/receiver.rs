@@ -38,6 +38,9 @@ const PURGE_TICK: Duration = Duration::from_secs(1);
 /// How long an engine before this one may take to give the log up.
 const LEFTOVER_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a source may be away before a group that is open on the target is rolled back: it holds a worker.
+pub(crate) const OPEN_GROUP_WAIT: Duration = Duration::from_secs(10);
+
 /// What receiver and source task have in common.
 #[derive(Debug, Default)]
 pub(crate) struct RelayShared {
@@ -45,6 +48,8 @@ pub(crate) struct RelayShared {
     pub(crate) arrived: Notify,
     /// There will be no more until somebody says so.
     pub(crate) has_ended: AtomicBool,
+    /// The source has been away for [`OPEN_GROUP_WAIT`], and what was here of a group is taken back.
+    pub(crate) is_away: AtomicBool,
     /// Bytes of the log.
     pub(crate) bytes: AtomicU64,
     /// Files that need not be kept once a group is applied: all before the file, once the group with this number is.
@@ -127,6 +132,7 @@ impl Receiver {
             stop: stopped,
             start: None,
             patience: Patience::default(),
+            lost_at: None,
             purge_at: Instant::now(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -234,6 +240,8 @@ struct Task {
     start: Option<StreamStart>,
     /// What is left of it for streams that end doubtfully.
     patience: Patience,
+    /// Since when the source is away.
+    lost_at: Option<Instant>,
     /// When files are looked at next that may not be needed any more.
     purge_at: Instant,
 }
@@ -271,6 +279,7 @@ impl Task {
     /// Shows why there is no stream, and waits until it is time to try again.
     async fn lost(&mut self, lost: Lost) -> End {
         let retry_in = self.options.connect_retry.max(Duration::from_millis(100));
+        self.lost_at.get_or_insert(Instant::now());
         match lost {
             Lost::Doubtful(reason) if self.patience.lasts(&reason) => {
                 tracing::warn!(connection = %self.options.name, ?retry_in, "{}; asking again", reason.message);
@@ -298,10 +307,29 @@ impl Task {
     /// Receives no more until told to: a group that is open is given up.
     async fn rest(&mut self) -> End {
         self.shared.has_ended.store(true, Ordering::Release);
-        self.shared.arrived.notify_one();
+        self.take_back();
         let end = self.serve(None).await;
         self.shared.has_ended.store(false, Ordering::Release);
         end
+    }
+
+    /// What is here of a group is of no use until the source sends it again, from its beginning. Whether that is done.
+    fn take_back(&mut self) -> bool {
+        let taken = self.log.take_back();
+        if let Err(error) = &taken {
+            tracing::warn!(connection = %self.options.name, "the last group, which is not whole, stays in the relay log: {error}");
+        }
+        self.shared.arrived.notify_one();
+        taken.is_ok()
+    }
+
+    /// Has a group that is open given up, when the source has been away for long.
+    fn look_after_open_group(&mut self) {
+        let is_long = self.lost_at.is_some_and(|lost| lost.elapsed() >= OPEN_GROUP_WAIT);
+        if is_long && !self.shared.is_away.load(Ordering::Relaxed) && self.take_back() {
+            self.shared.is_away.store(true, Ordering::Release);
+            self.shared.arrived.notify_one();
+        }
     }
 
     /// Answers source tasks, and purges, for a while.
@@ -324,7 +352,10 @@ impl Task {
                     Err(end) => return end,
                 },
                 () = &mut over => return End::Restarted,
-                () = tokio::time::sleep_until(self.purge_at) => self.purge(),
+                () = tokio::time::sleep_until(self.purge_at) => {
+                    self.purge();
+                    self.look_after_open_group();
+                }
             }
         }
     }
@@ -479,6 +510,9 @@ impl Task {
     fn has_read(&mut self, start: &StreamStart) {
         self.note_end(start);
         self.show_received();
+        if self.lost_at.take().is_some() {
+            self.shared.is_away.store(false, Ordering::Release);
+        }
         self.counters.update(|state| {
             state.io_state = IoState::Running;
             state.io_error = None;

@@ -3,12 +3,13 @@
 //! It resumes from the last group it has received whole, never from a guess. When the relay queue is full it stops
 //! reading. Errors that time heals end in another attempt after `master_connect_retry`; others stop the connection.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tributary_binlog::{
     Assembled, ChecksumAlgorithm, Coordinates, EventGroup, FormatDescription, GroupAssembler, GtidPos,
     GtidSet, ReplicaDecoder,
@@ -21,7 +22,7 @@ use crate::change::{PreparedGroup, PreparedGroups, stand_in};
 use crate::config::ConnectionOptions;
 use crate::error::{StopReason, client_error_number, number};
 use crate::prepare::Preparer;
-use crate::receiver::Receiver;
+use crate::receiver::{OPEN_GROUP_WAIT, Receiver};
 use crate::relay::RelayQueue;
 use crate::status::{self, ConnectionCounters, IoState};
 
@@ -33,6 +34,7 @@ mod parts;
 use feed::{Feed, RelayFeed};
 pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, payload_of};
 pub(crate) use orders::{Orders, has_reached};
+use parts::Open;
 pub(crate) use parts::OpenGroup;
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
@@ -87,6 +89,8 @@ pub(crate) struct Source {
     pub(crate) orders: Orders,
     /// True while a group is under way that cannot be undone: the task reads it to its end even if told to stop.
     pub(crate) holds_stop: watch::Sender<bool>,
+    /// Since when there is no stream, without a relay log.
+    pub(crate) lost_at: Option<Instant>,
 }
 
 /// How far the stream has been received.
@@ -125,6 +129,8 @@ enum End {
     Reached,
     /// The receiver has stopped inside the open group, and has said why.
     StreamEnded,
+    /// The source has been away for long, with the open group unfinished.
+    Away,
     /// The open group has been given up; the session with the target ends because of it, or the connection does.
     Void,
 }
@@ -163,6 +169,10 @@ impl Source {
                     return self.stopped(SourceStop::Group(reason)).await;
                 }
                 End::Void if self.receiver.is_some() => return stop.await,
+                End::Away => {
+                    self.give_up().await;
+                    return stop.await;
+                }
                 End::Stopped => {
                     // When the applier is gone instead, the session with the target is over and the next one goes on.
                     if *self.stop.borrow() {
@@ -205,17 +215,22 @@ impl Source {
         }
     }
 
-    /// Shows why there is no stream, and waits until it is time to try again.
-    async fn pause(&self, reason: &StopReason, stop: impl Future<Output = ()>) {
+    /// Shows why there is no stream, and waits until it is time to try again. A group that is open is not waited for so long.
+    async fn pause(&mut self, reason: &StopReason, mut stop: Pin<&mut impl Future<Output = ()>>) {
         let retry_in = self.options.connect_retry.max(Duration::from_millis(100));
         tracing::warn!(connection = %self.options.name, error = reason.message, ?retry_in, "source lost");
         self.counters.update(|state| {
             state.io_state = IoState::Connecting;
             state.io_error = Some(reason.status());
         });
+        let lost_at = *self.lost_at.get_or_insert_with(Instant::now);
         tokio::select! {
-            () = stop => {}
+            () = &mut stop => {}
             () = tokio::time::sleep(retry_in) => {}
+            () = tokio::time::sleep_until(lost_at + OPEN_GROUP_WAIT), if self.open_kind() == Open::Undoable => {
+                self.give_up().await;
+                stop.await;
+            }
         }
     }
 
@@ -264,6 +279,7 @@ impl Source {
         upstream: Upstream<'a>,
     ) -> Result<(Feed<'a>, ChecksumAlgorithm), End> {
         let opened = upstream.open().await?;
+        self.lost_at = None;
         if let Some(position) = opened.starts_at {
             self.starts_at(position).await?;
         }
@@ -363,7 +379,7 @@ impl Source {
     /// The next event. Waiting groups are sent before the task waits for the socket.
     async fn next_payload(&mut self, feed: &mut Feed<'_>) -> Result<bytes::Bytes, End> {
         let payload = {
-            let mut next = pin!(feed.next(self.options.net_timeout, self.open.is_some()));
+            let mut next = pin!(feed.next(self.options.net_timeout, self.open_kind()));
             let ready = std::future::poll_fn(|context| {
                 Poll::Ready(match next.as_mut().poll(context) {
                     Poll::Ready(payload) => Some(payload),

@@ -352,6 +352,7 @@ fn source(
         receiver: view.receiver().cloned(),
         orders: wanted,
         holds_stop: watch::Sender::new(false),
+        lost_at: None,
     }
 }
 

@@ -12,6 +12,7 @@ use tributary_schedule::GroupSeq;
 
 use super::End;
 use super::handshake::{StreamStart, Upstream, payload_of};
+use super::parts::Open;
 use crate::receiver::{Receiver, RelayShared};
 
 /// Where events come from.
@@ -42,13 +43,13 @@ impl Feed<'_> {
 
     /// Waits for the next event. From a relay log, that takes as long as it takes: the receiver looks after the source. Where a group
     /// is open, a worker waits for its rest, and no longer than there is hope.
-    pub(super) async fn next(&mut self, timeout: Duration, has_open: bool) -> Result<Bytes, End> {
+    pub(super) async fn next(&mut self, timeout: Duration, open: Open) -> Result<Bytes, End> {
         match self {
             Self::Stream(stream, upstream) => {
                 let packet = stream.next(timeout).await;
                 Ok(payload_of(packet.map_err(|error| upstream.dump_error(error))?)?)
             }
-            Self::Relay(relay) => relay.next(has_open).await,
+            Self::Relay(relay) => relay.next(open).await,
         }
     }
 
@@ -102,15 +103,17 @@ impl RelayFeed {
         self.reader.as_mut().ok_or(End::Stopped)
     }
 
-    async fn next(&mut self, has_open: bool) -> Result<Bytes, End> {
+    async fn next(&mut self, open: Open) -> Result<Bytes, End> {
         loop {
             // Looked at first: what was written before the end is read still.
-            let has_ended = has_open && self.shared.has_ended.load(Ordering::Acquire);
+            let has_ended = open != Open::Nothing && self.shared.has_ended.load(Ordering::Acquire);
+            let is_away = open == Open::Undoable && self.shared.is_away.load(Ordering::Acquire);
             match self.reader()?.fetch() {
                 Next::Event(raw) => return Ok(raw),
                 Next::Cut => return Err(End::TakenBack),
                 Next::InFiles => self.read_files().await?,
                 Next::Wait if has_ended => return Err(End::StreamEnded),
+                Next::Wait if is_away => return Err(End::Away),
                 Next::Wait => self.shared.arrived.notified().await,
             }
         }

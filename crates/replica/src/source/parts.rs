@@ -25,6 +25,16 @@ pub(crate) struct OpenGroup {
     is_pinned: bool,
 }
 
+/// What has been handed over of a group that is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    Nothing,
+    /// It can be rolled back.
+    Undoable,
+    /// It has changed what cannot be rolled back.
+    Final,
+}
+
 impl Source {
     /// Takes a part of a group that goes on.
     pub(super) async fn take_part(&mut self, part: Box<EventGroup>) -> Result<(), End> {
@@ -123,6 +133,21 @@ impl Source {
         self.send().await?;
         self.open = Some(open);
         Ok(worker)
+    }
+
+    pub(super) fn open_kind(&self) -> Open {
+        match (&self.open, *self.holds_stop.borrow()) {
+            (None, _) => Open::Nothing,
+            (Some(_), false) => Open::Undoable,
+            (Some(_), true) => Open::Final,
+        }
+    }
+
+    /// Gives the open group up until the source is there again: the worker is needed elsewhere.
+    pub(super) async fn give_up(&mut self) {
+        if let Some(open) = self.open.take() {
+            let _ = open.worker.send(Piece::Away).await;
+        }
     }
 
     /// Gives the open group up: the worker rolls it back.

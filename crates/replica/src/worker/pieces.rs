@@ -52,6 +52,13 @@ impl Worker {
                     let reason = StopReason::new(number::RELAY_READ_FAILURE, message);
                     return Ok(again(work, head, &applied, reason));
                 }
+                Some(Piece::Away) => {
+                    let message = format!(
+                        "{} is rolled back until its source, which is away, sends the rest",
+                        head.label
+                    );
+                    return Ok(PiecesEnd::Again(StopReason::new(number::SERVER_LOST, message)));
+                }
                 None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
             };
             piece.look_again(work.connection.columns.catalog());

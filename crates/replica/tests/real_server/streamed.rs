@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::faults::relayed;
 use crate::support::{
-    TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped, until,
+    TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped, tcp, until,
 };
-use tributary::{Options, Replicator, SkipErrors, SqlState};
+use tributary::{Options, RelayLogOptions, Replicator, SkipErrors, SqlState};
 use tributary_client::Client;
 use tributary_rules::FilterKind;
 use tributary_sandbox::{Server, ServerOptions, TcpRelay};
@@ -205,6 +205,69 @@ async fn a_source_lost_inside_a_group_goes_on_where_it_was() -> anyhow::Result<(
     target.start_again().await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// Such a group holds a worker. Those of sources that are away are given up in the end, with a relay log and without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_lost_inside_a_group_do_not_hold_all_workers() -> anyhow::Result<()> {
+    let (source, target, first, mut options) = relayed(source()).await?;
+    let other = Server::start(ServerOptions::source(2)).await?;
+    source.run(TABLES).await?;
+    other.run(TABLES).await?;
+    let mut relays = vec![first];
+    for number in 2..=options.apply.workers {
+        let relay = TcpRelay::start(source.port()).await?;
+        let name = format!("m{number}");
+        let relay_log = RelayLogOptions::new(target.data_dir().join(format!(".relay-{name}")));
+        let rule = format!("asterisk->{name}_asterisk");
+        options.connections.push(tributary::ConnectionOptions {
+            server_id: Some(100 + number as u32),
+            source: tcp(relay.port()),
+            relay_log: (number % 2 == 0).then_some(relay_log),
+            ..connection(&name, &source, &rule)
+        });
+        relays.push(relay);
+    }
+    let is_away = options.connections.len();
+    options
+        .connections
+        .push(connection("other", &other, "asterisk->other_asterisk"));
+    small_parts(&mut options);
+    let engine = Replicator::start(options.clone()).await?;
+    for connection in &options.connections[..is_away] {
+        caught_up(&engine, &connection.name, &source).await?;
+    }
+    for relay in &relays {
+        relay.refuse(true);
+        relay.cut_after_bytes(2_000_000);
+    }
+    let transaction = rows("t", 1, 2000);
+    source
+        .run(&format!(
+            "SET SESSION binlog_format=ROW; USE asterisk; {transaction}"
+        ))
+        .await?;
+    let open = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 300";
+    let deadline = std::time::Instant::now() + crate::support::CATCH_UP;
+    while target.value(open).await? != is_away.to_string() {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "{:#?}", engine.status());
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    }
+    other
+        .run("INSERT INTO asterisk.t VALUES (1, 'meanwhile')")
+        .await?;
+    caught_up(&engine, "other", &other).await?;
+    wait_open_rows(&target, |rows| rows == 0).await?;
+
+    relays.iter().for_each(|relay| relay.refuse(false));
+    for connection in &options.connections[..is_away] {
+        caught_up(&engine, &connection.name, &source).await?;
+        assert_equal(&source, &target, &format!("{}_asterisk", connection.name), &[]).await?;
+        assert_eq!(status(&engine, &connection.name).retried, 0);
+    }
+    assert_equal(&other, &target, "other_asterisk", &[]).await?;
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
