@@ -332,8 +332,10 @@ async fn open_workers(
     let mut workers = Vec::new();
     for (slot, mut worker, has_lock) in opened {
         if !has_lock {
+            worker.client.set_reply_timeout(OWN_REPLY_TIMEOUT);
             end_leftover(login, &mut worker.client, &slot_lock(&settings.schema, slot)).await?;
         }
+        worker.waits_for_statements();
         workers.push(worker);
     }
     Ok(workers)

@@ -77,7 +77,6 @@ impl Login {
         settings: &LoginSettings,
         slot_lock: &str,
     ) -> Result<(Self, bool), ClientError> {
-        client.set_reply_timeout(STATEMENT_TIME_MAX);
         let unlogged = match (settings.writes_binlog, settings.logs_mixed) {
             (false, _) => "SET SESSION sql_log_bin=0;",
             (true, true) => "SET SESSION binlog_format=MIXED;",
@@ -108,6 +107,11 @@ impl Login {
             prepared: PreparedShapes::default(),
         };
         Ok((login, has_lock))
+    }
+
+    /// From now on statements of sources are answered, which may take long.
+    pub(crate) fn waits_for_statements(&mut self) {
+        self.client.set_reply_timeout(STATEMENT_TIME_MAX);
     }
 
     /// The server's number of this session.

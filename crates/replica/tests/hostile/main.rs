@@ -39,8 +39,8 @@ const MEMORY_MAX: usize =
 /// How long a connection may take to notice.
 const NOTICE: Duration = Duration::from_secs(20);
 
-/// How long a start may take: it waits for sessions that a broken line has left on the target.
-const START: Duration = Duration::from_secs(90);
+/// How long a start may take: it waits two minutes for an answer, and for sessions that a broken line has left on the target.
+const START: Duration = Duration::from_secs(150);
 
 /// Databases that a source has, of a few events each of many types.
 const CONTENT: &str = "CREATE DATABASE asterisk; USE asterisk;\
@@ -56,9 +56,17 @@ const CONTENT: &str = "CREATE DATABASE asterisk; USE asterisk;\
     INSERT INTO t (a) VALUES (REPEAT('compressed',9)); SET binlog_format=ROW; INSERT INTO t (a,d) VALUES ('z',REPEAT('compressed',90)); UPDATE t SET d=REPEAT('c',900);\
     SET GLOBAL log_bin_compress=OFF; FLUSH BINARY LOGS; ALTER TABLE m ADD COLUMN x INT DEFAULT 4; INSERT INTO m VALUES (9,'i',8); TRUNCATE m; INSERT INTO m VALUES (1,'last',1)";
 
-/// How many batches of cases there are: `HOSTILE_BATCHES`, for a long run by hand.
-fn batches(usual: u64) -> u64 {
-    std::env::var("HOSTILE_BATCHES").map_or(usual, |text| text.parse().unwrap())
+/// The batches of cases: `HOSTILE_BATCHES` of them, from number `HOSTILE_FROM` on, for a long run by hand or one that failed.
+fn batches(usual: u64) -> std::ops::Range<u64> {
+    let number = |name, usual| std::env::var(name).map_or(usual, |text: String| text.parse().unwrap());
+    let from = number("HOSTILE_FROM", 0);
+    from..from + number("HOSTILE_BATCHES", usual)
+}
+
+/// What the target's sessions do, for a case that has failed.
+async fn sessions(target: &Server) -> String {
+    let rows = target.rows("SELECT id, user, db, command, time_ms, state, LEFT(info, 200) FROM information_schema.processlist").await;
+    format!("sessions of the target: {rows:#?}")
 }
 
 /// A source with content, and a target.
@@ -145,8 +153,9 @@ async fn lying_sources(seeds: std::ops::Range<u64>, source: &Server, target: &Se
     while !unaware().is_empty() {
         ensure!(
             Instant::now() < deadline,
-            "nothing is said of a lie: {:#?}",
-            unaware()
+            "nothing is said of a lie: {:#?}\n{}",
+            unaware(),
+            sessions(target).await
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -168,7 +177,7 @@ async fn lying_sources(seeds: std::ops::Range<u64>, source: &Server, target: &Se
 #[ignore = "a minute long, and not yet steady under load"]
 async fn sources_that_lie_are_noticed() -> anyhow::Result<()> {
     let (source, target) = servers().await?;
-    for batch in 0..batches(4) {
+    for batch in batches(4) {
         lying_sources(batch * CONNECTIONS..(batch + 1) * CONNECTIONS, &source, &target)
             .await
             .with_context(|| format!("batch {batch}"))?;
@@ -203,7 +212,10 @@ async fn lying_target(seed: u64, source: &Server, target: &Server) -> anyhow::Re
         server_id: base.server_id,
     };
     let starting = tokio::time::timeout(START, Replicator::start(mine)).await;
-    let engine = match starting.context("the start hangs")? {
+    let Ok(starting) = starting else {
+        anyhow::bail!("the start hangs; {}", sessions(target).await);
+    };
+    let engine = match starting {
         Ok(engine) => engine,
         Err(error) => {
             println!("{seed} {place:?} start: {error}");
@@ -243,7 +255,7 @@ async fn lying_target(seed: u64, source: &Server, target: &Server) -> anyhow::Re
 #[ignore = "a minute long, and not yet steady under load"]
 async fn targets_that_lie_are_noticed() -> anyhow::Result<()> {
     let (source, target) = servers().await?;
-    for batch in 0..batches(8) {
+    for batch in batches(8) {
         let cases = (batch * 10..(batch + 1) * 10).map(|seed| {
             let (source, target) = (&source, &target);
             async move {
@@ -317,12 +329,12 @@ async fn ask(seed: u64, server: &Server) -> anyhow::Result<bool> {
 async fn a_client_of_a_server_that_lies_gets_an_error_or_an_answer() -> anyhow::Result<()> {
     let (source, _target) = servers().await?;
     let mut errors = 0;
-    for batch in 0..batches(20) {
+    for batch in batches(20) {
         for noticed in join_all((batch * 20..(batch + 1) * 20).map(|seed| ask(seed, &source))).await {
             errors += usize::from(noticed?);
         }
     }
     println!("{errors} lies were errors");
-    ensure!(errors > 10 * batches(20) as usize, "{errors} errors only");
+    ensure!(errors > 10 * batches(20).count(), "{errors} errors only");
     assert_sane()
 }
