@@ -32,7 +32,7 @@ mod orders;
 mod parts;
 
 use feed::{Feed, RelayFeed};
-pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, payload_of};
+pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, log_in, payload_of};
 pub(crate) use orders::{Orders, has_reached};
 use parts::Open;
 pub(crate) use parts::OpenGroup;

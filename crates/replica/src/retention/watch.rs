@@ -12,6 +12,7 @@ use tributary_client::{
 use super::{Held, Outlook, Rules, caught_up_in, file_after, silence_warning};
 use crate::connection_view::ConnectionView;
 use crate::error::number;
+use crate::source::log_in;
 use crate::status::{ConnectionStatus, IoState, SqlState, now_seconds};
 
 /// A connection that runs and is no further behind needs nothing that could be purged.
@@ -122,9 +123,7 @@ impl Watch {
     }
 
     async fn login(&self) -> Result<Client, ClientError> {
-        let options = &self.view.options;
-        let mut client = Client::connect(&options.source).await?;
-        client.set_reply_timeout(options.net_timeout);
+        let mut client = log_in(&self.view.options).await?;
         // Checksums are understood, and not wanted on the made-up event that names the first file.
         client
             .execute(b"SET @master_binlog_checksum='NONE',@source_binlog_checksum='NONE'")

@@ -139,12 +139,22 @@ pub(crate) struct Upstream<'a> {
     pub(crate) start: &'a StreamStart,
 }
 
+/// Most memory for an answer of a source; the longest is its list of binlogs. Events have a limit of their own.
+const REPLY_BYTES_MAX: usize = 16 << 20;
+
+/// Logs in on the source.
+pub(crate) async fn log_in(options: &ConnectionOptions) -> Result<Client, ClientError> {
+    let mut login = options.source.clone();
+    login.reply_bytes_max = login.reply_bytes_max.min(REPLY_BYTES_MAX);
+    login.reply_timeout = options.net_timeout;
+    Client::connect(&login).await
+}
+
 impl Upstream<'_> {
     /// Logs in and asks for the stream.
     pub(crate) async fn open(self) -> Result<Opened, Lost> {
         // Any failure to log in is tried again, as on the server: the account may be made any moment.
-        let mut client = Client::connect(&self.options.source).await.map_err(Lost::Retry)?;
-        client.set_reply_timeout(self.options.net_timeout);
+        let mut client = log_in(self.options).await.map_err(Lost::Retry)?;
         let Greeting {
             source_id,
             clock_difference,
