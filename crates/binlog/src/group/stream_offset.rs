@@ -51,7 +51,7 @@ impl StreamOffset {
             return self.jump(header);
         }
         if is_inside_group {
-            self.end += u64::from(header.length);
+            self.end = self.end.saturating_add(u64::from(header.length));
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl StreamOffset {
             same
         } else if self.end - same > WRAP / 2 {
             // The file passed a multiple of 4 GiB.
-            same + WRAP
+            same.saturating_add(WRAP)
         } else {
             return Err(GroupError::OffsetWentBack {
                 file: self.file.to_string(),
@@ -93,7 +93,7 @@ impl StreamOffset {
         let is_wrapped = self.end.saturating_sub(same) > WRAP / 2;
         Coordinates {
             file: Arc::clone(&self.file),
-            offset: if is_wrapped { same + WRAP } else { same },
+            offset: if is_wrapped { same.saturating_add(WRAP) } else { same },
         }
     }
 
@@ -182,6 +182,15 @@ mod tests {
             error.to_string(),
             "read b.000001: an event ends at 4000, after one that ended at 5000; the stream went back"
         );
+    }
+
+    #[test]
+    fn the_end_of_all_offsets_is_not_passed() {
+        let mut stream = at(u64::MAX);
+        stream.advance(&event(0x10, 0x40), true).unwrap();
+        stream.advance(&event(0, 0x40), true).unwrap();
+        assert_eq!(stream.coordinates().offset, u64::MAX);
+        assert_eq!(stream.widen(b"b.000001", 0x10).offset, u64::MAX);
     }
 
     #[test]
