@@ -111,6 +111,8 @@ pub(crate) struct PreparedGroup {
     pub(crate) may_be_made: bool,
     /// An earlier life has executed its statement, which defines tables, and has not saved that.
     pub(crate) is_executed: bool,
+    /// An earlier life has begun it, or the target was lost meanwhile: it may be there in part.
+    pub(crate) was_begun: bool,
     /// Room in the relay queue, given back when the group is dropped.
     pub(crate) permit: Option<Permit>,
 }
@@ -171,6 +173,7 @@ impl PreparedGroup {
             pieces: None,
             may_be_made: false,
             is_executed: false,
+            was_begun: false,
             permit: None,
         }
     }
@@ -200,6 +203,7 @@ impl PreparedGroup {
             pieces: Some(pieces),
             may_be_made: false,
             is_executed: false,
+            was_begun: false,
             permit: None,
         }
     }

@@ -381,6 +381,7 @@ impl Controller {
             done: GtidSet::new(),
             announced: GtidSet::new(),
             executed: GtidSet::new(),
+            begun: GtidSet::new(),
         };
         let rows = u16::try_from(apply.workers.max(1) + 1).unwrap_or(u16::MAX);
         let epoch = self.inner.shared.epoch();

@@ -18,6 +18,8 @@ pub(crate) struct Saved {
     pub(crate) announced: GtidSet,
     /// Groups whose statement has been executed; what is remembered of it, and `done`, may be missing.
     pub(crate) executed: GtidSet,
+    /// Groups that cannot be rolled back and may be on the target in part.
+    pub(crate) begun: GtidSet,
 }
 
 /// Lets the server take another engine for one that it does not have.
@@ -38,6 +40,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
              announced LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there though done does not name them', \
              executed VARCHAR(512) NOT NULL DEFAULT '' COMMENT 'group whose definition statement is executed though done may not name it', \
+             begun LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there in part though done does not name them', \
              epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'which engine may write: each start counts', \
              PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         ),
@@ -92,6 +95,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         ),
         ("position", "announced LONGTEXT NOT NULL DEFAULT ''"),
         ("position", "executed VARCHAR(512) NOT NULL DEFAULT ''"),
+        ("position", "begun LONGTEXT NOT NULL DEFAULT ''"),
         ("position", "epoch BIGINT UNSIGNED NOT NULL DEFAULT 0"),
     ];
     // A server without InnoDB takes Aria instead.
@@ -159,7 +163,7 @@ pub(crate) async fn load(
     connection: &str,
 ) -> Result<Result<Option<Saved>, String>, ClientError> {
     let mut text = format!(
-        "SELECT low_water,log_file,log_offset,gtid_pos,done,announced,executed FROM `{schema}`.position WHERE connection="
+        "SELECT low_water,log_file,log_offset,gtid_pos,done,announced,executed,begun FROM `{schema}`.position WHERE connection="
     )
     .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
@@ -183,6 +187,7 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
         let done: GtidSet = text(4).parse().map_err(|_| broken("done"))?;
         let announced: GtidSet = text(5).parse().map_err(|_| broken("announced"))?;
         let executed: GtidSet = text(6).parse().map_err(|_| broken("executed"))?;
+        let begun: GtidSet = text(7).parse().map_err(|_| broken("begun"))?;
         let position = Position {
             seq: GroupSeq(seq),
             coordinates: Coordinates::new(text(1), offset),
@@ -194,10 +199,12 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
             done: GtidSet::new(),
             announced: GtidSet::new(),
             executed: GtidSet::new(),
+            begun: GtidSet::new(),
         });
         saved.done.union(&done);
         saved.announced.union(&announced);
         saved.executed.union(&executed);
+        saved.begun.union(&begun);
     }
     Ok(saved)
 }
@@ -213,13 +220,13 @@ pub(crate) async fn save_all(
     (rows, epoch): (u16, u64),
 ) -> Result<(), ClientError> {
     let mut text = format!(
-        "START TRANSACTION;UPDATE `{schema}`.position SET done='',announced='',executed='' WHERE connection="
+        "START TRANSACTION;UPDATE `{schema}`.position SET done='',announced='',executed='',begun='' WHERE connection="
     )
     .into_bytes();
     quote_text(connection.as_bytes(), &mut text);
     text.extend_from_slice(
         format!(
-            ";REPLACE INTO `{schema}`.position (slot,low_water,log_offset,epoch,connection,log_file,gtid_pos,done,announced,executed) VALUES "
+            ";REPLACE INTO `{schema}`.position (slot,low_water,log_offset,epoch,connection,log_file,gtid_pos,done,announced,executed,begun) VALUES "
         )
         .as_bytes(),
     );
@@ -227,8 +234,8 @@ pub(crate) async fn save_all(
         let position = &saved.position;
         let start = format!("({slot},{},{},{epoch}", position.seq, position.coordinates.offset);
         text.extend_from_slice(start.as_bytes());
-        let sets = [&saved.done, &saved.announced, &saved.executed];
-        let [done, announced, executed] = sets.map(|set| match slot + 1 == rows {
+        let sets = [&saved.done, &saved.announced, &saved.executed, &saved.begun];
+        let [done, announced, executed, begun] = sets.map(|set| match slot + 1 == rows {
             true => set.to_string(),
             false => String::new(),
         });
@@ -239,6 +246,7 @@ pub(crate) async fn save_all(
             &done,
             &announced,
             &executed,
+            &begun,
         ] {
             text.push(b',');
             quote_text(value.as_bytes(), &mut text);

@@ -210,6 +210,7 @@ impl Preparer {
             pieces: None,
             may_be_made: false,
             is_executed: false,
+            was_begun: false,
             permit: None,
         });
         // Of a group in parts, the source task counts.

@@ -183,6 +183,14 @@ impl Progress {
         self.put_row(worker, out);
     }
 
+    /// Appends the statement that says which groups this worker has begun that may stay in part.
+    pub(crate) fn render_begun(&self, worker: WorkerId, groups: &[GroupSeq], out: &mut Vec<u8>) {
+        let inner = self.lock();
+        let _ = write!(out, "UPDATE `{}`.position SET begun=", self.schema);
+        quote_text(inner.identities(groups.iter()).to_string().as_bytes(), out);
+        self.put_row(worker, out);
+    }
+
     /// Appends the statement that says that the group's statement is executed, though not all that belongs to it is done.
     pub(crate) fn render_executed(&self, worker: WorkerId, group: &GroupSeq, out: &mut Vec<u8>) {
         let inner = self.lock();
@@ -303,6 +311,7 @@ mod tests {
             done: "0-1:13.99".parse().unwrap(),
             announced: GtidSet::new(),
             executed: GtidSet::new(),
+            begun: GtidSet::new(),
         };
         let progress = Progress::new("tributary", "m1", saved, 3, 1);
         for sequence in 11..=14_u64 {

@@ -105,6 +105,8 @@ pub(crate) struct ReadPosition {
     pub(crate) announced: GtidSet,
     /// Groups whose statement is executed and must not be again, though not all that belongs to it is done.
     pub(crate) executed: GtidSet,
+    /// Groups that may be there in part, and cannot be rolled back.
+    pub(crate) begun: GtidSet,
     /// Start from `gtid_pos` whatever the mode, because there are no coordinates yet.
     pub(crate) needs_gtid: bool,
 }
@@ -502,6 +504,7 @@ impl Source {
         };
         prepared.may_be_made = self.position.announced.contains(&identity);
         prepared.is_executed = self.position.executed.contains(&identity);
+        prepared.was_begun = self.position.begun.contains(&identity);
         self.note_ignored(&prepared, part);
         self.admit(&mut prepared).await?;
         self.batch.push(prepared);

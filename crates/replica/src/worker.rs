@@ -22,6 +22,7 @@ mod bulk;
 mod burst;
 mod careful;
 mod columns;
+mod doubt;
 mod engines;
 mod half_load;
 mod idempotent;
@@ -154,6 +155,8 @@ pub(crate) struct Worker {
     reports: mpsc::Sender<RunReport>,
     /// What a group in pieces of this run has committed.
     tally: Tally,
+    /// Whether groups are written down as begun that may stay in part.
+    has_begun: bool,
 }
 
 /// What committed groups have changed.
@@ -189,6 +192,7 @@ impl Worker {
             orders,
             reports,
             tally: Tally::default(),
+            has_begun: false,
         }
     }
 
@@ -197,18 +201,8 @@ impl Worker {
         while let Some(order) = self.orders.recv().await {
             // Anything else is about a run that has ended already.
             let Order::Run(work) = order else { continue };
-            let (run, kind) = (work.run.id, work.run.kind);
-            let end = match kind {
-                RunKind::Transactional => self.transactional(&work).await,
-                RunKind::Tables => {
-                    self.login.fence(Some((&work.connection.progress, self.id)));
-                    let end = self.tables(&work).await;
-                    self.login.fence(None);
-                    end
-                }
-                RunKind::Alone => self.one_by_one(&work).await,
-            };
-            let end = end.unwrap_or_else(RunEnd::TargetLost);
+            let run = work.run.id;
+            let end = self.apply(&work).await.unwrap_or_else(RunEnd::TargetLost);
             let is_lost = matches!(end, RunEnd::TargetLost(_));
             let defines = self.settle(&work, &end);
             // The groups, and with them their room in the relay queue, go before the next run can come.
@@ -218,6 +212,26 @@ impl Worker {
             }
         }
         self.login.client.quit().await;
+    }
+
+    async fn apply(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        if let Some(end) = self.begin_doubtful(work).await? {
+            return Ok(end);
+        }
+        let end = match work.run.kind {
+            // The groups in front of it are made still.
+            _ if work.groups.iter().any(|group| group.was_begun) => self.one_by_one(work).await?,
+            RunKind::Transactional => self.transactional(work).await?,
+            RunKind::Tables => {
+                self.login.fence(Some((&work.connection.progress, self.id)));
+                let end = self.tables(work).await;
+                self.login.fence(None);
+                end?
+            }
+            RunKind::Alone => self.one_by_one(work).await?,
+        };
+        self.end_doubtful(work, &end).await?;
+        Ok(end)
     }
 
     /// Notes down what is committed, and returns what it changed in the catalogue.

@@ -101,8 +101,9 @@ impl Dependencies {
             let is_own = barrier.connection == group.connection;
             let is_used = |database: DatabaseId| footprint.tables.iter().any(|t| t.database == database);
             let meets = match (*scope, footprint.scope) {
-                (Scope::Everything | Scope::Tables, _) | (_, Scope::Everything) => true,
+                // Its rest may be long in coming, which is no matter of other connections.
                 (Scope::Connection, _) => is_own,
+                (Scope::Everything | Scope::Tables, _) | (_, Scope::Everything) => true,
                 (Scope::Database(theirs), Scope::Connection) => is_own || is_used(theirs),
                 (Scope::Database(theirs), Scope::Tables) => is_used(theirs),
                 (Scope::Database(theirs), Scope::Database(mine)) => theirs == mine || is_used(theirs),
@@ -131,6 +132,10 @@ impl Dependencies {
         if self.recent.len() >= self.recent_clean_at.max(CLEAN_AT) {
             self.recent.retain(|(recent, _)| !is_committed(*recent));
             self.recent_clean_at = self.recent.len() * 2;
+        }
+        if footprint.scope == Scope::Connection {
+            // Those of its connection follow it as a barrier.
+            return;
         }
         let mut databases: SmallVec<[DatabaseId; 2]> = footprint.tables.iter().map(|t| t.database).collect();
         databases.dedup();
@@ -309,6 +314,29 @@ mod tests {
         assert_eq!(enter(0, 3, Scope::Everything), [group(0, 2), group(1, 1)]);
         // Should connection 0 stop, its barriers are void: connection 1 keeps its own order without them.
         assert_eq!(enter(1, 2, Scope::Everything), [group(0, 3), group(1, 1)]);
+    }
+
+    /// The rest of such a group comes when its source sends it, which may be never.
+    #[test]
+    fn nobody_waits_for_the_unfinished_group_of_another_connection() {
+        let mut dependencies = Dependencies::default();
+        let mut enter = |connection, seq, database, scope| {
+            dependencies
+                .enter(group(connection, seq), &footprint(database, scope), &|_| false)
+                .to_vec()
+        };
+        enter(0, 1, 1, Scope::Tables);
+        assert_eq!(enter(0, 2, 2, Scope::Connection), [group(0, 1)]);
+        assert_eq!(enter(1, 1, 3, Scope::Everything), [group(0, 1)]);
+        assert_eq!(
+            enter(0, 3, 1, Scope::Everything),
+            [group(0, 1), group(0, 2), group(1, 1)]
+        );
+        // But for a table that both name.
+        assert_eq!(
+            enter(2, 1, 2, Scope::Tables),
+            [group(0, 2), group(0, 3), group(1, 1)]
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub enum Scope {
     /// Anything in this database, and the listed tables.
     Database(DatabaseId),
     /// Anything that other groups of its own connection touch, and the listed tables: a group whose changes have not all
-    /// arrived. Other connections may go on meanwhile, unless they share a listed table.
+    /// arrived. Other connections go on meanwhile, whatever they touch, unless they share a listed table.
     Connection,
     /// Anything at all.
     Everything,

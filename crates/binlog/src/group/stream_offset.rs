@@ -93,7 +93,11 @@ impl StreamOffset {
         let is_wrapped = self.end.saturating_sub(same) > WRAP / 2;
         Coordinates {
             file: Arc::clone(&self.file),
-            offset: if is_wrapped { same.saturating_add(WRAP) } else { same },
+            offset: if is_wrapped {
+                same.saturating_add(WRAP)
+            } else {
+                same
+            },
         }
     }
 

@@ -123,6 +123,7 @@ impl Stream {
             done,
             announced: GtidSet::new(),
             executed: GtidSet::new(),
+            begun: GtidSet::new(),
         }
     }
 

@@ -344,6 +344,7 @@ fn source(
             done: saved.done,
             announced: saved.announced,
             executed: saved.executed,
+            begun: saved.begun,
         },
         options: view.options.clone(),
         is_mysql: false,
@@ -378,5 +379,6 @@ pub(crate) fn first_start(options: &ConnectionOptions) -> Result<Saved, StartErr
         done: GtidSet::new(),
         announced: GtidSet::new(),
         executed: GtidSet::new(),
+        begun: GtidSet::new(),
     })
 }

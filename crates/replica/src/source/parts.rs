@@ -116,6 +116,7 @@ impl Source {
         }
         let (worker, pieces) = Pieces::channel(name.clone());
         let mut head = piece.head(pieces);
+        head.was_begun = self.position.begun.contains(&head.label.identity());
         if self.counters.begun_again.is_pinned(&name) {
             head.pinned = Some(crate::prepare::TEMPORARY_TABLES_WORKER);
         }

@@ -220,6 +220,15 @@ impl Login {
         self.queue_packet();
     }
 
+    /// Adds what says which groups are begun that may stay in part.
+    pub(super) fn add_begun(&mut self, progress: &Progress, worker: WorkerId, groups: &[GroupSeq]) {
+        self.begin_packet(Step::Mark);
+        progress.render_begun(worker, groups, &mut self.burst.text);
+        self.burst.text.extend_from_slice(b";\nCOMMIT");
+        self.burst.current.owners.extend([Owner::Mark, Owner::Commit]);
+        self.queue_packet();
+    }
+
     /// These changes are in the open packet as a whole, or have been made by other means.
     pub(super) fn made(&mut self, changes: &[usize]) {
         if let Some(trail) = &mut self.burst.trail {

@@ -163,6 +163,9 @@ impl Worker {
         if let Some(xa) = &group.xa {
             return self.xa(work, group, xa).await;
         }
+        if group.was_begun && !group.can_roll_back() {
+            return Ok(Outcome::Stop(self.in_doubt(work, group)));
+        }
         let undone = match self.what_rollback_undoes(work, group) {
             Ok(undone) => undone,
             Err(reason) => return Ok(Outcome::Stop(reason)),

@@ -62,6 +62,14 @@ impl Worker {
                 None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
             };
             piece.look_again(work.connection.columns.catalog());
+            if !piece.can_roll_back() && !applied.has_final {
+                if head.was_begun {
+                    return Ok(stop(&applied, self.in_doubt(work, &piece)));
+                }
+                if let Some(error) = self.note_begun(work, &[head.seq]).await? {
+                    return Ok(stop(&applied, reaction::stop_reason(head, None, &error)));
+                }
+            }
             if let Some(reason) = self.rollback_in_pieces(work, &piece) {
                 return Ok(stop(&applied, reason));
             }

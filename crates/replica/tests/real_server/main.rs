@@ -14,6 +14,7 @@ mod connect;
 mod context;
 mod control;
 mod coverage;
+mod doubt;
 mod engines;
 mod errors;
 mod fan_in;
