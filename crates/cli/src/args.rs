@@ -16,10 +16,12 @@ Examples:
   tributary check  --defaults-file=/etc/tributary.cnf   # what would hold, and why
   tributary status --defaults-file=/etc/tributary.cnf   # how a running engine is doing
   tributary decode mysql-bin.000042                     # what a binary log says
+  tributary lint /etc/mysql/my.cnf                      # what a replica's rules do, and what would change
 
 Exit codes:
   0  done, or stopped cleanly on request
-  1  failed: a connection stopped with an error, a file cannot be decoded, no engine answers
+  1  failed: a connection stopped with an error, a file cannot be decoded, no engine answers,
+     or lint found something to decide
   2  the command line or the configuration is wrong
   3  the target lacks something; the message has the statement that mends it
   4  the stop did not finish within stop_timeout; the next start resumes from the saved position";
@@ -67,6 +69,16 @@ read to see that they can be read, and never printed. Warnings go to standard er
 
 Exit codes: 0 the configuration can be run, 2 it cannot; every problem is named with file and line.";
 
+const LINT_HELP: &str = "\
+Reads the option files of an existing replica, with what they include, and says of each replication line what the server
+does with it, what Tributary does, and what has to be decided before Tributary takes over. No server is asked.
+
+Examples:
+  tributary lint /etc/mysql/my.cnf
+  tributary lint --json 50-server.cnf 60-multisource.cnf | jq '.findings[] | select(.level == \"decide\")'
+
+Exit codes: 0 nothing to decide, 1 something to decide, 2 a file cannot be read.";
+
 const DECODE_HELP: &str = "\
 Prints the events of binary log files (or relay log files), plain or compressed, statement or row format.
 
@@ -108,6 +120,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Explain the replication lines of an existing server, and what changes
+    #[command(after_help = LINT_HELP)]
+    Lint(LintArgs),
     /// Print the events of binary log files
     #[command(after_help = DECODE_HELP)]
     Decode {
@@ -118,6 +133,24 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Which files to explain.
+#[derive(Debug, Args)]
+pub(crate) struct LintArgs {
+    /// Option files of the server, in the order it reads them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Also read groups with this suffix: -10.11 adds [mysqld-10.11] and [mariadb-10.11]
+    #[arg(
+        long = "defaults-group-suffix",
+        value_name = "SUFFIX",
+        allow_hyphen_values = true
+    )]
+    pub(crate) group_suffix: Option<String>,
+    /// Print a JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where the configuration is.

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod decode;
 mod exit;
+mod lint;
 mod logging;
 mod run;
 mod signals;
@@ -52,6 +53,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run { config, state_dir } => run::run(&config.into_input(state_dir)),
         Command::Status(args) => status::status(&args),
         Command::Check { config } => check::check(&config.into_input(None)),
+        Command::Lint(args) => lint::lint(&args),
         Command::Decode { files, json } => decode::decode(&files, json),
     }
 }
