@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::{ChangeArgs, ResetArgs, SkipArgs, StartArgs, StopArgs, WaitArgs};
 use crate::config::Input;
 
 const EXAMPLES: &str = "\
@@ -15,6 +16,7 @@ Examples:
 
   tributary check  --defaults-file=/etc/tributary.cnf   # what would hold, and why
   tributary status --defaults-file=/etc/tributary.cnf   # how a running engine is doing
+  tributary stop master1 --defaults-file=/etc/tributary.cnf   # also start, change, reset, skip, wait
   tributary decode mysql-bin.000042                     # what a binary log says
   tributary lint /etc/mysql/my.cnf                      # what a replica's rules do, and what would change
 
@@ -24,7 +26,8 @@ Exit codes:
      or lint found something to decide
   2  the command line or the configuration is wrong
   3  the target lacks something; the message has the statement that mends it
-  4  the stop did not finish within stop_timeout; the next start resumes from the saved position";
+  4  the stop did not finish within stop_timeout; the next start resumes from the saved position.
+     wait: not reached in time";
 
 const RUN_HELP: &str = "\
 A first configuration, in the syntax of MariaDB's option files:
@@ -69,6 +72,20 @@ read to see that they can be read, and never printed. Warnings go to standard er
 
 Exit codes: 0 the configuration can be run, 2 it cannot; every problem is named with file and line.";
 
+const COMMAND_HELP: &str = "\
+The engine is commanded over a socket in its state directory, by the user that runs it, or root. Add --defaults-file=FILE or
+--state-dir=DIR to each:
+  tributary stop master1 && tributary skip master1 1 && tributary start master1
+  tributary start master1 --until-file=mysql-bin.000042 --until-pos=12345678
+  tributary wait master1 --file=mysql-bin.000042 --pos=12345678 --timeout=300
+  tributary stop --all --sql                            # go on receiving
+  tributary change master4 --host=192.0.2.14 --user=repl_replica --password-file=/etc/tributary/master4.password \\
+                           --log-file=mysql-bin.000001 --log-pos=4
+  tributary reset master3 --all                         # removes the connection, not its data
+
+Exit codes: 0 done (wait: reached), 1 refused, or no engine answers (wait: applying does not run), 2 wrong usage,
+4 wait: not reached in time.";
+
 const LINT_HELP: &str = "\
 Reads the option files of an existing replica, with what they include, and says of each replication line what the server
 does with it, what Tributary does, and what has to be decided before Tributary takes over. No server is asked.
@@ -107,7 +124,7 @@ pub(crate) enum Command {
     Run {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Directory for the process id and the status socket, instead of the key state_dir
+        /// Directory for the process id and the sockets, instead of the key state_dir
         #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
     },
@@ -120,6 +137,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Start connections of a running engine
+    #[command(after_help = COMMAND_HELP)]
+    Start(StartArgs),
+    /// Stop connections of a running engine at the end of a group
+    #[command(after_help = COMMAND_HELP)]
+    Stop(StopArgs),
+    /// Make a connection, or change its source; it must be stopped
+    #[command(after_help = COMMAND_HELP)]
+    Change(Box<ChangeArgs>),
+    /// Forget where a stopped connection is, or remove it
+    #[command(after_help = COMMAND_HELP)]
+    Reset(ResetArgs),
+    /// Have the next start of a connection pass over events
+    #[command(after_help = COMMAND_HELP)]
+    Skip(SkipArgs),
+    /// Wait until a place of a source is on the target
+    #[command(after_help = COMMAND_HELP)]
+    Wait(WaitArgs),
     /// Explain the replication lines of an existing server, and what changes
     #[command(after_help = LINT_HELP)]
     Lint(LintArgs),

@@ -38,6 +38,7 @@ pub(crate) use keys::Key;
 pub(crate) use problem::{ConfigError, Problem};
 use reader::Reader;
 pub(crate) use rules::filter_keys;
+pub(crate) use settings::check_name as check_connection_name;
 pub(crate) use settings::{Group, OWN_GROUP, Setting, Settings};
 
 /// What a configuration is made from.
