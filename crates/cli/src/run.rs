@@ -141,8 +141,7 @@ async fn wait_all_failed(replicator: &Replicator, commands: &Commands) {
     }
 }
 
-/// Stops the engine. A connection that an error had stopped before makes the whole run a failure.
-/// So does not one without an error that was meant to stand.
+/// Stops the engine. A connection that had stopped before makes the whole run a failure, unless it had no error and was meant to.
 async fn stop(
     replicator: Replicator,
     signals: &mut StopSignals,

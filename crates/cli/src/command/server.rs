@@ -30,6 +30,8 @@ const REQUEST_BYTES_MAX: u64 = 256 << 10;
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests at a time; others wait until one is over.
 const REQUESTS_MAX: usize = 32;
+/// How many of them may be waits, so that there is room for others.
+const WAITS_MAX: usize = 24;
 /// Pause after the system refused a connection, so that a lack of file descriptors is not made worse.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// How often it is looked whether a connection has come to its GTIDs.
@@ -161,12 +163,23 @@ fn in_words(request: &Request) -> String {
 }
 
 /// What requests become.
-#[derive(Default)]
 pub(crate) struct Commands {
     /// Set when the engine has started.
     engine: OnceLock<Arc<ControlEngine>>,
     /// Connections, in lower case, that somebody has stopped, or told to stop.
     held: Mutex<HashSet<String>>,
+    /// Room for waits.
+    waits: Semaphore,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self {
+            engine: OnceLock::new(),
+            held: Mutex::default(),
+            waits: Semaphore::new(WAITS_MAX),
+        }
+    }
 }
 
 impl Commands {
@@ -205,6 +218,10 @@ impl Commands {
             Request::Change { name, change } => vec![change_source(engine, &name, *change).await],
             Request::Skip { name, count } => vec![skip(engine, &name, count).await],
             Request::Wait { name, goal, seconds } => {
+                let Ok(_room) = self.waits.try_acquire() else {
+                    let text = format!("{WAITS_MAX} commands wait already; try again when one has ended");
+                    return vec![Done::refused(None, None, text)];
+                };
                 let timeout = Duration::from_secs(seconds.min(WAIT_SECONDS_MAX));
                 vec![wait(engine, name.as_deref(), goal, timeout).await]
             }
@@ -273,7 +290,10 @@ async fn change_source(engine: &ControlEngine, name: &str, change: Change) -> Do
     if let Err(refused) = keeps(engine, name) {
         return refused;
     }
-    if let Err(text) = crate::config::check_connection_name(name) {
+    // The default connection has none.
+    if !name.is_empty()
+        && let Err(text) = crate::config::check_connection_name(name)
+    {
         return Done::refused(Some(name), None, text);
     }
     let changed = match change.into_statement() {

@@ -14,10 +14,10 @@ mod tests;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use tributary_optfile::{Files, GroupNames, Loaded, SERVER_GROUPS};
+use tributary_optfile::{Entry, Files, GroupNames, Loaded, SERVER_GROUPS};
 
 use crate::args::LintArgs;
-use crate::config::Settings;
+use crate::config::{OWN_GROUP, Settings};
 use crate::exit::{Exit, Failure};
 use crate::world::Machine;
 use finding::{Finding, Level, Line, Report};
@@ -48,7 +48,11 @@ fn read(
     files: &mut dyn Files,
 ) -> Result<Report, tributary_optfile::Error> {
     let loaded = tributary_optfile::load(paths, files)?;
-    let settings = Settings::collect(&loaded.entries, suffix);
+    // What is wrong in the engine's own group is for `check` to say.
+    let own = GroupNames::new([OWN_GROUP], suffix);
+    let entries = loaded.entries.iter().filter(|entry| !own.contains(&entry.group));
+    let entries: Vec<Entry> = entries.cloned().collect();
+    let settings = Settings::collect(&entries, suffix);
     let mut report = Report::new(&loaded.files);
     for warning in &loaded.warnings {
         report.add(Finding {
@@ -68,7 +72,7 @@ fn read(
 }
 
 /// The entries of the server's groups.
-fn of_server<'a>(loaded: &'a Loaded, suffix: Option<&str>) -> Vec<&'a tributary_optfile::Entry> {
+fn of_server<'a>(loaded: &'a Loaded, suffix: Option<&str>) -> Vec<&'a Entry> {
     let groups = GroupNames::new(SERVER_GROUPS, suffix);
     let entries = loaded.entries.iter();
     entries.filter(|entry| groups.contains(&entry.group)).collect()

@@ -82,6 +82,7 @@ pub(super) fn explain(entries: &[&Entry], loaded: &Loaded, settings: &Settings, 
     let context = Context {
         settings,
         has_control: has_own(loaded, &["control_port", "control_socket"]),
+        has_server_id: has_own(loaded, &["server_id"]),
         is_myisam: holding.iter().any(|setting| {
             setting.name == "default_storage_engine"
                 && setting.value.as_deref().is_some_and(is_non_transactional)
@@ -91,6 +92,9 @@ pub(super) fn explain(entries: &[&Entry], loaded: &Loaded, settings: &Settings, 
         for words in context.explain(setting) {
             report.add(words.at(vec![line(setting.entry)]));
         }
+    }
+    if !settings.names().is_empty() && !holding.iter().any(|setting| setting.name == "read_only") {
+        report.add(read_only(false).at(Vec::new()));
     }
     explain_dumps(loaded, context.is_myisam, report);
     explain_version_groups(loaded, entries, report);
@@ -167,6 +171,7 @@ fn explain_prefixed(entry: &Entry, name: &str, report: &mut Report) {
 struct Context<'a> {
     settings: &'a Settings,
     has_control: bool,
+    has_server_id: bool,
     is_myisam: bool,
 }
 
@@ -229,6 +234,13 @@ impl Context<'_> {
                 Level::Differs,
                 "Has GTID positions in mysql.gtid_slave_pos, in tables of these engines.",
                 "Has positions in the schema 'tributary' of the target. It passes over the line.",
+                "",
+            ),
+            "server_id" if self.has_server_id => Words::new(
+                "server-id",
+                Level::Same,
+                "Registers at the sources with this id.",
+                "Has an id of its own.",
                 "",
             ),
             "server_id" => Words::new(

@@ -270,6 +270,12 @@ fn settings_are_judged_by_their_values() {
         heads(&last, &[]),
         ["same overridden t.cnf:2", "same exec-mode t.cnf:3"]
     );
+    let own = of("[tributary]\nmaster_password=geheim\nm.replicate_do_db=x,y\nnonsense=1\n");
+    assert_eq!(heads(&own, &[]), [""; 0], "the engine's own group is for check");
+    let id = of("server_id=10\n[tributary]\nserver_id=11\n");
+    assert_eq!(heads(&id, &[]), ["same server-id t.cnf:2"]);
+    let writable = of("m.replicate_do_db=x\n");
+    assert_eq!(heads(&writable, &["read-only"]), ["differs read-only "]);
     let control = of("skip_slave_start\n[tributary]\ncontrol_port=3307\n");
     assert_eq!(heads(&control, &[]), ["same skip-slave-start t.cnf:2"]);
 }

@@ -1,8 +1,134 @@
-//! Shows what `tributary lint` says of option files on disk, how it ends, and that its JSON has what the text has.
+//! Shows what `tributary lint` says of option files on disk, how it ends, that its JSON has what the text has, and that the server does
+//! with the lines what lint says it does.
 
 use serde_json::Value;
+use tributary_sandbox::{Server, ServerOptions, create_replication_user};
 
 use crate::support::{Dir, testdata, tributary};
+
+/// A rule, what lint calls it, and tables with whether their rows arrive on a native replica.
+type Rule = (&'static str, &'static str, &'static [(&'static str, bool)]);
+
+const RULES: [Rule; 9] = [
+    ("replicate_rewrite_db=src->dst", "rewrite", &[("free", true)]),
+    (
+        "replicate_ignore_table=src.by_source",
+        "filter-source-name",
+        &[("by_source", true)],
+    ),
+    (
+        "replicate_ignore_table=dst.by_target",
+        "filter-target-name",
+        &[("by_target", false)],
+    ),
+    ("replicate_ignore_table=src.paired", "filter-pair", &[]),
+    (
+        "replicate_ignore_table=dst.paired",
+        "filter-pair",
+        &[("paired", false)],
+    ),
+    (
+        "replicate_ignore_table=dst.one,dst.two",
+        "comma",
+        &[("one", true), ("two", true)],
+    ),
+    (
+        "replicate_wild_ignore_table=%.wild%",
+        "filter",
+        &[("wild_t", false)],
+    ),
+    (
+        "replicate_wild_ignore_table=src.w\\_%",
+        "filter-source-name",
+        &[("w_t", true)],
+    ),
+    (
+        "replicate_wild_ignore_table=dst.V\\_%",
+        "pattern-case",
+        &[("v_t", false)],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_native_replica_does_what_lint_says() {
+    let options = RULES.iter().fold(
+        ServerOptions::target().arg("--slave-skip-errors=1146"),
+        |options, (rule, ..)| options.arg(&format!("--m.{rule}")),
+    );
+    let source = Server::start(ServerOptions::source(1)).await.unwrap();
+    let replica = Server::start(options).await.unwrap();
+    let account = create_replication_user(&source).await.unwrap();
+    let tables = || RULES.iter().flat_map(|(.., tables)| tables.iter());
+    for (server, database) in [(&source, "src"), (&replica, "dst")] {
+        server.run(&format!("CREATE DATABASE {database}")).await.unwrap();
+        for (table, _) in tables() {
+            let sql = format!("CREATE TABLE {database}.{table} (a INT)");
+            server.run(&sql).await.unwrap();
+        }
+    }
+    let place = |row: Vec<Option<String>>| (row[0].clone().unwrap(), row[1].clone().unwrap());
+    let (file, offset) = place(source.rows("SHOW MASTER STATUS").await.unwrap().remove(0));
+    let change = format!(
+        "CHANGE MASTER 'm' TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
+         MASTER_LOG_FILE='{file}', MASTER_LOG_POS={offset}; START SLAVE 'm'",
+        source.port(),
+        account.user,
+        account.password,
+    );
+    replica.run(&change).await.unwrap();
+    // In each format, and once with the database spelled out.
+    for format in ["STATEMENT", "ROW"] {
+        for (table, _) in tables() {
+            let sql = format!("SET binlog_format={format}; USE src; INSERT INTO {table} VALUES (1)");
+            source.run(&sql).await.unwrap();
+        }
+    }
+    source
+        .run("SET binlog_format=STATEMENT; USE src; INSERT INTO src.free VALUES (1)")
+        .await
+        .unwrap();
+    let (file, offset) = place(source.rows("SHOW MASTER STATUS").await.unwrap().remove(0));
+    let wait = format!("SELECT MASTER_POS_WAIT('{file}',{offset},30,'m')");
+    let waited = replica.rows(&wait).await.unwrap()[0][0].clone();
+    let status = replica.rows("SHOW SLAVE 'm' STATUS").await.unwrap();
+    assert!(waited.is_some_and(|events| events != "-1"), "{status:?}");
+    for (table, arrives) in tables() {
+        let count = replica
+            .rows(&format!("SELECT COUNT(*) FROM dst.{table}"))
+            .await
+            .unwrap()[0][0]
+            .clone();
+        let expected = if *arrives { "2" } else { "0" };
+        // Of the three rows of `free`, the one whose statement spells the source's database is lost.
+        assert_eq!(count.as_deref(), Some(expected), "{table}");
+    }
+
+    let lines: String = RULES.iter().map(|(rule, ..)| format!("m.{rule}\n")).collect();
+    let dir = Dir::new();
+    let path = dir.file(
+        "replica.cnf",
+        &format!("[mysqld]\n{lines}slave_skip_errors=1146\n"),
+    );
+    let ran = tributary(["lint".as_ref(), "--json".as_ref(), path.as_os_str()]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let codes_at = |line: usize| -> Vec<&str> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let of_line = findings.filter(|finding| {
+            let lines = finding["lines"].as_array().unwrap();
+            lines.iter().any(|at| at["line"] == line)
+        });
+        of_line.map(|finding| finding["code"].as_str().unwrap()).collect()
+    };
+    for (index, (rule, code, _)) in RULES.iter().enumerate() {
+        assert!(
+            codes_at(index + 2).contains(code),
+            "{rule}: {:?}",
+            codes_at(index + 2)
+        );
+    }
+    let skips = codes_at(RULES.len() + 2);
+    assert!(skips.contains(&"skipped-renames"), "{skips:?}");
+}
 
 #[test]
 fn the_files_of_a_replica_ask_for_decisions() {
