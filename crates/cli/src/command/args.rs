@@ -163,6 +163,7 @@ pub(crate) struct ChangeArgs {
     /// Where the source listens
     #[arg(long)]
     host: Option<String>,
+    /// Port of the source
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Account on the source
@@ -195,8 +196,10 @@ pub(crate) struct ChangeArgs {
     /// Stay this far behind the source
     #[arg(long, value_name = "SECONDS")]
     delay: Option<u32>,
+    /// Talk to the source over TLS
     #[arg(long, value_name = "ON|OFF", value_parser = switch)]
     ssl: Option<bool>,
+    /// The source's certificate must be for its host name
     #[arg(long, value_name = "ON|OFF", value_parser = switch)]
     ssl_verify_server_cert: Option<bool>,
     /// Certificates of the authorities to trust

@@ -245,14 +245,18 @@ impl Commands {
                 results.push(refused);
                 continue;
             }
-            let started = engine.start(&name, threads_of(threads), until.clone()).await;
-            if started.is_ok() {
-                let key = name.to_ascii_lowercase();
+            let asked = threads_of(threads);
+            let before = state(engine, &name);
+            if until.is_some() {
                 // One that stops where it was told to has not failed.
-                match until {
-                    Some(_) => self.held().insert(key),
-                    None => self.held().remove(&key),
-                };
+                self.held().insert(name.to_ascii_lowercase());
+            }
+            let started = engine.start(&name, asked, until.clone()).await;
+            let runs_whole = before.is_some_and(|before| {
+                (asked.io || before.io != Io::Stopped) && (asked.sql || before.is_applying)
+            });
+            if started.is_ok() && until.is_none() && runs_whole {
+                self.held().remove(&name.to_ascii_lowercase());
             }
             results.push(done(engine, &name, started));
         }

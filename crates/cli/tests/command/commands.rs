@@ -100,6 +100,7 @@ async fn connections_of_the_option_files_stop_start_skip_and_are_waited_for() {
     // One thread at a time.
     let started = stage.ok("start eu --io");
     assert!(started.ends_with(", not applying\n"), "{started}");
+    stage.refused("wait --gtid=9-9-9 --timeout=1", 4, "not reached in time");
     let started = stage.ok("start EU --sql");
     assert!(started.ends_with(", applying\n"), "{started}");
     assert_eq!(stage.ok(&format!("wait eu {place}")), "eu: reached\n");
