@@ -149,6 +149,15 @@ impl<'a> Connection<'a> {
         self.explain_renames(settings, report);
         for (kind, rules) in &self.filters {
             for rule in rules {
+                if *kind == FilterKind::IgnoreDb && self.has(FilterKind::DoDb) {
+                    let words = Words {
+                        server: "Never asks it: replicate_do_db alone decides about databases.".to_owned(),
+                        tributary: "Does the same.".to_owned(),
+                        advice: String::new(),
+                    };
+                    report.add(self.finding("filter-unused", Level::Same, rule, words));
+                    continue;
+                }
                 report.add(match kind {
                     FilterKind::WildDoTable | FilterKind::WildIgnoreTable => {
                         self.explain_pattern(*kind, rule, rules)
@@ -158,6 +167,11 @@ impl<'a> Connection<'a> {
                 self.explain_kind(*kind, rule, report);
             }
         }
+    }
+
+    fn has(&self, kind: FilterKind) -> bool {
+        let mut kinds = self.filters.iter();
+        kinds.any(|(other, rules)| *other == kind && !rules.is_empty())
     }
 
     fn finding(&self, code: &'static str, level: Level, rule: &Rule<'_>, words: Words) -> Finding {

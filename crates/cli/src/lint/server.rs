@@ -295,16 +295,22 @@ impl Context<'_> {
                 )]
             }
             None => Vec::new(),
-            Some(remark) if !server_keys::is_known(name) => vec![Words {
-                code: "unknown",
-                level: Level::Decide,
-                server: match setting.entry.name().starts_with("loose_") {
-                    true => "Passes over what it does not know.".to_owned(),
-                    false => "Does not start with an option that it does not know.".to_owned(),
-                },
-                tributary: format!("It passes over the line: {remark}."),
-                advice: Some("Mend the line, or take it out.".to_owned()),
-            }],
+            Some(remark) if !server_keys::is_known(name) => {
+                let (level, server) = match setting.entry.name().starts_with("loose_") {
+                    true => (Level::Differs, "Passes over what it does not know."),
+                    false => (
+                        Level::Decide,
+                        "Does not start with an option that it does not know.",
+                    ),
+                };
+                vec![Words {
+                    code: "unknown",
+                    level,
+                    server: server.to_owned(),
+                    tributary: format!("It passes over the line: {remark}."),
+                    advice: Some("Mend the line, or take it out.".to_owned()),
+                }]
+            }
             Some(_) => vec![passed_over(name)],
         }
     }

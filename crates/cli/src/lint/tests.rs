@@ -141,6 +141,9 @@ fn a_filter_that_means_the_same_needs_no_decision() {
         assert_eq!(heads(&report, &["filter"]), ["same filter t.cnf:3"], "{line}");
         assert_eq!(report.decisions(), 0, "{line}");
     }
+    let unused = of("m.replicate_rewrite_db=a->m_a\nm.replicate_do_db=x\nm.replicate_ignore_db=a\n");
+    assert_eq!(heads(&unused, &["filter-unused"]), ["same filter-unused t.cnf:4"]);
+    assert_eq!(unused.decisions(), 0);
     // Both names of one table, as a native replica needs them.
     for pair in [
         "m.replicate_ignore_table=a.t\nm.replicate_ignore_table=m_a.t",
@@ -272,6 +275,8 @@ fn settings_are_judged_by_their_values() {
     );
     let own = of("[tributary]\nmaster_password=geheim\nm.replicate_do_db=x,y\nnonsense=1\n");
     assert_eq!(heads(&own, &[]), [""; 0], "the engine's own group is for check");
+    let loose = of("loose-slave_foo=1\n");
+    assert_eq!(heads(&loose, &[]), ["differs unknown t.cnf:2"]);
     let id = of("server_id=10\n[tributary]\nserver_id=11\n");
     assert_eq!(heads(&id, &[]), ["same server-id t.cnf:2"]);
     let writable = of("m.replicate_do_db=x\n");
