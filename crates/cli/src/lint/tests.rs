@@ -327,6 +327,12 @@ fn copies_that_overlap_and_groups_that_are_passed_over_are_found() {
         heads(&report, &[]),
         ["decide dump t.cnf:4", "differs version-group t.cnf:6"]
     );
+    let mut memory = Memory::with_file("t.cnf", "[mysqld-10.6]\nm.replicate_do_db=x\n");
+    let of_version = read(&["t.cnf".into()], Some("-10.6"), &mut memory).unwrap();
+    assert_eq!(
+        heads(&of_version, &["version-group", "filter"]),
+        ["same filter t.cnf:2"]
+    );
     let innodb = of("[mysqldump]\nsingle-transaction\n");
     assert_eq!(heads(&innodb, &[]), [""; 0]);
 }
