@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::{ChangeArgs, ResetArgs, SkipArgs, StartArgs, StopArgs, WaitArgs};
 use crate::config::Input;
 
 const EXAMPLES: &str = "\
@@ -15,14 +16,18 @@ Examples:
 
   tributary check  --defaults-file=/etc/tributary.cnf   # what would hold, and why
   tributary status --defaults-file=/etc/tributary.cnf   # how a running engine is doing
+  tributary stop master1 --defaults-file=/etc/tributary.cnf   # also start, change, reset, skip, wait
   tributary decode mysql-bin.000042                     # what a binary log says
+  tributary lint /etc/mysql/my.cnf                      # what a replica's rules do, and what would change
 
 Exit codes:
   0  done, or stopped cleanly on request
-  1  failed: a connection stopped with an error, a file cannot be decoded, no engine answers
+  1  failed: a connection stopped with an error, a file cannot be decoded, no engine answers,
+     or lint found something to decide
   2  the command line or the configuration is wrong
   3  the target lacks something; the message has the statement that mends it
-  4  the stop did not finish within stop_timeout; the next start resumes from the saved position";
+  4  the stop did not finish within stop_timeout; the next start resumes from the saved position.
+     wait: not reached in time";
 
 const RUN_HELP: &str = "\
 A first configuration, in the syntax of MariaDB's option files:
@@ -67,6 +72,30 @@ read to see that they can be read, and never printed. Warnings go to standard er
 
 Exit codes: 0 the configuration can be run, 2 it cannot; every problem is named with file and line.";
 
+const COMMAND_HELP: &str = "\
+The engine is commanded over a socket in its state directory, by the user that runs it, or root. Add --defaults-file=FILE or
+--state-dir=DIR to each:
+  tributary stop master1 && tributary skip master1 1 && tributary start master1
+  tributary start master1 --until-file=mysql-bin.000042 --until-pos=12345678
+  tributary wait master1 --file=mysql-bin.000042 --pos=12345678 --timeout=300
+  tributary stop --all --sql                            # go on receiving
+  tributary change master4 --host=192.0.2.14 --user=repl_replica --password-file=/etc/tributary/master4.password \\
+                           --log-file=mysql-bin.000001 --log-pos=4
+  tributary reset master3 --all                         # removes the connection, not its data
+
+Exit codes: 0 done (wait: reached), 1 refused, or no engine answers (wait: applying does not run), 2 wrong usage,
+4 wait: not reached in time.";
+
+const LINT_HELP: &str = "\
+Reads the option files of an existing replica, with what they include, and says of each replication line what the server
+does with it, what Tributary does, and what has to be decided before Tributary takes over. No server is asked.
+
+Examples:
+  tributary lint /etc/mysql/my.cnf
+  tributary lint --json 50-server.cnf 60-multisource.cnf | jq '.findings[] | select(.level == \"decide\")'
+
+Exit codes: 0 nothing to decide, 1 something to decide, 2 a file cannot be read.";
+
 const DECODE_HELP: &str = "\
 Prints the events of binary log files (or relay log files), plain or compressed, statement or row format.
 
@@ -95,7 +124,7 @@ pub(crate) enum Command {
     Run {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Directory for the process id and the status socket, instead of the key state_dir
+        /// Directory for the process id and the sockets, instead of the key state_dir
         #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
     },
@@ -108,6 +137,27 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Start connections of a running engine
+    #[command(after_help = COMMAND_HELP)]
+    Start(StartArgs),
+    /// Stop connections of a running engine at the end of a group
+    #[command(after_help = COMMAND_HELP)]
+    Stop(StopArgs),
+    /// Make a connection, or change its source; it must be stopped
+    #[command(after_help = COMMAND_HELP)]
+    Change(Box<ChangeArgs>),
+    /// Forget where a stopped connection is, or remove it
+    #[command(after_help = COMMAND_HELP)]
+    Reset(ResetArgs),
+    /// Have the next start of a connection pass over events
+    #[command(after_help = COMMAND_HELP)]
+    Skip(SkipArgs),
+    /// Wait until a place of a source is on the target
+    #[command(after_help = COMMAND_HELP)]
+    Wait(WaitArgs),
+    /// Explain the replication lines of an existing server, and what changes
+    #[command(after_help = LINT_HELP)]
+    Lint(LintArgs),
     /// Print the events of binary log files
     #[command(after_help = DECODE_HELP)]
     Decode {
@@ -118,6 +168,24 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Which files to explain.
+#[derive(Debug, Args)]
+pub(crate) struct LintArgs {
+    /// Option files of the server, in the order it reads them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Also read groups with this suffix: -10.11 adds [mysqld-10.11] and [mariadb-10.11]
+    #[arg(
+        long = "defaults-group-suffix",
+        value_name = "SUFFIX",
+        allow_hyphen_values = true
+    )]
+    pub(crate) group_suffix: Option<String>,
+    /// Print a JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where the configuration is.

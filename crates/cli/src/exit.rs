@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The target lacks something the engine needs.
     TargetCheck = 3,
-    /// The stop did not finish in time; the next start resumes from the saved position.
+    /// The stop did not finish in time; the next start resumes from the saved position. Or what was waited for was not there in time.
     StopTimeout = 4,
 }
 

@@ -6,10 +6,12 @@
 
 mod args;
 mod check;
+mod command;
 mod config;
 mod control;
 mod decode;
 mod exit;
+mod lint;
 mod logging;
 mod run;
 mod signals;
@@ -52,6 +54,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run { config, state_dir } => run::run(&config.into_input(state_dir)),
         Command::Status(args) => status::status(&args),
         Command::Check { config } => check::check(&config.into_input(None)),
+        command @ (Command::Start(_)
+        | Command::Stop(_)
+        | Command::Change(_)
+        | Command::Reset(_)
+        | Command::Skip(_)
+        | Command::Wait(_)) => command::send(command),
+        Command::Lint(args) => lint::lint(&args),
         Command::Decode { files, json } => decode::decode(&files, json),
     }
 }

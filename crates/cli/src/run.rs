@@ -4,6 +4,7 @@
 //! directory is given up. A second signal, or `stop_timeout`, ends the wait; what was not committed is rolled
 //! back by the target, and the next start resumes from the saved position.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,8 +14,9 @@ use tributary::{
     ConnectionOptions, ConnectionStatus, IoState, Replicator, SqlState, StartError, Status, StatusHandle,
 };
 
+use crate::command::{self, Commands};
 use crate::config::{self, Config, Input};
-use crate::control::Control;
+use crate::control::{self, Control, ControlEngine};
 use crate::exit::{Exit, Failure};
 use crate::signals::StopSignals;
 use crate::state_dir::StateDir;
@@ -23,6 +25,8 @@ use crate::world::Machine;
 
 /// Time beyond `stop_timeout` in which the engine itself, which knows the same limit, may roll back and close.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether connections that were stopped by a command have been started again.
+const HELD_POLL: Duration = Duration::from_millis(500);
 
 /// Runs the engine.
 ///
@@ -81,6 +85,8 @@ async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Fai
         StopSignals::listen().map_err(|error| Failure::failed(format!("listen for signals: {error}")))?;
     let stop_timeout = config.options.apply.stop_timeout;
     let listener = status_server::listen(&state_dir.free_socket_path()?)?;
+    let command_listener = command::listen(&state_dir.free_commands_path()?)?;
+    let defaults = control::defaults(&config);
     let control = match config.control.take() {
         Some(options) => Some(Control::open(options, &mut config).await?),
         None => None,
@@ -91,6 +97,8 @@ async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Fai
     // Answers also while the target is logged in to, and while the engine stops. It ends with the runtime, and owns nothing that must
     // be given up in order.
     tokio::spawn(status_server::serve(listener, move || document(&status)));
+    let commands = Arc::new(Commands::default());
+    tokio::spawn(command::serve(command_listener, commands.clone()));
     let started = tokio::select! {
         // A signal comes first: whoever stops a start that hangs wants it stopped.
         biased;
@@ -102,9 +110,11 @@ async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Fai
     };
     let replicator = started.map_err(|error| Failure::new(exit_of(&error), &error))?;
     let has_control = control.is_some();
-    if let Some(control) = control {
-        control.serve(replicator.controller()).await;
-    }
+    let engine = match control {
+        Some(control) => control.serve(replicator.controller()).await,
+        None => Arc::new(ControlEngine::of_files(replicator.controller(), defaults)),
+    };
+    commands.begin(engine);
     info!("replicating");
 
     tokio::select! {
@@ -113,14 +123,33 @@ async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Fai
             info!(signal, ?stop_timeout, "stopping at the next group boundaries; a second signal stops at \
                 once");
         }
-        () = replicator.wait_all_stopped(), if !has_control => error!("every connection has stopped with an error"),
+        () = wait_all_failed(&replicator, &commands), if !has_control => error!("every connection has stopped with an error"),
     }
-    Ok(stop(replicator, &mut signals, stop_timeout).await)
+    let is_meant = |name: &str| has_control || commands.holds(name);
+    Ok(stop(replicator, &mut signals, stop_timeout, is_meant).await)
 }
 
-/// Stops the engine. A connection that an error had stopped before makes the whole run a failure.
-async fn stop(replicator: Replicator, signals: &mut StopSignals, stop_timeout: Duration) -> Exit {
-    let failed = stopped_connections(&replicator.status());
+/// Resolves when every connection has stopped by itself, or the engine has ended. While some stand because somebody said so, the others
+/// are waited for. Cancel-safe.
+async fn wait_all_failed(replicator: &Replicator, commands: &Commands) {
+    loop {
+        replicator.wait_all_stopped().await;
+        if replicator.has_ended() || !commands.holds_any() {
+            return;
+        }
+        tokio::time::sleep(HELD_POLL).await;
+    }
+}
+
+/// Stops the engine. A connection that had stopped before makes the whole run a failure, unless it had no error and was meant to.
+async fn stop(
+    replicator: Replicator,
+    signals: &mut StopSignals,
+    stop_timeout: Duration,
+    is_meant: impl Fn(&str) -> bool,
+) -> Exit {
+    let mut failed = stopped_connections(&replicator.status());
+    failed.retain(|connection| connection.last_error.is_some() || !is_meant(&connection.name));
     let report = tokio::select! {
         biased;
         signal = signals.next() => {

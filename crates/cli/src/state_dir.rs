@@ -1,4 +1,4 @@
-//! The state directory of a running engine: its lock with the process id, and its status socket.
+//! The state directory of a running engine: its lock with the process id, and its sockets.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,6 +10,7 @@ use crate::exit::Failure;
 /// The process id, and the lock that says the process lives.
 const PID_FILE: &str = "tributary.pid";
 const SOCKET_FILE: &str = "tributary.sock";
+const COMMANDS_FILE: &str = "commands.sock";
 
 /// Most bytes of a process id file that are read.
 const PID_BYTES_MAX: u64 = 32;
@@ -17,6 +18,11 @@ const PID_BYTES_MAX: u64 = 32;
 /// The path of the status socket in a state directory.
 pub(crate) fn socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join(SOCKET_FILE)
+}
+
+/// The path of the socket for commands in a state directory.
+pub(crate) fn commands_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(COMMANDS_FILE)
 }
 
 /// One engine's claim on a state directory; given up when dropped, or when the process ends in whatever way.
@@ -74,23 +80,35 @@ impl StateDir {
     /// # Errors
     /// A [`Failure`] when what is there cannot be removed.
     pub(crate) fn free_socket_path(&self) -> Result<PathBuf, Failure> {
-        let socket = socket_path(&self.path);
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(format!(
-                "remove old status socket {}: {error}",
-                socket.display()
-            ))),
-            _ => Ok(socket),
-        }
+        free(socket_path(&self.path))
+    }
+
+    /// Where the socket for commands goes, in the same way.
+    ///
+    /// # Errors
+    /// A [`Failure`] when what is there cannot be removed.
+    pub(crate) fn free_commands_path(&self) -> Result<PathBuf, Failure> {
+        free(commands_path(&self.path))
     }
 }
 
 impl Drop for StateDir {
-    /// Removes the socket and empties the process id file. The file itself stays: removing it would let two
+    /// Removes the sockets and empties the process id file. The file itself stays: removing it would let two
     /// engines lock two files of the same name.
     fn drop(&mut self) {
         let _ = fs::remove_file(socket_path(&self.path));
+        let _ = fs::remove_file(commands_path(&self.path));
         let _ = self._lock.set_len(0);
+    }
+}
+
+fn free(socket: PathBuf) -> Result<PathBuf, Failure> {
+    match fs::remove_file(&socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(format!(
+            "remove old socket {}: {error}",
+            socket.display()
+        ))),
+        _ => Ok(socket),
     }
 }
 

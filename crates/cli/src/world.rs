@@ -54,27 +54,40 @@ impl World for Machine {
                 "others may read {shown} (mode {mode:04o}); run: chmod 600 {shown}"
             ));
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(PASSWORD_BYTES_MAX as usize + 1));
-        file.take(PASSWORD_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| format!("read {shown}: {error}"))?;
-        if bytes.len() as u64 > PASSWORD_BYTES_MAX {
-            return Err(format!(
-                "{shown} holds more than {PASSWORD_BYTES_MAX} bytes; is it a password file?"
-            ));
-        }
-        let password = without_line_end(&bytes);
-        if password.is_empty() {
-            return Err(format!(
-                "{shown} is empty; write the password into it, or leave the key out"
-            ));
-        }
-        Ok(Secret::new(password))
+        password_in(file, &shown.to_string())
     }
 
     fn variable(&mut self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(OsStringExt::into_vec)
     }
+}
+
+/// The password that is the whole of `input`.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn read_password_from(input: impl Read) -> Result<Secret, String> {
+    password_in(input, "standard input")
+}
+
+fn password_in(input: impl Read, shown: &str) -> Result<Secret, String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PASSWORD_BYTES_MAX as usize + 1));
+    input
+        .take(PASSWORD_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("read {shown}: {error}"))?;
+    if bytes.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(format!(
+            "{shown} holds more than {PASSWORD_BYTES_MAX} bytes; is it a password file?"
+        ));
+    }
+    let password = without_line_end(&bytes);
+    if password.is_empty() {
+        return Err(format!(
+            "{shown} is empty; write the password into it, or leave the key out"
+        ));
+    }
+    Ok(Secret::new(password))
 }
 
 /// Takes one line end off, which editors and `echo` leave.

@@ -12,6 +12,14 @@ const HOST_CHARS_MAX: usize = 255;
 const USER_CHARS_MAX: usize = 128;
 const PASSWORD_CHARS_MAX: usize = 96;
 
+impl ChangeMaster {
+    /// What of the options makes no sense, whoever says them.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        refusal(self)
+    }
+}
+
 /// What of the options makes no sense.
 pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
     if change.host.as_deref() == Some("") {

@@ -214,6 +214,12 @@ impl Replicator {
         self.controller.clone()
     }
 
+    /// Whether the engine has ended, of itself or replaced by another.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
     /// Resolves when every connection has been stopped by an error. Cancel-safe.
     pub async fn wait_all_stopped(&self) {
         const POLL: Duration = Duration::from_millis(200);

@@ -176,8 +176,9 @@ impl Source {
                     return stop.await;
                 }
                 End::Stopped => {
-                    // When the applier is gone instead, the session with the target is over and the next one goes on.
-                    if *self.stop.borrow() {
+                    // When the applier is gone instead, the session with the target is over and the next one goes on. A stream into
+                    // a relay log goes on in any case, until it is told otherwise.
+                    if *self.stop.borrow() && self.receiver.is_none() {
                         self.counters.update(|state| state.io_state = IoState::Stopped);
                     }
                     return;

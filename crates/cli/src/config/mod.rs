@@ -16,7 +16,7 @@ mod problem;
 mod reader;
 mod relay_log;
 mod rules;
-mod server_keys;
+pub(crate) mod server_keys;
 mod settings;
 mod start;
 mod target;
@@ -34,9 +34,12 @@ use tributary_optfile::{Files, Loaded};
 
 pub(crate) use control::ControlOptions;
 pub(crate) use effective::{Effective, Origin};
+pub(crate) use keys::Key;
 pub(crate) use problem::{ConfigError, Problem};
 use reader::Reader;
-use settings::Settings;
+pub(crate) use rules::filter_keys;
+pub(crate) use settings::check_name as check_connection_name;
+pub(crate) use settings::{Group, OWN_GROUP, Setting, Settings};
 
 /// What a configuration is made from.
 #[derive(Debug, Clone, Default)]
@@ -182,6 +185,21 @@ fn read_files(input: &Input, world: &mut dyn World) -> Result<(Loaded, Settings)
     let loaded = tributary_optfile::load(&input.files, &mut AsFiles(world))?;
     let settings = Settings::collect(&loaded.entries, input.group_suffix.as_deref());
     Ok((loaded, settings))
+}
+
+/// The key of the renames.
+pub(crate) fn rewrite_key() -> &'static Key {
+    keys::REPLICATE_REWRITE_DB
+}
+
+/// The key of the server that is called `name`, if the engine takes it.
+pub(crate) fn find_server_key(name: &str) -> Option<&'static Key> {
+    keys::find(name).filter(|key| key.is_server_key)
+}
+
+/// Whether a key is called `name` that belongs in `[tributary]` alone.
+pub(crate) fn is_own_key(name: &str) -> bool {
+    keys::find(name).is_some_and(|key| !key.is_server_key)
 }
 
 /// A world seen as files only.

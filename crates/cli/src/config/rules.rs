@@ -91,7 +91,8 @@ pub(crate) fn shared_notes(settings: &Settings, connections: &[ConnectionOptions
     notes
 }
 
-fn filter_keys() -> [(&'static Key, FilterKind); 6] {
+/// The keys of the filters, in the order they are asked.
+pub(crate) fn filter_keys() -> [(&'static Key, FilterKind); 6] {
     [
         (keys::REPLICATE_DO_DB, FilterKind::DoDb),
         (keys::REPLICATE_IGNORE_DB, FilterKind::IgnoreDb),

@@ -121,6 +121,11 @@ pub(crate) fn is_known(name: &str) -> bool {
     PASSED.iter().any(|passed| passed.name == name) || SILENT.contains(&name)
 }
 
+/// Whether there is nothing to say of the key `name`, whatever its value.
+pub(crate) fn is_silent(name: &str) -> bool {
+    SILENT.contains(&name)
+}
+
 /// What to say of the key `name` with this value in a group of the server; `None` for nothing.
 pub(crate) fn remark(name: &str, value: Option<&str>) -> Option<String> {
     if let Some(passed) = PASSED.iter().find(|passed| passed.name == name) {

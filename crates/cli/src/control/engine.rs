@@ -28,6 +28,8 @@ pub(crate) struct ControlEngine {
     /// Variables of the engine as a whole, as far as they were set.
     common: Mutex<HashMap<&'static str, String>>,
     defaults: Defaults,
+    /// There is no port: connections are those of the files, each where it stands, and nothing is kept of them.
+    is_of_files: bool,
 }
 
 /// What variables of the engine as a whole are by the option files.
@@ -62,7 +64,31 @@ impl ControlEngine {
             kept: Mutex::new(kept),
             common: Mutex::default(),
             defaults: config.defaults,
+            is_of_files: false,
         }
+    }
+
+    /// Without a control port, of an engine that runs.
+    pub(crate) fn of_files(controller: Controller, defaults: Defaults) -> Self {
+        Self {
+            controller,
+            templates: Templates::default(),
+            configured: Vec::new(),
+            kept: Mutex::default(),
+            common: Mutex::default(),
+            defaults,
+            is_of_files: true,
+        }
+    }
+
+    /// Whether connections can be changed and removed.
+    pub(crate) fn keeps_changes(&self) -> bool {
+        !self.is_of_files
+    }
+
+    /// The GTID position of one connection; `None` if it has none, or there is no such connection.
+    pub(crate) fn gtid_pos_of(&self, name: &str) -> Option<GtidPos> {
+        self.controller.connection(name)?.status.gtid.parse().ok()
     }
 
     /// Makes the connections that are kept, and starts all that are not told to wait.
@@ -318,7 +344,7 @@ impl Engine for ControlEngine {
             return Ok(vec![error::was_running()]);
         }
         let until = until.map(|until| until_of(until, &detail)).transpose()?;
-        if detail.options.use_gtid && running == Threads::default() {
+        if detail.options.use_gtid && running == Threads::default() && !self.is_of_files {
             self.follow_gtid_pos(&detail).await?;
         }
         let started = self.controller.start(name, asked, until).await;

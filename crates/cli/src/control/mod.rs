@@ -17,7 +17,8 @@ use tributary_control::{ControlPort, Limits, Target};
 
 use crate::config::{Config, ControlOptions};
 use crate::exit::Failure;
-use engine::{Configured, ControlEngine, Defaults};
+pub(crate) use engine::ControlEngine;
+use engine::{Configured, Defaults};
 use kept::Kept;
 
 /// A control port that listens and does not answer yet.
@@ -62,30 +63,36 @@ impl Control {
         })
     }
 
-    /// Makes and starts the connections, then answers as long as the program runs.
-    pub(crate) async fn serve(self, controller: Controller) {
+    /// Makes and starts the connections, then answers as long as the program runs. Gives the engine as statements see it.
+    pub(crate) async fn serve(self, controller: Controller) -> Arc<ControlEngine> {
         let engine = Arc::new(ControlEngine::new(controller, self.configured, self.kept));
         for fault in engine.begin(self.skips_start).await {
             error!("{fault}");
         }
         info!(port = self.port.tcp_port(), "listening for control");
-        tokio::spawn(self.port.serve(self.target, engine, self.limits));
+        tokio::spawn(self.port.serve(self.target, engine.clone(), self.limits));
+        engine
+    }
+}
+
+/// What variables of the engine are by the option files.
+pub(crate) fn defaults(config: &Config) -> Defaults {
+    let apply = &config.options.apply;
+    let common = config.templates.make("");
+    Defaults {
+        parallel_threads: apply.workers,
+        parallel_mode: mode_name(apply.mode).to_owned(),
+        retries: apply.transaction_retries,
+        net_timeout: common
+            .as_ref()
+            .map_or(Duration::from_secs(60), |common| common.net_timeout),
+        is_idempotent: common.is_some_and(|common| common.policies.exec_mode == ExecMode::Idempotent),
     }
 }
 
 fn configured(config: &mut Config) -> Configured {
-    let apply = &config.options.apply;
-    let common = config.templates.make("");
     Configured {
-        defaults: Defaults {
-            parallel_threads: apply.workers,
-            parallel_mode: mode_name(apply.mode).to_owned(),
-            retries: apply.transaction_retries,
-            net_timeout: common
-                .as_ref()
-                .map_or(Duration::from_secs(60), |common| common.net_timeout),
-            is_idempotent: common.is_some_and(|common| common.policies.exec_mode == ExecMode::Idempotent),
-        },
+        defaults: defaults(config),
         templates: std::mem::take(&mut config.templates),
         connections: std::mem::take(&mut config.options.connections),
     }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, missing_docs)] // A test may stop at the first surprise.
 
 mod check;
+mod commands;
 mod decode;
 mod fencing;
 mod help;
+mod lint;
 mod run;
 mod status;
 mod support;

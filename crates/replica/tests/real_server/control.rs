@@ -41,11 +41,15 @@ async fn stops_and_starts_under_traffic_are_exact() -> anyhow::Result<()> {
     let traffic = Traffic::start(&source, plan)?;
     for threads in [Threads::BOTH, SQL, IO, Threads::BOTH, SQL, Threads::BOTH] {
         tokio::time::sleep(Duration::from_millis(150)).await;
+        let before = status(&engine, "m1").io_state;
         let begun = Instant::now();
         controller.stop("M1", threads).await?;
         ensure!(begun.elapsed() < Duration::from_secs(10));
         let now = status(&engine, "m1");
         assert_eq!(now.io_state == IoState::Stopped, threads.io, "{now:?}");
+        if !threads.io && before == IoState::Running {
+            assert_eq!(now.io_state, before, "the stream goes on: {now:?}");
+        }
         assert_eq!(now.sql_state == SqlState::Stopped, threads.sql, "{now:?}");
         if threads.sql {
             let here = now.executed;
