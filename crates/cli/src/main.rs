@@ -11,6 +11,7 @@ mod control;
 mod decode;
 mod exit;
 mod logging;
+mod metrics;
 mod run;
 mod signals;
 mod state_dir;

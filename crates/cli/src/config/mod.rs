@@ -11,6 +11,7 @@ mod control;
 mod effective;
 mod keys;
 mod login;
+mod metrics;
 mod policies;
 mod problem;
 mod reader;
@@ -34,6 +35,7 @@ use tributary_optfile::{Files, Loaded};
 
 pub(crate) use control::ControlOptions;
 pub(crate) use effective::{Effective, Origin};
+pub(crate) use metrics::MetricsOptions;
 pub(crate) use problem::{ConfigError, Problem};
 use reader::Reader;
 use settings::Settings;
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) state_dir: PathBuf,
     /// The control port, if there is one.
     pub(crate) control: Option<ControlOptions>,
+    /// The port for metrics, if there is one.
+    pub(crate) metrics: Option<MetricsOptions>,
     /// Connections are not started with the engine.
     pub(crate) skips_start: bool,
     /// For connections that the files do not describe in full.
@@ -104,6 +108,7 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
         .or_else(|| state_dir.as_ref().map(|state_dir| state_dir.join("relay")))
         .unwrap_or_default();
     let control = control::read(&mut reader);
+    let metrics = metrics::read(&mut reader);
     let skips_start = control.is_some() && reader.switch(keys::SKIP_SLAVE_START);
     if let (None, Some(line)) = (&control, reader.line(keys::SKIP_SLAVE_START))
         && parse_bool(Some(line.text.as_deref().unwrap_or("ON"))) != Some(false)
@@ -141,6 +146,7 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
                 options,
                 state_dir,
                 control,
+                metrics,
                 skips_start,
                 templates: Templates { settings, relay_dir },
                 effective,

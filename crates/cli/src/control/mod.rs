@@ -19,6 +19,7 @@ use crate::config::{Config, ControlOptions};
 use crate::exit::Failure;
 use engine::{Configured, ControlEngine, Defaults};
 use kept::Kept;
+pub(crate) use status::of as native_status;
 
 /// A control port that listens and does not answer yet.
 pub(crate) struct Control {

@@ -5,6 +5,7 @@ mod check;
 mod decode;
 mod fencing;
 mod help;
+mod metrics;
 mod run;
 mod status;
 mod support;
