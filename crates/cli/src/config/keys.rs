@@ -1,6 +1,6 @@
 //! Every key there is: its name, where it may stand, what it allows, its default.
 //!
-//! This table is the one definition. Parsing, error messages, `tributary check` and the test of `docs/configuration.md`
+//! This table is the one definition. Parsing, error messages, `tributary check-config` and the test of `docs/configuration.md`
 //! all read it.
 
 use std::fmt;

@@ -184,6 +184,24 @@ pub(crate) fn load_state_dir(input: &Input, world: &mut dyn World) -> Result<Pat
     state_dir.ok_or(ConfigError::Values(reader.problems))
 }
 
+/// Reads where the state directory is, and which connections there should be; needs no password either.
+///
+/// # Errors
+/// [`ConfigError`] when the files cannot be read, or do not say.
+pub(crate) fn load_outline(
+    input: &Input,
+    world: &mut dyn World,
+) -> Result<(PathBuf, Vec<String>), ConfigError> {
+    let (_, settings) = read_files(input, world)?;
+    let mut reader = Reader::new(&settings);
+    let state_dir = state_dir(input, &mut reader);
+    let names = connection::names(&mut reader, true, &mut Vec::new());
+    match state_dir {
+        Some(state_dir) if reader.problems.is_empty() => Ok((state_dir, names)),
+        _ => Err(ConfigError::Values(reader.problems)),
+    }
+}
+
 fn read_files(input: &Input, world: &mut dyn World) -> Result<(Loaded, Settings), ConfigError> {
     let loaded = tributary_optfile::load(&input.files, &mut AsFiles(world))?;
     let settings = Settings::collect(&loaded.entries, input.group_suffix.as_deref());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)] // A test may stop at the first surprise.
 
 mod check;
+mod check_config;
 mod decode;
 mod fencing;
 mod help;
