@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::check::CheckArgs;
 use crate::command::{ChangeArgs, ResetArgs, SkipArgs, StartArgs, StopArgs, WaitArgs};
 use crate::config::Input;
 
@@ -14,9 +15,10 @@ Examples:
                 --defaults-file=/etc/mysql/mariadb.conf.d/60-multisource.cnf \\
                 --defaults-file=/etc/tributary.cnf
 
-  tributary check  --defaults-file=/etc/tributary.cnf   # what would hold, and why
+  tributary check-config --defaults-file=/etc/tributary.cnf   # what would hold, and why
   tributary status --defaults-file=/etc/tributary.cnf   # how a running engine is doing
   tributary stop master1 --defaults-file=/etc/tributary.cnf   # also start, change, reset, skip, wait
+  tributary check --lag=60 --defaults-file=/etc/tributary.cnf   # the same for a monitoring system
   tributary decode mysql-bin.000042                     # what a binary log says
   tributary lint /etc/mysql/my.cnf                      # what a replica's rules do, and what would change
 
@@ -27,7 +29,8 @@ Exit codes:
   2  the command line or the configuration is wrong
   3  the target lacks something; the message has the statement that mends it
   4  the stop did not finish within stop_timeout; the next start resumes from the saved position.
-     wait: not reached in time";
+     wait: not reached in time
+  tributary check has those of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown";
 
 const RUN_HELP: &str = "\
 A first configuration, in the syntax of MariaDB's option files:
@@ -49,7 +52,7 @@ A first configuration, in the syntax of MariaDB's option files:
   master1.replicate_ignore_table = asterisk.vicidial_live_agents
 
 Replication keys of [mysqld], [mariadb] and the server's other groups are taken too, so the option files of an existing
-replica serve as they are. docs/configuration.md explains every key; `tributary check` prints what holds.
+replica serve as they are. docs/configuration.md explains every key; `tributary check-config` prints what holds.
 
 Signals:
   SIGTERM, SIGINT, SIGHUP   stop at the next group boundaries, within stop_timeout (30 s); a second one stops at once
@@ -66,7 +69,7 @@ Examples:
 
 Exit codes: 0 the engine answered, 1 no engine answers, 2 wrong usage. Whether every connection runs is in the answer.";
 
-const CHECK_HELP: &str = "\
+const CHECK_CONFIG_HELP: &str = "\
 Prints the configuration that would hold as one option file; behind each value stands where it comes from. Passwords are
 read to see that they can be read, and never printed. Warnings go to standard error. No server is asked.
 
@@ -95,6 +98,17 @@ Examples:
   tributary lint --json 50-server.cnf 60-multisource.cnf | jq '.findings[] | select(.level == \"decide\")'
 
 Exit codes: 0 nothing to decide, 1 something to decide, 2 a file cannot be read.";
+
+const CHECK_HELP: &str = "\
+Prints one line with performance data. Each connection of the option files must be there, receive and apply; a lag that is
+not known is critical, and so is an engine that does not answer.
+
+Examples:
+  tributary check --defaults-file=/etc/tributary.cnf --lag=60 --lag-critical=600
+  tributary check --state-dir=/var/lib/tributary --connection=master1
+
+Exit codes: 0 ok, 1 warning (behind by more than --lag, or the source may soon purge what is still to be read),
+2 critical, 3 unknown: the check could not be made.";
 
 const DECODE_HELP: &str = "\
 Prints the events of binary log files (or relay log files), plain or compressed, statement or row format.
@@ -131,9 +145,12 @@ pub(crate) enum Command {
     /// Show how a running engine is doing
     #[command(after_help = STATUS_HELP)]
     Status(StatusArgs),
-    /// Print the effective configuration, each value with where it comes from
+    /// Say whether a running engine is well, as a plugin for Nagios, Icinga or Zabbix
     #[command(after_help = CHECK_HELP)]
-    Check {
+    Check(CheckArgs),
+    /// Print the effective configuration, each value with where it comes from
+    #[command(after_help = CHECK_CONFIG_HELP)]
+    CheckConfig {
         #[command(flatten)]
         config: ConfigArgs,
     },

@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod check_config;
 mod command;
 mod config;
 mod control;
@@ -13,6 +14,7 @@ mod decode;
 mod exit;
 mod lint;
 mod logging;
+mod metrics;
 mod run;
 mod signals;
 mod state_dir;
@@ -29,8 +31,16 @@ use crate::args::{Cli, Command, LogFormat};
 use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
-    // Wrong usage ends the process here, with code 2; so do --help and --version, with 0.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Its own exit codes hold from its name on: 2 would say that something is broken.
+        Err(error) if error.use_stderr() && is_check() => return check::wrong_usage(&error.to_string()),
+        // Wrong usage ends the process here, with code 2; so do --help and --version, with 0.
+        Err(error) => error.exit(),
+    };
+    if let Command::Check(args) = &cli.command {
+        return check::check(args);
+    }
     let log_format = cli.log.log_format;
     if let Err(failure) = logging::start(&cli.log) {
         eprintln!("tributary: {failure}");
@@ -49,11 +59,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether the command line begins with the command `check`.
+fn is_check() -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "check")
+}
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run { config, state_dir } => run::run(&config.into_input(state_dir)),
         Command::Status(args) => status::status(&args),
-        Command::Check { config } => check::check(&config.into_input(None)),
         command @ (Command::Start(_)
         | Command::Stop(_)
         | Command::Change(_)
@@ -61,6 +77,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         | Command::Skip(_)
         | Command::Wait(_)) => command::send(command),
         Command::Lint(args) => lint::lint(&args),
+        Command::CheckConfig { config } => check_config::check_config(&config.into_input(None)),
+        // It has exit codes of its own; see `main`.
+        Command::Check(_) => Ok(Exit::Clean),
         Command::Decode { files, json } => decode::decode(&files, json),
     }
 }

@@ -18,6 +18,7 @@ use crate::command::{self, Commands};
 use crate::config::{self, Config, Input};
 use crate::control::{self, Control, ControlEngine};
 use crate::exit::{Exit, Failure};
+use crate::metrics::MetricsPort;
 use crate::signals::StopSignals;
 use crate::state_dir::StateDir;
 use crate::status_server;
@@ -91,9 +92,16 @@ async fn replicate(mut config: Config, state_dir: &StateDir) -> Result<Exit, Fai
         Some(options) => Some(Control::open(options, &mut config).await?),
         None => None,
     };
+    let metrics = match &config.metrics {
+        Some(options) => Some(MetricsPort::listen(options).await?),
+        None => None,
+    };
     let starting =
         Replicator::prepare(config.options).map_err(|error| Failure::new(exit_of(&error), &error))?;
     let status = starting.status_handle();
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(status.clone()));
+    }
     // Answers also while the target is logged in to, and while the engine stops. It ends with the runtime, and owns nothing that must
     // be given up in order.
     tokio::spawn(status_server::serve(listener, move || document(&status)));

@@ -55,7 +55,8 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn ask(socket: &Path) -> io::Result<Vec<u8>> {
+/// The status document of the engine at `socket`.
+pub(crate) fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let mut document = Vec::new();

@@ -529,7 +529,7 @@ impl Controller {
     }
 }
 
-fn detail(view: &ConnectionView) -> ConnectionDetail {
+pub(crate) fn detail(view: &ConnectionView) -> ConnectionDetail {
     let wanted = view.wanted();
     ConnectionDetail {
         options: view.options.clone(),

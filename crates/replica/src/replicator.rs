@@ -12,7 +12,7 @@ use tributary_client::TlsMode;
 use crate::applier::ApplierEnd;
 use crate::config::{ConnectionOptions, Options};
 use crate::connection_view::{ConnectionView, Views};
-use crate::control::{Controller, Threads};
+use crate::control::{ConnectionDetail, Controller, Threads, detail};
 use crate::error::StartError;
 use crate::prepare::SYSTEM_DATABASES;
 use crate::retention::Watch;
@@ -256,6 +256,12 @@ pub struct StatusHandle {
 }
 
 impl StatusHandle {
+    /// All connections with what they were told, in the order in which they were made.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionDetail> {
+        self.shared.views.all().iter().map(|view| detail(view)).collect()
+    }
+
     /// What everything is doing now.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -69,7 +69,7 @@ pub(crate) fn read_all(
 }
 
 /// The names of the key `connections`, or else every name that is used as a prefix.
-fn names(reader: &mut Reader<'_>, has_control: bool, warnings: &mut Vec<Problem>) -> Vec<String> {
+pub(super) fn names(reader: &mut Reader<'_>, has_control: bool, warnings: &mut Vec<Problem>) -> Vec<String> {
     let used = reader.settings().names();
     let Some(line) = reader.line(keys::CONNECTIONS) else {
         if used.is_empty() && !has_control {

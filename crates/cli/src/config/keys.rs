@@ -1,6 +1,6 @@
 //! Every key there is: its name, where it may stand, what it allows, its default.
 //!
-//! This table is the one definition. Parsing, error messages, `tributary check` and the test of `docs/configuration.md`
+//! This table is the one definition. Parsing, error messages, `tributary check-config` and the test of `docs/configuration.md`
 //! all read it.
 
 use std::fmt;
@@ -169,6 +169,12 @@ keys! {
     );
     CONTROL_SOCKET = Key::engine("control_socket", SOCKET, "(no socket)");
     CONTROL_MAX_CONNECTIONS = Key::engine("control_max_connections", number(1, 100_000), "151");
+    METRICS_PORT = Key::engine("metrics_port", PORT, "(no port)");
+    METRICS_BIND_ADDRESS = Key::engine(
+        "metrics_bind_address",
+        Allowed::Text("an address of this machine"),
+        "127.0.0.1",
+    );
 
     TARGET_HOST = Key::engine("target_host", HOST, "(this or target_socket must be set)");
     TARGET_PORT = Key::engine("target_port", PORT, "3306");

@@ -11,6 +11,7 @@ mod control;
 mod effective;
 mod keys;
 mod login;
+mod metrics;
 mod policies;
 mod problem;
 mod reader;
@@ -35,6 +36,7 @@ use tributary_optfile::{Files, Loaded};
 pub(crate) use control::ControlOptions;
 pub(crate) use effective::{Effective, Origin};
 pub(crate) use keys::Key;
+pub(crate) use metrics::MetricsOptions;
 pub(crate) use problem::{ConfigError, Problem};
 use reader::Reader;
 pub(crate) use rules::filter_keys;
@@ -72,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) state_dir: PathBuf,
     /// The control port, if there is one.
     pub(crate) control: Option<ControlOptions>,
+    /// The port for metrics, if there is one.
+    pub(crate) metrics: Option<MetricsOptions>,
     /// Connections are not started with the engine.
     pub(crate) skips_start: bool,
     /// For connections that the files do not describe in full.
@@ -107,6 +111,7 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
         .or_else(|| state_dir.as_ref().map(|state_dir| state_dir.join("relay")))
         .unwrap_or_default();
     let control = control::read(&mut reader);
+    let metrics = metrics::read(&mut reader);
     let skips_start = control.is_some() && reader.switch(keys::SKIP_SLAVE_START);
     if let (None, Some(line)) = (&control, reader.line(keys::SKIP_SLAVE_START))
         && parse_bool(Some(line.text.as_deref().unwrap_or("ON"))) != Some(false)
@@ -144,6 +149,7 @@ pub(crate) fn load(input: &Input, world: &mut dyn World) -> Result<Config, Confi
                 options,
                 state_dir,
                 control,
+                metrics,
                 skips_start,
                 templates: Templates { settings, relay_dir },
                 effective,
@@ -179,6 +185,24 @@ pub(crate) fn load_state_dir(input: &Input, world: &mut dyn World) -> Result<Pat
     let mut reader = Reader::new(&settings);
     let state_dir = state_dir(input, &mut reader);
     state_dir.ok_or(ConfigError::Values(reader.problems))
+}
+
+/// Reads where the state directory is, and which connections there should be; needs no password either.
+///
+/// # Errors
+/// [`ConfigError`] when the files cannot be read, or do not say.
+pub(crate) fn load_outline(
+    input: &Input,
+    world: &mut dyn World,
+) -> Result<(PathBuf, Vec<String>), ConfigError> {
+    let (_, settings) = read_files(input, world)?;
+    let mut reader = Reader::new(&settings);
+    let state_dir = state_dir(input, &mut reader);
+    let names = connection::names(&mut reader, true, &mut Vec::new());
+    match state_dir {
+        Some(state_dir) if reader.problems.is_empty() => Ok((state_dir, names)),
+        _ => Err(ConfigError::Values(reader.problems)),
+    }
 }
 
 fn read_files(input: &Input, world: &mut dyn World) -> Result<(Loaded, Settings), ConfigError> {

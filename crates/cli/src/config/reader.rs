@@ -1,4 +1,4 @@
-//! Settings to typed values. Every read is recorded, so that `tributary check` can print what holds and why.
+//! Settings to typed values. Every read is recorded, so that `tributary check-config` can print what holds and why.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         parse(text)
     }
 
-    /// Notes a value for `tributary check`.
+    /// Notes a value for `tributary check-config`.
     pub(crate) fn record(&mut self, key: &'static Key, text: &str, origin: Origin) {
         self.effective
             .record(self.connection.as_deref(), key, text, origin);

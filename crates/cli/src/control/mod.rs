@@ -20,6 +20,7 @@ use crate::exit::Failure;
 pub(crate) use engine::ControlEngine;
 use engine::{Configured, Defaults};
 use kept::Kept;
+pub(crate) use status::of as native_status;
 
 /// A control port that listens and does not answer yet.
 pub(crate) struct Control {

@@ -19,7 +19,8 @@ pub(super) fn runs(detail: &ConnectionDetail) -> Threads {
     }
 }
 
-pub(super) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionStatus {
+/// The columns of a connection.
+pub(crate) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionStatus {
     let ConnectionDetail {
         options,
         status,

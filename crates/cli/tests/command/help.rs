@@ -26,13 +26,15 @@ fn the_help_has_commands_examples_and_exit_codes() {
             "run",
             "status",
             "check",
+            "check-config",
             "decode",
             "--log-format",
             "--log-level",
             "Examples:",
             "tributary run --defaults-file=/etc/mysql/mariadb.conf.d/50-server.cnf",
-            "tributary check",
+            "tributary check-config",
             "tributary status",
+            "tributary check",
             "tributary decode mysql-bin.000042",
             "Exit codes:",
             "0  done, or stopped cleanly on request",
@@ -82,7 +84,7 @@ fn the_first_configuration_is_a_good_one() {
         .collect();
     let dir = Dir::new();
     let path = dir.file("first.cnf", &lines.join("\n"));
-    let checked = tributary(["check".to_owned(), defaults(&path)]);
+    let checked = tributary(["check-config".to_owned(), defaults(&path)]);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
     assert!(
         checked.stdout.contains("master1.master_log_pos = 12345678"),
@@ -93,7 +95,7 @@ fn the_first_configuration_is_a_good_one() {
 
 #[test]
 fn every_command_has_examples_or_exit_codes() {
-    for command in ["run", "status", "check", "decode"] {
+    for command in ["run", "status", "check", "check-config", "decode"] {
         let help = tributary([command, "--help"]);
         assert_eq!(help.code, Some(0));
         assert!(
@@ -142,7 +144,11 @@ fn failures_are_objects_where_logs_are() {
         "{}",
         ran.stderr
     );
-    let ran = tributary(["check", "--log-format=json", "--defaults-file=/does/not/exist"]);
+    let ran = tributary([
+        "check-config",
+        "--log-format=json",
+        "--defaults-file=/does/not/exist",
+    ]);
     assert_eq!(ran.code, Some(2));
     let line: serde_json::Value = serde_json::from_str(ran.stderr.trim_end()).unwrap();
     assert_eq!(line["level"], "ERROR");

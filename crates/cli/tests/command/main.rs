@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, missing_docs)] // A test may stop at the first surprise.
 
 mod check;
+mod check_config;
 mod commands;
 mod decode;
 mod fencing;
 mod help;
 mod lint;
+mod metrics;
 mod run;
 mod status;
 mod support;
