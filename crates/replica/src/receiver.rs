@@ -471,6 +471,7 @@ impl Task {
         if is_heartbeat(&payload) {
             status::add(&self.counters.heartbeats, 1);
         }
+        self.counters.received.note(&payload);
         loop {
             match self.log.push(&payload) {
                 Ok(()) => return Ok(()),

@@ -28,6 +28,7 @@ const TARGET_RETRY_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Shared {
     started: Instant,
+    workers: usize,
     target: Mutex<TargetStatus>,
     views: Arc<Views>,
     /// Counts the lives with the target; see [`crate::positions`].
@@ -73,6 +74,7 @@ impl Shared {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
+            workers: self.workers,
             target: self.target.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             connections: self.views.all().iter().map(|view| view.status()).collect(),
         }
@@ -185,6 +187,7 @@ impl Replicator {
             .collect();
         let shared = Arc::new(Shared {
             started: Instant::now(),
+            workers: options.apply.workers.max(1),
             target: Mutex::default(),
             views: Arc::new(Views::new(connections)),
             epoch: AtomicU64::new(0),

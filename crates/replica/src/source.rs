@@ -329,6 +329,10 @@ impl Source {
                 Some(payload) => payload,
                 None => self.next_payload(&mut feed).await?,
             };
+            // What comes out of a relay log was counted when it went in.
+            if self.receiver.is_none() {
+                self.counters.received.note(&payload);
+            }
             if self.position.gtid_pos.is_empty()
                 && let Some(position) = feed.gtid_pos()
             {

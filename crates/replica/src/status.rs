@@ -1,11 +1,11 @@
 //! What the engine tells about itself: one snapshot, from which status output, control and tools print.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tributary_binlog::Coordinates;
+use tributary_binlog::{Coordinates, EventType, Header};
 
 use crate::pieces::BegunAgain;
 use crate::records::{RecordCount, Tally};
@@ -17,6 +17,8 @@ pub struct Status {
     pub version: &'static str,
     /// Seconds since the engine started.
     pub uptime_seconds: u64,
+    /// Workers that apply, of all connections together.
+    pub workers: usize,
     /// What the target's side is doing.
     pub target: TargetStatus,
     /// One entry per connection, in the order of configuration.
@@ -104,6 +106,23 @@ pub struct ConnectionStatus {
     pub read_gtid: String,
     /// The GTID position of `executed`.
     pub gtid: String,
+    /// Events received since the engine started; those that a new stream sent again count again.
+    pub events_received: u64,
+    /// Event groups of which the beginning was received.
+    pub groups_received: u64,
+    /// Bytes of the events received, without what the protocol adds.
+    pub bytes_received: u64,
+    /// When the source executed the newest group of which the beginning was received, in seconds since 1970 by its clock; `null`
+    /// before the first.
+    pub newest_received: Option<i64>,
+    /// The same of the group that was applied last.
+    pub newest_applied: Option<i64>,
+    /// The engine's clock minus the source's, in seconds.
+    pub clock_difference: i64,
+    /// Runs of groups that a worker applied in one go; groups by runs is the size of a batch.
+    pub batches_applied: u64,
+    /// Microseconds that workers spent on this connection's groups, waiting for locks and for their turn to commit included.
+    pub worker_busy_micros: u64,
     /// Event groups applied since the engine started.
     pub groups_applied: u64,
     /// Statements applied since the engine started; row events are not counted here.
@@ -157,6 +176,10 @@ pub struct LeftOutStatus {
 /// What tasks note down about a connection as they go.
 #[derive(Debug)]
 pub(crate) struct ConnectionCounters {
+    pub(crate) received: Received,
+    pub(crate) newest_applied: Moment,
+    pub(crate) batches_applied: AtomicU64,
+    pub(crate) worker_busy_micros: AtomicU64,
     pub(crate) groups_applied: AtomicU64,
     pub(crate) statements_applied: AtomicU64,
     pub(crate) rows_applied: AtomicU64,
@@ -191,6 +214,10 @@ impl ConnectionCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
+            received: Received::default(),
+            newest_applied: Moment::default(),
+            batches_applied: zero(),
+            worker_busy_micros: zero(),
             groups_applied: zero(),
             statements_applied: zero(),
             rows_applied: zero(),
@@ -241,6 +268,65 @@ impl ConnectionCounters {
     }
 }
 
+/// What has come from the source.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) events: AtomicU64,
+    pub(crate) groups: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) newest: Moment,
+}
+
+impl Received {
+    /// Notes down an event as it came. Heartbeats are none.
+    pub(crate) fn note(&self, raw: &[u8]) {
+        const GROUP_BEGINS: [EventType; 4] = [
+            EventType::GTID,
+            EventType::MYSQL_GTID,
+            EventType::MYSQL_ANONYMOUS_GTID,
+            EventType::MYSQL_GTID_TAGGED,
+        ];
+        // What cannot be read is an error elsewhere.
+        let Ok(header) = Header::decode(raw) else { return };
+        if matches!(header.kind, EventType::HEARTBEAT | EventType::MYSQL_HEARTBEAT_V2) {
+            return;
+        }
+        add(&self.events, 1);
+        add(&self.bytes, raw.len() as u64);
+        if GROUP_BEGINS.contains(&header.kind) {
+            add(&self.groups, 1);
+            self.newest.set(header.timestamp);
+        }
+    }
+}
+
+/// A time by the source's clock, if there was one.
+#[derive(Debug)]
+pub(crate) struct Moment(AtomicI64);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(AtomicI64::new(Self::NEVER))
+    }
+}
+
+impl Moment {
+    const NEVER: i64 = -1;
+
+    pub(crate) fn set(&self, timestamp: u32) {
+        self.0.store(timestamp.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|timestamp| *timestamp != Self::NEVER)
+    }
+}
+
+/// Adds a time to a counter of microseconds.
+pub(crate) fn add_time(counter: &AtomicU64, time: Duration) {
+    add(counter, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
+
 /// Reads a counter for a snapshot.
 pub(crate) fn count(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
@@ -285,6 +371,41 @@ pub(crate) fn seconds_behind(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The header of an event, as it comes.
+    fn event(kind: EventType, timestamp: u32, length: u32) -> Vec<u8> {
+        let mut raw = timestamp.to_le_bytes().to_vec();
+        raw.push(kind.0);
+        raw.extend(1u32.to_le_bytes());
+        raw.extend(length.to_le_bytes());
+        raw.resize(length as usize, 0);
+        raw
+    }
+
+    #[test]
+    fn what_arrives_is_counted_in_events_groups_and_bytes() {
+        let received = Received::default();
+        assert_eq!(received.newest.get(), None);
+        received.note(&event(EventType::GTID, 1000, 42));
+        received.note(&event(EventType::QUERY, 2000, 100));
+        received.note(&event(EventType::HEARTBEAT, 0, 40));
+        received.note(b"damaged");
+        assert_eq!(
+            (
+                count(&received.events),
+                count(&received.groups),
+                count(&received.bytes)
+            ),
+            (2, 1, 142)
+        );
+        assert_eq!(
+            received.newest.get(),
+            Some(1000),
+            "of the group, not of its parts"
+        );
+        received.note(&event(EventType::MYSQL_ANONYMOUS_GTID, 900, 42));
+        assert_eq!((count(&received.groups), received.newest.get()), (2, Some(900)));
+    }
 
     #[test]
     fn lag_is_the_age_of_the_oldest_open_group_by_the_sources_clock() {

@@ -6,6 +6,7 @@
 //! statement that failed. The saved position is always written in the transaction that commits the data.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tributary_client::{Error as ClientError, ServerError};
@@ -202,9 +203,11 @@ impl Worker {
             // Anything else is about a run that has ended already.
             let Order::Run(work) = order else { continue };
             let run = work.run.id;
+            let began = Instant::now();
             let end = self.apply(&work).await.unwrap_or_else(RunEnd::TargetLost);
             let is_lost = matches!(end, RunEnd::TargetLost(_));
             let defines = self.settle(&work, &end);
+            status::add_time(&work.connection.counters.worker_busy_micros, began.elapsed());
             // The groups, and with them their room in the relay queue, go before the next run can come.
             drop(work);
             if self.reports.send(RunReport { run, end, defines }).await.is_err() || is_lost {
@@ -251,6 +254,10 @@ impl Worker {
         work.connection.progress.committed(self.id, &seqs);
         let counters = &work.connection.counters;
         status::add(&counters.groups_applied, seqs.len() as u64);
+        if let Some(last) = groups.last() {
+            status::add(&counters.batches_applied, 1);
+            counters.newest_applied.set(last.label.timestamp);
+        }
         let mut tally = std::mem::take(&mut self.tally);
         groups.iter().for_each(|group| tally.add(group));
         status::add(&counters.statements_applied, tally.statements);

@@ -43,6 +43,22 @@ impl Families<'_> {
         )
     }
 
+    /// A time that adds up, in seconds.
+    pub(super) fn seconds_counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<Label>, f64)>,
+    ) -> std::fmt::Result {
+        self.family(
+            name,
+            help,
+            samples
+                .into_iter()
+                .map(|(labels, value)| (labels, ConstCounter::new(value))),
+        )
+    }
+
     fn family<M: EncodeMetric>(
         &mut self,
         name: &str,

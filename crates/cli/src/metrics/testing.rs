@@ -26,6 +26,14 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         read: place,
         read_gtid: String::new(),
         gtid: String::new(),
+        events_received: 0,
+        groups_received: 0,
+        bytes_received: 0,
+        newest_received: None,
+        newest_applied: None,
+        clock_difference: 0,
+        batches_applied: 0,
+        worker_busy_micros: 0,
         groups_applied: 0,
         statements_applied: 0,
         rows_applied: 0,
@@ -52,6 +60,7 @@ pub(super) fn engine(connections: Vec<ConnectionStatus>) -> Status {
     Status {
         version: "0.1.0",
         uptime_seconds: 5,
+        workers: 4,
         target: TargetStatus {
             state: "running",
             last_error: None,

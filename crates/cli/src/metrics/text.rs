@@ -40,6 +40,7 @@ impl Collector for Snapshot {
         self.engine(&mut families)?;
         self.states(&mut families)?;
         self.progress(&mut families)?;
+        self.received(&mut families)?;
         self.losses(&mut families)?;
         native::add(&mut families, &self.details)
     }
@@ -73,6 +74,8 @@ impl Snapshot {
             "Connections there are, running or not",
             one(count),
         )?;
+        let help = "Workers that apply, of all connections together";
+        families.gauge("tributary_workers", help, one(self.status.workers as f64))?;
         let resident = self.resident_bytes.map(|bytes| (Vec::new(), bytes as f64));
         families.gauge("process_resident_memory_bytes", "Memory the engine has", resident)
     }
@@ -124,7 +127,44 @@ impl Snapshot {
         )
     }
 
-    /// What has come and what has been applied.
+    /// What has come, and when the source made what has come and what has been applied.
+    fn received(&self, families: &mut Families<'_>) -> fmt::Result {
+        self.counter(families, "tributary_events_received", "Events received", |of| {
+            of.events_received
+        })?;
+        self.counter(
+            families,
+            "tributary_groups_received",
+            "Event groups received",
+            |of| of.groups_received,
+        )?;
+        self.counter(
+            families,
+            "tributary_bytes_received",
+            "Bytes of the events received",
+            |of| of.bytes_received,
+        )?;
+        self.gauge(
+            families,
+            "tributary_newest_received_timestamp_seconds",
+            "When the source executed the group received last, by its clock",
+            |of| of.newest_received.map(|time| time as f64),
+        )?;
+        self.gauge(
+            families,
+            "tributary_newest_applied_timestamp_seconds",
+            "When the source executed the group applied last, by its clock",
+            |of| of.newest_applied.map(|time| time as f64),
+        )?;
+        self.gauge(
+            families,
+            "tributary_clock_difference_seconds",
+            "The engine's clock minus the source's",
+            |of| Some(of.clock_difference as f64),
+        )
+    }
+
+    /// What has been applied and what waits.
     fn progress(&self, families: &mut Families<'_>) -> fmt::Result {
         self.gauge(
             families,
@@ -137,6 +177,20 @@ impl Snapshot {
             "tributary_groups_applied",
             "Event groups applied",
             |of| of.groups_applied,
+        )?;
+        self.counter(
+            families,
+            "tributary_batches_applied",
+            "Runs of groups that a worker applied in one go",
+            |of| of.batches_applied,
+        )?;
+        let busy = self
+            .each()
+            .map(|connection| (named(connection), connection.worker_busy_micros as f64 / 1e6));
+        families.seconds_counter(
+            "tributary_worker_busy_seconds",
+            "Time workers spent on groups, waiting for locks and their turn included",
+            busy,
         )?;
         self.counter(
             families,
@@ -297,6 +351,8 @@ mod tests {
         let mut eu = connection("eu");
         (eu.groups_applied, eu.seconds_behind) = (7, Some(12));
         eu.relay_log_bytes = Some(4096);
+        (eu.bytes_received, eu.worker_busy_micros) = (700, 1_500_000);
+        (eu.newest_received, eu.newest_applied) = (Some(1_700_000_012), Some(1_700_000_000));
         let record = |table: &str, count| RecordCount {
             kind: RecordKind::Skipped,
             table: table.to_owned(),
@@ -316,6 +372,11 @@ mod tests {
             "tributary_build_info{version=\"0.1.0\"} 1.0",
             "process_resident_memory_bytes 1048576.0",
             "# TYPE tributary_groups_applied counter",
+            "tributary_workers 4.0",
+            "tributary_bytes_received_total{connection_name=\"eu\"} 700",
+            "tributary_worker_busy_seconds_total{connection_name=\"eu\"} 1.5",
+            "tributary_newest_received_timestamp_seconds{connection_name=\"eu\"} 1700000012.0",
+            "tributary_newest_applied_timestamp_seconds{connection_name=\"eu\"} 1700000000.0",
             "tributary_groups_applied_total{connection_name=\"eu\"} 7",
             "tributary_seconds_behind{connection_name=\"eu\"} 12.0",
             "tributary_io_state{connection_name=\"us\",state=\"stopped\"} 1.0",
@@ -331,6 +392,7 @@ mod tests {
         for absent in [
             "tributary_seconds_behind{connection_name=\"us\"}",
             "tributary_relay_log_bytes{connection_name=\"us\"}",
+            "tributary_newest_applied_timestamp_seconds{connection_name=\"us\"}",
         ] {
             assert!(!text.contains(absent), "{absent} in:\n{text}");
         }

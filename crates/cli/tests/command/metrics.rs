@@ -60,6 +60,15 @@ async fn a_running_engine_is_scraped_and_a_stopped_connection_seen() {
         sample(&metrics(port), applied) >= Some(2.0)
     });
     stage.wait_until_caught_up(&mut running).await;
+    // A group is shown as executed a moment before it is counted.
+    running.wait_until("every group counted", |_| {
+        let text = metrics(port);
+        let count = |name: &str| {
+            let name = format!("tributary_groups_{name}_total{{connection_name=\"eu\"}}");
+            sample(&text, &name).unwrap()
+        };
+        count("received") == count("applied") + count("filtered")
+    });
 
     let text = metrics(port);
     for (name, value) in [
@@ -75,6 +84,23 @@ async fn a_running_engine_is_scraped_and_a_stopped_connection_seen() {
     ] {
         assert_eq!(sample(&text, &name), Some(value), "{name} in:\n{text}");
     }
+    // What was received was applied, in fewer runs or as many; all of it has sizes and times.
+    let eu = |name: &str| sample(&text, &format!("{name}{{connection_name=\"eu\"}}"));
+    let groups = eu("tributary_groups_received_total");
+    assert!(groups >= Some(2.0), "{text}");
+    assert!(eu("tributary_events_received_total") > groups, "{text}");
+    assert!(eu("tributary_bytes_received_total") > Some(100.0), "{text}");
+    let batches = eu("tributary_batches_applied_total");
+    assert!(batches >= Some(1.0) && batches <= groups, "{text}");
+    assert!(eu("tributary_worker_busy_seconds_total") > Some(0.0), "{text}");
+    assert!(sample(&text, "tributary_workers") >= Some(1.0), "{text}");
+    let received = eu("tributary_newest_received_timestamp_seconds").unwrap();
+    let applied_at = eu("tributary_newest_applied_timestamp_seconds").unwrap();
+    assert!(
+        received > 1.6e9 && applied_at > 1.6e9 && applied_at <= received,
+        "{text}"
+    );
+
     let place = stage.source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
     let executed = sample(&text, &format!("mysql_slave_status_exec_master_log_pos{NATIVE}"));
     assert_eq!(executed, place[1].clone().map(|offset| offset.parse().unwrap()));
