@@ -38,7 +38,8 @@ pub enum Target {
 /// Bounds of a port.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Clients at a time; others get error 1040. Memory: up to 2 MiB each, and what an answer to a statement about replication takes.
+    /// Clients at a time; others get error 1040. Memory: up to 2 MiB each, 34 MiB while one sends a text of up to
+    /// 16 MiB, and what an answer to a statement about replication takes.
     pub connections_max: usize,
     /// A connection on which nothing moves for so long is ended.
     pub silence_max: Duration,

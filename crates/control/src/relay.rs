@@ -10,9 +10,10 @@ use tributary_wire::{capabilities, command, status};
 use crate::conversation::Conversation;
 use crate::engine::Engine;
 use crate::peer::{FULL_PACKET_BYTES, HEAD_BYTES, Head, Peer};
+use crate::reply::Reply;
 use crate::statement;
 
-/// Statements about replication are shorter than this; longer ones are relayed without a look.
+/// Statements about replication are shorter than this; in longer texts they are refused.
 const STATEMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes that wait on their way to the client.
@@ -209,7 +210,8 @@ impl<E: Engine> Relay<E> {
             self.conversation.other_command(kind);
             return Ok(Some(false));
         }
-        if head.length > STATEMENT_BYTES_MAX {
+        // What is not one packet is relayed without a look.
+        if head.length == FULL_PACKET_BYTES {
             self.conversation.other_command(kind);
             return Ok(Some(false));
         }
@@ -220,6 +222,19 @@ impl<E: Engine> Relay<E> {
         if !statement::may_concern(text) {
             self.conversation.other_command(kind);
             return Ok(Some(false));
+        }
+        if text.len() > STATEMENT_BYTES_MAX {
+            let refusal = statement::refusal_of_long(text, STATEMENT_BYTES_MAX);
+            self.conversation.other_command(kind);
+            let Some(refusal) = refusal else {
+                return Ok(Some(false));
+            };
+            Reply::new(&mut self.client).error(&refusal);
+            self.client.input.advance(HEAD_BYTES + head.length);
+            self.client.flush().await?;
+            self.last = head;
+            self.has_answered = true;
+            return Ok(Some(true));
         }
         let text = Bytes::copy_from_slice(text);
         // What came before has been answered: a client waits for that.

@@ -190,3 +190,21 @@ async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
         assert_eq!(last.first(), Some(&0xFE), "{statement}: {}", last.escape_ascii());
     }
 }
+
+#[tokio::test]
+async fn long_texts_bring_nothing_to_the_threads_of_the_target() {
+    let (mut client, mut target) = logged_in(capabilities::MULTI_STATEMENTS).await;
+    let long = "x".repeat(STATEMENT_BYTES_MAX);
+    let statement = format!("INSERT INTO t VALUES ('{long}'); STOP SLAVE");
+    ask(&mut client, statement.as_bytes()).await;
+    let (_, refused) = client.packet().await.unwrap();
+    assert_eq!(refused.get(..3), Some(&[0xFF, 0xD3, 0x04][..]), "error 1235");
+    let statement = format!("INSERT INTO slave VALUES ('{long}'); SELECT 1");
+    let asking = tokio::spawn(async move {
+        ask(&mut client, statement.as_bytes()).await;
+        (client, statement)
+    });
+    let next = asked(&mut target).await;
+    let (_client, statement) = asking.await.unwrap();
+    assert!(next == statement, "the second text, as it is");
+}
