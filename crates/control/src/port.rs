@@ -43,6 +43,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// A connection on which nothing moves for so long is ended.
     pub silence_max: Duration,
+    /// A client that takes nothing for so long of what there is for it is ended: the server's `net_write_timeout`.
+    pub write_wait_max: Duration,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
         Self {
             connections_max: 151,
             silence_max: Duration::from_secs(8 * 3600),
+            write_wait_max: Duration::from_secs(60),
         }
     }
 }
@@ -185,9 +188,10 @@ async fn one_client<E: Engine>(
             return client.write_all(&refusal(NOT_REACHED, &message)).await;
         }
     };
-    Relay::new(Peer::new(client), Peer::new(target), engine)
-        .run(limits.silence_max)
-        .await
+    let client = Peer::new(client, limits.write_wait_max);
+    // A statement that waits for locks may keep the target from reading on, of a file for one.
+    let target = Peer::new(target, limits.silence_max);
+    Relay::new(client, target, engine).run(limits.silence_max).await
 }
 
 async fn connect(target: &Target) -> io::Result<Box<dyn Socket>> {
