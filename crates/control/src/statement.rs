@@ -69,12 +69,12 @@ fn has_any(text: &[u8], words: &[&[u8]]) -> bool {
 /// names none itself, as `SET STATEMENT` may say.
 pub(crate) fn recognise(text: &[u8]) -> Option<(Statement, Option<String>)> {
     let mut tokens = Tokens::new(text);
-    if tokens.words(&["SET", "STATEMENT"]) {
-        return set_statement(&mut tokens);
-    }
     if is_block(text) && in_block(&tokens) {
         let refusal = not_supported("statements about replication in a block of statements");
         return Some((Statement::Refused(refusal), None));
+    }
+    if tokens.words(&["SET", "STATEMENT"]) {
+        return set_statement(&mut tokens);
     }
     let statement = simple(&mut tokens)?;
     Some((statement, None))
@@ -479,6 +479,10 @@ mod tests {
                 true,
             ),
             ("BEGIN NOT ATOMIC EXECUTE IMMEDIATE 'STOP SLAVE'; END", true),
+            (
+                "SET STATEMENT max_statement_time=1 FOR BEGIN NOT ATOMIC STOP SLAVE; END",
+                true,
+            ),
             (
                 "BEGIN NOT ATOMIC SELECT 'STOP SLAVE; x'; SHOW WARNINGS; END",
                 false,

@@ -174,6 +174,32 @@ const BLOCKS: [&str; 6] = ["IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"];
 
 /// Whether the statement is a block of statements, with semicolons of its own.
 pub(crate) fn is_block(text: &[u8]) -> bool {
+    begins_block(text) || behind_settings(text).is_some_and(begins_block)
+}
+
+/// What follows `SET STATEMENT ... FOR`.
+fn behind_settings(text: &[u8]) -> Option<&[u8]> {
+    let mut tokens = Scanner::new(text, &Dialect::default()).filter(|token| !token.kind.is_blank());
+    let is_word = |token: Token, word: &[u8]| {
+        token.kind == TokenKind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    if !is_word(tokens.next()?, b"SET") || !is_word(tokens.next()?, b"STATEMENT") {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Semicolon => return None,
+            _ if depth == 0 && is_word(token, b"FOR") => return text.get(token.end..),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn begins_block(text: &[u8]) -> bool {
     let first: Vec<_> = Scanner::new(text, &Dialect::default())
         .filter(|token| !token.kind.is_blank())
         .take(BLOCK_HEAD_TOKENS)
@@ -277,6 +303,7 @@ mod tests {
             &b"BEGIN NOT ATOMIC SELECT 1; STOP SLAVE; END"[..],
             b"/* x */ IF 1 THEN STOP SLAVE; END IF",
             b"x: LOOP STOP SLAVE; LEAVE x; END LOOP",
+            b"SET STATEMENT max_statement_time=(1) FOR IF 1 THEN STOP SLAVE; END IF",
         ] {
             assert_eq!(split(block), [block]);
         }
