@@ -7,10 +7,10 @@ use tributary_sql::TokenKind;
 use crate::engine::{ChangeMaster, Password, Refusal, ServerIds, UseGtid};
 use crate::tokens::Tokens;
 
-/// The longest texts, in characters. MariaDB server 10.11, `sql/sql_repl.cc`, `change_master`.
+/// The longest texts: names in characters, the password in bytes. MariaDB server 10.11, `sql/sql_repl.cc`, `change_master`.
 const HOST_CHARS_MAX: usize = 255;
 const USER_CHARS_MAX: usize = 128;
-const PASSWORD_CHARS_MAX: usize = 96;
+const PASSWORD_BYTES_MAX: usize = 96;
 
 impl ChangeMaster {
     /// What of the options makes no sense, whoever says them.
@@ -29,10 +29,10 @@ pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
     if change
         .password
         .as_ref()
-        .is_some_and(|password| is_long(&password.0, PASSWORD_CHARS_MAX))
+        .is_some_and(|password| password.0.len() > PASSWORD_BYTES_MAX)
     {
         // It is not repeated.
-        return Some(too_long("***", "MASTER_PASSWORD", PASSWORD_CHARS_MAX));
+        return Some(too_long("***", "MASTER_PASSWORD", PASSWORD_BYTES_MAX));
     }
     let texts = [
         (&change.host, "MASTER_HOST", HOST_CHARS_MAX),
@@ -128,4 +128,25 @@ fn ids(tokens: &mut Tokens<'_>) -> Option<ServerIds> {
     ids.sort_unstable();
     ids.dedup();
     tokens.kind(TokenKind::Close).then_some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_measured_in_bytes() {
+        let refused = |password: &str| {
+            let password = Some(Password(password.to_owned()));
+            refusal(&ChangeMaster {
+                password,
+                ..ChangeMaster::default()
+            })
+        };
+        assert_eq!(refused(&"\u{436}".repeat(48)), None);
+        assert_eq!(
+            refused(&"\u{436}".repeat(49)).map(|refusal| refusal.code),
+            Some(1470)
+        );
+    }
 }

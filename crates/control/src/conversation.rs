@@ -92,10 +92,11 @@ impl<E: Engine> Conversation<E> {
         self.is_ours = false;
     }
 
-    /// Answers a text, if it is about replication. `false`: it is the target's as it is.
+    /// Answers a text, if it is about replication. `false`: it is the target's as it is. `is_owed`: the target has yet to
+    /// answer an earlier command, and what it says next would be taken for the answer to a question of ours.
     pub(crate) async fn statement(
         &mut self,
-        kind: u8,
+        (kind, is_owed): (u8, bool),
         text: &Bytes,
         client: &mut Peer,
         target: &mut Peer,
@@ -113,6 +114,9 @@ impl<E: Engine> Conversation<E> {
         if is_too_many || !found.iter().any(is_ours) {
             self.forget();
             return Ok(false);
+        }
+        if is_owed {
+            return Err(out_of_turn());
         }
         let mut reply = Reply::new(client);
         if kind == command::STMT_PREPARE {
@@ -524,7 +528,7 @@ impl<E: Engine> Conversation<E> {
             filled = reply.client.fill() => match filled? {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
                 // Nothing comes before the answer, from a client that keeps to the protocol.
-                _ => Err(invalid("a command before the answer to the last one")),
+                _ => Err(out_of_turn()),
             },
             filled = target.fill() => match filled? {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -640,6 +644,11 @@ impl<E: Engine> Conversation<E> {
             Some(String::from_utf8_lossy(&value).into_owned())
         }))
     }
+}
+
+/// A client has not waited for an answer, and sent a statement that the port cannot keep apart from it.
+pub(crate) fn out_of_turn() -> io::Error {
+    invalid("a command before the answer to the last one")
 }
 
 fn starts_with_scope(assignment: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! One side of a relayed connection: bytes in, bytes out, and packets where they are looked at.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -45,16 +46,19 @@ pub(crate) struct Peer {
     pub(crate) input: BytesMut,
     /// What is to be written.
     pub(crate) output: BytesMut,
+    /// How long the other side may take nothing of it.
+    write_wait_max: Duration,
 }
 
 impl Peer {
-    pub(crate) fn new(socket: Box<dyn Socket>) -> Self {
+    pub(crate) fn new(socket: Box<dyn Socket>, write_wait_max: Duration) -> Self {
         let (read, write) = tokio::io::split(socket);
         Self {
             read,
             write,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            write_wait_max,
         }
     }
 
@@ -66,7 +70,8 @@ impl Peer {
 
     /// Writes some of what is to be written. Cancel-safe.
     pub(crate) async fn drain(&mut self) -> io::Result<()> {
-        let written = self.write.write(&self.output).await?;
+        let writing = self.write.write(&self.output);
+        let written = tokio::time::timeout(self.write_wait_max, writing).await??;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -128,7 +133,10 @@ mod tests {
     #[tokio::test]
     async fn packets_come_back_however_they_are_cut() {
         let (left, right) = tokio::io::duplex(7);
-        let (mut left, mut right) = (Peer::new(Box::new(left)), Peer::new(Box::new(right)));
+        let (mut left, mut right) = (
+            Peer::new(Box::new(left), Duration::from_secs(60)),
+            Peer::new(Box::new(right), Duration::from_secs(60)),
+        );
         left.put(3, b"hello, world");
         left.put(4, b"");
         let writing = tokio::spawn(async move { left.flush().await });

@@ -38,10 +38,13 @@ pub enum Target {
 /// Bounds of a port.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Clients at a time; others get error 1040. Memory: up to 2 MiB each, and what an answer to a statement about replication takes.
+    /// Clients at a time; others get error 1040. Memory: up to 2 MiB each, 34 MiB while one sends a text of up to
+    /// 16 MiB, and what an answer to a statement about replication takes.
     pub connections_max: usize,
     /// A connection on which nothing moves for so long is ended.
     pub silence_max: Duration,
+    /// A client that takes nothing for so long of what there is for it is ended: the server's `net_write_timeout`.
+    pub write_wait_max: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +52,7 @@ impl Default for Limits {
         Self {
             connections_max: 151,
             silence_max: Duration::from_secs(8 * 3600),
+            write_wait_max: Duration::from_secs(60),
         }
     }
 }
@@ -184,9 +188,10 @@ async fn one_client<E: Engine>(
             return client.write_all(&refusal(NOT_REACHED, &message)).await;
         }
     };
-    Relay::new(Peer::new(client), Peer::new(target), engine)
-        .run(limits.silence_max)
-        .await
+    let client = Peer::new(client, limits.write_wait_max);
+    // A statement that waits for locks may keep the target from reading on, of a file for one.
+    let target = Peer::new(target, limits.silence_max);
+    Relay::new(client, target, engine).run(limits.silence_max).await
 }
 
 async fn connect(target: &Target) -> io::Result<Box<dyn Socket>> {

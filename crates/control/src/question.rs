@@ -13,6 +13,9 @@ use crate::peer::{FULL_PACKET_BYTES, Peer};
 /// Most bytes of an answer that is read as a whole.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// The number of an answer's first packet; the command has 0.
+const FIRST_SEQUENCE: u8 = 1;
+
 /// An answer to one statement.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -65,7 +68,11 @@ impl Peer {
     pub(crate) async fn ask(&mut self, statement: &[u8]) -> io::Result<Result<Answer, Error>> {
         self.send(command::QUERY, statement).await?;
         let mut answer = Answer::default();
-        let first = self.whole().await?;
+        let (head, first) = self.packet().await?;
+        // What is left of the answer to another command is none to this.
+        if head.sequence != FIRST_SEQUENCE || head.length == FULL_PACKET_BYTES {
+            return Err(invalid("an answer that does not begin as one"));
+        }
         match first.first() {
             Some(&status::ERR) => return Ok(Err(Error(first))),
             Some(&status::OK) => {

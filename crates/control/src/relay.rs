@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tributary_wire::{capabilities, command, status};
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, out_of_turn};
 use crate::engine::Engine;
 use crate::peer::{FULL_PACKET_BYTES, HEAD_BYTES, Head, Peer};
+use crate::reply::Reply;
 use crate::statement;
 
-/// Statements about replication are shorter than this; longer ones are relayed without a look.
+/// Statements about replication are shorter than this; in longer texts they are refused.
 const STATEMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes that wait on their way to the client.
@@ -23,6 +24,9 @@ const CAPABILITY_BYTES: usize = 4;
 
 /// The command that allows several statements in one text, or does not.
 const SET_OPTION: u8 = 0x1B;
+
+/// Commands that are not answered: values of a prepared statement that come in parts, and its end.
+const WITHOUT_ANSWER: [u8; 2] = [0x18, command::STMT_CLOSE];
 
 /// What the port cannot look into, so the target must not offer it.
 const NOT_OFFERED: u64 = capabilities::SSL | capabilities::COMPRESS | capabilities::DEPRECATE_EOF;
@@ -51,6 +55,8 @@ pub(crate) struct Relay<E> {
     last: Head,
     /// The target has said something since then.
     has_answered: bool,
+    /// The target has said nothing yet to a command that has an answer.
+    is_owed: bool,
 }
 
 impl<E: Engine> Relay<E> {
@@ -68,6 +74,7 @@ impl<E: Engine> Relay<E> {
                 sequence: 0,
             },
             has_answered: true,
+            is_owed: false,
         }
     }
 
@@ -115,6 +122,7 @@ impl<E: Engine> Relay<E> {
 
     fn take_from_target(&mut self) -> io::Result<()> {
         self.has_answered = true;
+        self.is_owed = false;
         if self.is_logged_in {
             self.client.output.unsplit(self.target.input.split());
             return Ok(());
@@ -164,13 +172,17 @@ impl<E: Engine> Relay<E> {
                         self.conversation.set_takes_several(first[2] & several != 0);
                         self.has_introduced = true;
                     }
-                    if self.is_command(head) && head.length > 0 {
+                    let is_command = self.is_command(head) && head.length > 0;
+                    if is_command {
                         match self.command(head).await? {
                             Some(true) => continue,
                             Some(false) => {}
                             None => return Ok(()),
                         }
                     }
+                    let kind = self.client.input.get(HEAD_BYTES).copied();
+                    let is_answered = kind.is_none_or(|kind| !WITHOUT_ANSWER.contains(&kind));
+                    self.is_owed |= is_command && is_answered;
                     self.pass(head);
                 }
             }
@@ -209,7 +221,8 @@ impl<E: Engine> Relay<E> {
             self.conversation.other_command(kind);
             return Ok(Some(false));
         }
-        if head.length > STATEMENT_BYTES_MAX {
+        // What is not one packet is relayed without a look.
+        if head.length == FULL_PACKET_BYTES {
             self.conversation.other_command(kind);
             return Ok(Some(false));
         }
@@ -221,13 +234,29 @@ impl<E: Engine> Relay<E> {
             self.conversation.other_command(kind);
             return Ok(Some(false));
         }
+        if text.len() > STATEMENT_BYTES_MAX {
+            let refusal = statement::refusal_of_long(text, STATEMENT_BYTES_MAX);
+            self.conversation.other_command(kind);
+            let Some(refusal) = refusal else {
+                return Ok(Some(false));
+            };
+            if self.is_owed {
+                return Err(out_of_turn());
+            }
+            Reply::new(&mut self.client).error(&refusal);
+            self.client.input.advance(HEAD_BYTES + head.length);
+            self.client.flush().await?;
+            self.last = head;
+            self.has_answered = true;
+            return Ok(Some(true));
+        }
         let text = Bytes::copy_from_slice(text);
         // What came before has been answered: a client waits for that.
         self.client.flush().await?;
         self.target.flush().await?;
         let answered = self
             .conversation
-            .statement(kind, &text, &mut self.client, &mut self.target)
+            .statement((kind, self.is_owed), &text, &mut self.client, &mut self.target)
             .await?;
         if answered {
             self.client.input.advance(HEAD_BYTES + head.length);

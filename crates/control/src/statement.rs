@@ -7,7 +7,7 @@ use crate::assignment::{Assignment, assignments};
 use crate::change;
 use crate::engine::{ChangeMaster, Place, Refusal, Threads, Until};
 use crate::reply::not_supported;
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, has_piece, is_block};
 
 /// `SLAVE` and its newer name.
 const SLAVE: [&str; 2] = ["SLAVE", "REPLICA"];
@@ -69,11 +69,74 @@ fn has_any(text: &[u8], words: &[&[u8]]) -> bool {
 /// names none itself, as `SET STATEMENT` may say.
 pub(crate) fn recognise(text: &[u8]) -> Option<(Statement, Option<String>)> {
     let mut tokens = Tokens::new(text);
+    if is_block(text) && in_block(&tokens) {
+        let refusal = not_supported("statements about replication in a block of statements");
+        return Some((Statement::Refused(refusal), None));
+    }
     if tokens.words(&["SET", "STATEMENT"]) {
         return set_statement(&mut tokens);
     }
     let statement = simple(&mut tokens)?;
     Some((statement, None))
+}
+
+/// Words that begin a statement of a block which could be about replication: nowhere else does one of ours read like that.
+const BEGINNINGS: [&[u8]; 8] = [
+    b"CHANGE", b"START", b"STOP", b"RESET", b"FLUSH", b"SHOW", b"EXECUTE", b"PREPARE",
+];
+
+/// Tokens of one statement of a block that are looked at.
+const BLOCK_STATEMENT_TOKENS_MAX: usize = 1024;
+
+/// Whether a block holds a statement that the target would carry out on its own threads.
+fn in_block(tokens: &Tokens<'_>) -> bool {
+    let list = tokens.list();
+    let is_word = |token: &tributary_sql::Token, word: &[u8]| {
+        token.kind == TokenKind::Word && tokens.bytes(*token).eq_ignore_ascii_case(word)
+    };
+    let begins = |at: usize| {
+        let first = &list[at];
+        if BEGINNINGS.iter().any(|word| is_word(first, word)) {
+            return true;
+        }
+        // That of an UPDATE sets columns.
+        is_word(first, b"SET")
+            && list.get(at + 1).is_some_and(|next| {
+                next.kind == TokenKind::SystemVar
+                    || [&b"GLOBAL"[..], b"SESSION", b"STATEMENT"]
+                        .iter()
+                        .any(|word| is_word(next, word))
+            })
+    };
+    (0..list.len()).filter(|at| begins(*at)).any(|at| {
+        let rest = list[at..].iter().take(BLOCK_STATEMENT_TOKENS_MAX);
+        let length = rest
+            .take_while(|token| token.kind != TokenKind::Semicolon)
+            .count();
+        let mut part = tokens.part(at, at + length);
+        let found = match part.words(&["SET", "STATEMENT"]) {
+            true => set_statement(&mut part).map(|(statement, _)| statement),
+            false => simple(&mut part),
+        };
+        found.is_some_and(|statement| statement.is_carried_out())
+    })
+}
+
+/// Why a text is refused that is too long to be taken apart. Statements in it that are longer than `statement_bytes_max` count by
+/// what they begin with.
+pub(crate) fn refusal_of_long(text: &[u8], statement_bytes_max: usize) -> Option<Refusal> {
+    let is_ours = |piece: &[u8]| {
+        let head = &piece[..piece.len().min(statement_bytes_max)];
+        recognise(head).is_some_and(|(statement, _)| statement.is_carried_out())
+    };
+    has_piece(text, is_ours).then(|| not_supported("statements about replication in a text of this length"))
+}
+
+impl Statement {
+    /// Whether the target, given it, would show or change replication of its own: others only read.
+    fn is_carried_out(&self) -> bool {
+        !matches!(self, Self::ShowWarnings | Self::ShowNamed | Self::Reads)
+    }
 }
 
 /// `name=value[, ...] FOR` a statement. What is set there beside `default_master_connection` holds for the session on the target: what is
@@ -401,6 +464,55 @@ mod tests {
 
     fn named(name: &str) -> Option<String> {
         Some(name.to_owned())
+    }
+
+    #[test]
+    fn blocks_hold_no_statement_about_replication() {
+        for (text, is_refused) in [
+            ("BEGIN NOT ATOMIC STOP SLAVE; END", true),
+            ("begin not atomic select 1; start slave 'm1'; end", true),
+            ("IF 1 THEN CHANGE MASTER TO MASTER_HOST='x'; END IF", true),
+            ("x: LOOP SHOW SLAVE STATUS; LEAVE x; END LOOP", true),
+            ("WHILE 1 DO SET GLOBAL sql_slave_skip_counter=1; END WHILE", true),
+            (
+                "BEGIN NOT ATOMIC SET STATEMENT default_master_connection='m1' FOR STOP SLAVE; END",
+                true,
+            ),
+            ("BEGIN NOT ATOMIC EXECUTE IMMEDIATE 'STOP SLAVE'; END", true),
+            (
+                "SET STATEMENT max_statement_time=1 FOR BEGIN NOT ATOMIC STOP SLAVE; END",
+                true,
+            ),
+            (
+                "BEGIN NOT ATOMIC SELECT 'STOP SLAVE; x'; SHOW WARNINGS; END",
+                false,
+            ),
+            ("BEGIN NOT ATOMIC START TRANSACTION; SET @slave=1; END", false),
+        ] {
+            let found = read(text);
+            assert_eq!(
+                matches!(found, Some(Statement::Refused(_))),
+                is_refused,
+                "{text}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_texts_are_looked_through() {
+        let long = "x".repeat(100);
+        for (text, is_refused) in [
+            (format!("INSERT INTO t VALUES ('{long}'); STOP SLAVE"), true),
+            (format!("CHANGE MASTER TO MASTER_HOST='{long}'"), true),
+            (format!("INSERT INTO t VALUES ('{long}; STOP SLAVE')"), false),
+            (format!("INSERT INTO slave VALUES ('{long}'); SELECT 1"), false),
+        ] {
+            assert_eq!(
+                refusal_of_long(text.as_bytes(), 64).is_some(),
+                is_refused,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,15 @@ impl<'a> Tokens<'a> {
         Self { text, list, at: 0 }
     }
 
+    /// The tokens between two places alone.
+    pub(crate) fn part(&self, from: usize, to: usize) -> Self {
+        Self {
+            text: self.text,
+            list: self.list.get(from..to).unwrap_or_default().to_vec(),
+            at: 0,
+        }
+    }
+
     /// The tokens.
     pub(crate) fn list(&self) -> &[Token] {
         &self.list
@@ -160,12 +169,83 @@ fn string_value(literal: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&value).into_owned())
 }
 
+/// Words that begin a block of statements outside of a routine, as `BEGIN NOT ATOMIC` does.
+const BLOCKS: [&str; 6] = ["IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"];
+
+/// Whether the statement is a block of statements, with semicolons of its own.
+pub(crate) fn is_block(text: &[u8]) -> bool {
+    begins_block(text) || behind_settings(text).is_some_and(begins_block)
+}
+
+/// What follows `SET STATEMENT ... FOR`.
+fn behind_settings(text: &[u8]) -> Option<&[u8]> {
+    let mut tokens = Scanner::new(text, &Dialect::default()).filter(|token| !token.kind.is_blank());
+    let is_word = |token: Token, word: &[u8]| {
+        token.kind == TokenKind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    if !is_word(tokens.next()?, b"SET") || !is_word(tokens.next()?, b"STATEMENT") {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Semicolon => return None,
+            _ if depth == 0 && is_word(token, b"FOR") => return text.get(token.end..),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn begins_block(text: &[u8]) -> bool {
+    let first: Vec<_> = Scanner::new(text, &Dialect::default())
+        .filter(|token| !token.kind.is_blank())
+        .take(BLOCK_HEAD_TOKENS)
+        .collect();
+    let mut head = Tokens {
+        text,
+        list: first,
+        at: 0,
+    };
+    let has_label = {
+        let mut label = head.clone();
+        label.name().is_some() && label.sign(":")
+    };
+    has_label || head.words(&["BEGIN", "NOT"]) || head.one_of(&BLOCKS)
+}
+
+/// As many tokens tell a block from other statements.
+const BLOCK_HEAD_TOKENS: usize = 2;
+
 /// The statements of a text, without the semicolons between them.
 pub(crate) fn split(text: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
+    each(text, |piece| {
+        pieces.push(piece);
+        false
+    });
+    pieces
+}
+
+/// Whether one of the statements of a text is such a one. Holds no more than one at a time.
+pub(crate) fn has_piece<'a>(text: &'a [u8], is_it: impl FnMut(&'a [u8]) -> bool) -> bool {
+    each(text, is_it)
+}
+
+fn each<'a>(text: &'a [u8], mut is_it: impl FnMut(&'a [u8]) -> bool) -> bool {
+    let mut is_it = |piece: &'a [u8]| {
+        Scanner::new(piece, &Dialect::default()).any(|token| !token.kind.is_blank()) && is_it(piece)
+    };
     let mut from = 0;
+    let mut begins = true;
     let mut depth = 0_usize;
     for token in Scanner::new(text, &Dialect::default()) {
+        if begins && !token.kind.is_blank() {
+            begins = false;
+            depth += usize::from(is_block(&text[token.start..]));
+        }
         match token.kind {
             TokenKind::Word
                 if text[token.start..token.end].eq_ignore_ascii_case(b"BEGIN") && from < token.start =>
@@ -173,15 +253,16 @@ pub(crate) fn split(text: &[u8]) -> Vec<&[u8]> {
                 depth += usize::from(is_compound(&text[from..token.start]));
             }
             TokenKind::Semicolon if depth == 0 => {
-                pieces.push(&text[from..token.start]);
+                if is_it(&text[from..token.start]) {
+                    return true;
+                }
                 from = token.end;
+                begins = true;
             }
             _ => {}
         }
     }
-    pieces.push(&text[from..]);
-    pieces.retain(|piece| Scanner::new(piece, &Dialect::default()).any(|token| !token.kind.is_blank()));
-    pieces
+    is_it(&text[from..])
 }
 
 /// Whether a `BEGIN` behind this begins a body, which has semicolons of its own: then all the rest is one statement.
@@ -218,5 +299,14 @@ mod tests {
             split(b"CREATE PROCEDURE p() BEGIN SELECT 1; STOP SLAVE; END"),
             [&b"CREATE PROCEDURE p() BEGIN SELECT 1; STOP SLAVE; END"[..]]
         );
+        for block in [
+            &b"BEGIN NOT ATOMIC SELECT 1; STOP SLAVE; END"[..],
+            b"/* x */ IF 1 THEN STOP SLAVE; END IF",
+            b"x: LOOP STOP SLAVE; LEAVE x; END LOOP",
+            b"SET STATEMENT max_statement_time=(1) FOR IF 1 THEN STOP SLAVE; END IF",
+        ] {
+            assert_eq!(split(block), [block]);
+        }
+        assert_eq!(split(b"BEGIN; SELECT 1"), [&b"BEGIN"[..], b" SELECT 1"]);
     }
 }

@@ -83,17 +83,21 @@ impl Engine for Nothing {
 
 const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
 
+/// How long a client may take nothing.
+const WRITE_WAIT: Duration = Duration::from_millis(200);
+
 /// A client that has logged in with these capabilities, and the target that it is connected to.
 async fn logged_in(client_can: u64) -> (Peer, Peer) {
     let (client, of_client) = tokio::io::duplex(1 << 16);
     let (target, of_target) = tokio::io::duplex(1 << 16);
     let relay = Relay::new(
-        Peer::new(Box::new(of_client)),
-        Peer::new(Box::new(of_target)),
+        Peer::new(Box::new(of_client), WRITE_WAIT),
+        Peer::new(Box::new(of_target), Duration::from_secs(60)),
         Arc::new(Nothing),
     );
     tokio::spawn(relay.run(Duration::from_secs(60)));
-    let (mut client, mut target) = (Peer::new(Box::new(client)), Peer::new(Box::new(target)));
+    let mut client = Peer::new(Box::new(client), Duration::from_secs(60));
+    let mut target = Peer::new(Box::new(target), Duration::from_secs(60));
     target.put(0, b"\x0agreeting");
     target.flush().await.unwrap();
     client.packet().await.unwrap();
@@ -189,4 +193,54 @@ async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
         let (_, last) = client.packet().await.unwrap();
         assert_eq!(last.first(), Some(&0xFE), "{statement}: {}", last.escape_ascii());
     }
+}
+
+#[tokio::test]
+async fn long_texts_bring_nothing_to_the_threads_of_the_target() {
+    let (mut client, mut target) = logged_in(capabilities::MULTI_STATEMENTS).await;
+    let long = "x".repeat(STATEMENT_BYTES_MAX);
+    let statement = format!("INSERT INTO t VALUES ('{long}'); STOP SLAVE");
+    ask(&mut client, statement.as_bytes()).await;
+    let (_, refused) = client.packet().await.unwrap();
+    assert_eq!(refused.get(..3), Some(&[0xFF, 0xD3, 0x04][..]), "error 1235");
+    let statement = format!("INSERT INTO slave VALUES ('{long}'); SELECT 1");
+    let asking = tokio::spawn(async move {
+        ask(&mut client, statement.as_bytes()).await;
+        (client, statement)
+    });
+    let next = asked(&mut target).await;
+    let (_client, statement) = asking.await.unwrap();
+    assert!(next == statement, "the second text, as it is");
+}
+
+#[tokio::test]
+async fn an_earlier_answer_is_not_taken_for_that_to_a_question_of_ours() {
+    let (mut client, mut target) = logged_in(0).await;
+    client.put(0, b"\x03DO 1");
+    client.put(0, b"\x03STOP SLAVE 'm1'");
+    client.flush().await.unwrap();
+    assert_eq!(asked(&mut target).await, "DO 1");
+    assert!(target.packet().await.is_err(), "the line ends, nothing is asked");
+
+    // What has no answer is not waited for.
+    let (mut client, mut target) = logged_in(0).await;
+    client.put(0, &[command::STMT_CLOSE, 1, 0, 0, 0]);
+    client.put(0, b"\x03STOP SLAVE 'm1'");
+    client.flush().await.unwrap();
+    target.packet().await.unwrap();
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
+    // The rest of an answer is none.
+    target.put(2, OK);
+    target.flush().await.unwrap();
+    assert!(client.packet().await.is_err(), "the line ends");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_ended() {
+    let (mut client, mut target) = logged_in(0).await;
+    ask(&mut client, b"SELECT REPEAT('x', 10000000)").await;
+    asked(&mut target).await;
+    target.put(1, &vec![b'x'; 1 << 22]);
+    let ended = tokio::time::timeout(Duration::from_secs(30), target.flush()).await;
+    assert!(ended.expect("the relay ends by itself").is_err());
 }
