@@ -104,7 +104,7 @@ async fn twenty_connections_with_a_large_transaction_each_stay_within_the_formul
     let engine = Replicator::start(all).await?;
     source
         .run(&format!(
-            "SET binlog_format=ROW; INSERT INTO asterisk.t SELECT seq,REPEAT(CHAR(65+seq%26),1000) FROM seq_1_to_{}",
+            "SET binlog_format=ROW; USE asterisk; INSERT INTO t SELECT seq,REPEAT(CHAR(65+seq%26),1000) FROM seq_1_to_{}",
             TRANSACTION / 1000
         ))
         .await?;
