@@ -222,12 +222,14 @@ impl Worker {
             return Ok(end);
         }
         let end = match work.run.kind {
-            // The groups in front of it are made still.
-            _ if work.groups.iter().any(|group| group.was_begun) => self.one_by_one(work).await?,
             RunKind::Transactional => self.transactional(work).await?,
             RunKind::Tables => {
                 self.login.fence(Some((&work.connection.progress, self.id)));
-                let end = self.tables(work).await;
+                let end = match work.groups.iter().any(|group| group.was_begun) {
+                    // Those in front of it are made still.
+                    true => self.one_by_one(work).await,
+                    false => self.tables(work).await,
+                };
                 self.login.fence(None);
                 end?
             }

@@ -163,7 +163,7 @@ impl Worker {
         if let Some(xa) = &group.xa {
             return self.xa(work, group, xa).await;
         }
-        if group.was_begun && !group.can_roll_back() {
+        if Self::is_in_doubt(work, group) {
             return Ok(Outcome::Stop(self.in_doubt(work, group)));
         }
         let undone = match self.what_rollback_undoes(work, group) {

@@ -7,7 +7,6 @@ use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
 use super::{RunEnd, RunWork, Worker};
-use crate::catalog::TableUseDraft;
 use crate::change::{Change, PreparedGroup};
 use crate::context::quote_text;
 use crate::error::{StopReason, number};
@@ -20,9 +19,7 @@ const fn packed(bytes: usize) -> usize {
 impl Worker {
     /// Writes down which groups of the run may stay in part; why that cannot be.
     pub(super) async fn begin_doubtful(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
-        let doubtful = |group: &&PreparedGroup| {
-            !group.was_begun && leaves_doubt(group, work.run.kind, self.login.packet_bytes_max)
-        };
+        let doubtful = |group: &&PreparedGroup| !group.was_begun && self.leaves_doubt(work, group);
         let groups = work.groups.iter().map(Box::as_ref);
         let seqs: Vec<GroupSeq> = groups.filter(doubtful).map(|group| group.seq).collect();
         if seqs.is_empty() {
@@ -45,13 +42,42 @@ impl Worker {
         Ok(self.login.finish().await?.map(|failure| failure.error))
     }
 
-    /// Takes back what was written down, once it is known how the groups have ended. What is saved behind them says so, too.
+    /// Takes back what was written down, where it is known how far the groups have come. What is saved behind whole ones says so, too.
     pub(super) async fn end_doubtful(&mut self, work: &RunWork, end: &RunEnd) -> Result<(), ClientError> {
-        if std::mem::take(&mut self.has_begun) && matches!(end, RunEnd::Stopped { .. }) {
+        if std::mem::take(&mut self.has_begun) && !matches!(end, RunEnd::Committed) {
             // Should it fail, the next start asks a person.
             self.note_begun(work, &[]).await?;
         }
         Ok(())
+    }
+
+    /// Whether the group may stay on the target in part, without a word in the saved position.
+    fn leaves_doubt(&self, work: &RunWork, group: &PreparedGroup) -> bool {
+        let kind = work.run.kind;
+        let Some(first) = group
+            .changes
+            .first()
+            .filter(|_| kind != RunKind::Transactional && group.xa.is_none())
+        else {
+            return false;
+        };
+        let is_rows = |change: &Change| matches!(change, Change::Rows(_));
+        let has_rows = group.changes.iter().any(is_rows);
+        let has_load = group
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Load(_)));
+        let is_mixed = has_rows && !group.changes.iter().all(is_rows);
+        let is_split = kind == RunKind::Alone && group.changes.len() > 1;
+        let is_long = has_rows && packed(group.bytes) > self.login.packet_bytes_max;
+        // A table that is there already is made anew, with its rows.
+        let makes_table = matches!(first, Change::Statement(statement) if matches!(statement.kind, StatementKind::CreateTable { .. }));
+        (has_load || is_mixed || is_split || is_long) && !makes_table && writes_for_good(work, group)
+    }
+
+    /// Whether a group comes once more of which a part may be there.
+    pub(super) fn is_in_doubt(work: &RunWork, group: &PreparedGroup) -> bool {
+        group.was_begun && writes_for_good(work, group)
     }
 
     /// Why a group stops that comes once more.
@@ -72,38 +98,14 @@ impl Worker {
     }
 }
 
-/// Whether the group may stay on the target in part, without a word in the saved position.
-pub(super) fn leaves_doubt(group: &PreparedGroup, kind: RunKind, packet_bytes_max: usize) -> bool {
-    let Some(first) = group.changes.first() else {
-        return false;
-    };
-    // A table that is there already is made anew, with its rows.
-    let makes_table = matches!(first, Change::Statement(statement) if matches!(statement.kind, StatementKind::CreateTable { .. }));
-    if kind == RunKind::Transactional
-        || makes_table
-        || group.xa.is_some()
-        || written_for_good(group).next().is_none()
-    {
-        return false;
-    }
-    let is_rows = |change: &Change| matches!(change, Change::Rows(_));
-    let has_rows = group.changes.iter().any(is_rows);
-    let has_load = group
-        .changes
-        .iter()
-        .any(|change| matches!(change, Change::Load(_)));
-    let is_mixed = has_rows && !group.changes.iter().all(is_rows);
-    let is_split = kind == RunKind::Alone && group.changes.len() > 1;
-    let is_long = has_rows && packed(group.bytes) > packet_bytes_max;
-    has_load || is_mixed || is_split || is_long
-}
-
-/// The tables whose changes stay, whatever happens.
-fn written_for_good(group: &PreparedGroup) -> impl Iterator<Item = &TableUseDraft> {
-    let stays = |used: &&TableUseDraft| {
-        used.is_written && used.info.as_ref().is_none_or(|info| !info.is_transactional)
-    };
-    group.tables.iter().filter(stays)
+/// Whether the group writes tables whose changes stay, whatever happens.
+fn writes_for_good(work: &RunWork, group: &PreparedGroup) -> bool {
+    let catalog = work.connection.columns.catalog();
+    group.tables.iter().filter(|used| used.is_written).any(|used| {
+        // It may have been made since the group was prepared.
+        let info = catalog.info(used.name.id).or_else(|| used.info.clone());
+        info.is_none_or(|info| !info.is_transactional)
+    })
 }
 
 /// The first table that each change writes.
