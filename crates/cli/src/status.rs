@@ -60,7 +60,14 @@ pub(crate) fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let mut document = Vec::new();
-    stream.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut document)?;
+    let read = stream.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut document);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("it says nothing within {} s", READ_TIMEOUT.as_secs()),
+        ),
+        _ => error,
+    })?;
     if document.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

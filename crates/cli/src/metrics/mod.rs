@@ -28,6 +28,8 @@ use listener::Bounded;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What a scraper accepts that reads `OpenMetrics`.
+const OPEN_METRICS: &[u8] = b"application/openmetrics-text";
 const OPEN_METRICS_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A port that listens and does not answer yet.
@@ -74,8 +76,8 @@ async fn metrics(State(engine): State<StatusHandle>, headers: HeaderMap) -> Resp
     let asks_for_open_metrics = headers.get_all(ACCEPT).iter().any(|value| {
         value
             .as_bytes()
-            .windows(28)
-            .any(|part| part == b"application/openmetrics-text")
+            .windows(OPEN_METRICS.len())
+            .any(|part| part == OPEN_METRICS)
     });
     let format = if asks_for_open_metrics {
         OPEN_METRICS_TEXT
