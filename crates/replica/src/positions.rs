@@ -39,7 +39,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
              gtid_pos TEXT NOT NULL COMMENT 'newest GTID of each domain at the low-water mark', \
              done LONGTEXT NOT NULL COMMENT 'groups above the low-water mark that this worker has committed', \
              announced LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there though done does not name them', \
-             executed VARCHAR(512) NOT NULL DEFAULT '' COMMENT 'group whose definition statement is executed though done may not name it', \
+             executed LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups whose definition statement is executed though done may not name it', \
              begun LONGTEXT NOT NULL DEFAULT '' COMMENT 'groups that may be there in part though done does not name them', \
              epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'which engine may write: each start counts', \
              PRIMARY KEY (connection, slot)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -94,7 +94,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "kind VARCHAR(16) NOT NULL DEFAULT 'skipped' AFTER skipped_at",
         ),
         ("position", "announced LONGTEXT NOT NULL DEFAULT ''"),
-        ("position", "executed VARCHAR(512) NOT NULL DEFAULT ''"),
+        ("position", "executed LONGTEXT NOT NULL DEFAULT ''"),
         ("position", "begun LONGTEXT NOT NULL DEFAULT ''"),
         ("position", "epoch BIGINT UNSIGNED NOT NULL DEFAULT 0"),
     ];
@@ -115,7 +115,19 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
         let text = format!("ALTER TABLE `{schema}`.{table} ADD COLUMN {definition}");
         client.execute(text.as_bytes()).await?;
     }
-    Ok(())
+    widen_executed(client, schema).await
+}
+
+/// The column gathers what each life of the engine has left; it was too short for that once.
+async fn widen_executed(client: &mut Client, schema: &str) -> Result<(), ClientError> {
+    let text = format!(
+        "SELECT DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='position' AND COLUMN_NAME='executed'"
+    );
+    if client.query(text.as_bytes()).await?.first_text().as_deref() != Some("varchar") {
+        return Ok(());
+    }
+    let text = format!("ALTER TABLE `{schema}`.position MODIFY executed LONGTEXT NOT NULL DEFAULT ''");
+    client.execute(text.as_bytes()).await.map(drop)
 }
 
 /// What is promised of crashes needs tables that roll back.

@@ -19,6 +19,7 @@ use crate::connection_view::{ConnectionView, Views};
 use crate::error::StartError;
 use crate::positions;
 use crate::preflight;
+use crate::source::OpenGroups;
 use crate::worker::{Login, LoginSettings, Worker};
 
 mod leftovers;
@@ -127,6 +128,7 @@ impl Session {
             collations,
             own_definitions: Arc::new(OwnDefinitions::default()),
             server_ids: Arc::default(),
+            open_groups: Arc::new(OpenGroups::new(options.apply.workers.max(1))),
             version: login.server().version,
             epoch,
         });

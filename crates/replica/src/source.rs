@@ -35,7 +35,7 @@ use feed::{Feed, RelayFeed};
 pub(crate) use handshake::{Lost, Opened, Patience, StreamStart, Upstream, log_in, payload_of};
 pub(crate) use orders::{Orders, has_reached};
 use parts::Open;
-pub(crate) use parts::OpenGroup;
+pub(crate) use parts::{OpenGroup, OpenGroups};
 
 /// Groups handed to the applier in one message; more only if they are there without waiting.
 const MESSAGE_GROUPS_MAX: usize = 128;
@@ -91,6 +91,8 @@ pub(crate) struct Source {
     pub(crate) holds_stop: watch::Sender<bool>,
     /// Since when there is no stream, without a relay log.
     pub(crate) lost_at: Option<Instant>,
+    /// Those of all connections.
+    pub(crate) open_groups: Arc<OpenGroups>,
 }
 
 /// How far the stream has been received.
@@ -171,10 +173,12 @@ impl Source {
                     return self.stopped(SourceStop::Group(reason)).await;
                 }
                 End::Void if self.receiver.is_some() => return stop.await,
-                End::Away => {
-                    self.give_up().await;
-                    return stop.await;
-                }
+                End::Away => tokio::select! {
+                    () = &mut stop => {}
+                    () = self.starved() => if self.give_up() {
+                        return stop.await;
+                    },
+                },
                 End::Stopped => {
                     // When the applier is gone instead, the session with the target is over and the next one goes on. A stream into
                     // a relay log goes on in any case, until it is told otherwise.
@@ -230,9 +234,10 @@ impl Source {
         tokio::select! {
             () = &mut stop => {}
             () = tokio::time::sleep(retry_in) => {}
-            () = tokio::time::sleep_until(lost_at + OPEN_GROUP_WAIT), if self.open_kind() == Open::Undoable => {
-                self.give_up().await;
-                stop.await;
+            () = self.starved_at(lost_at + OPEN_GROUP_WAIT), if self.open_kind() == Open::Undoable => {
+                if self.give_up() {
+                    stop.await;
+                }
             }
         }
     }

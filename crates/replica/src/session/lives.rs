@@ -25,7 +25,7 @@ use crate::positions::{self, Saved};
 use crate::prepare::{Bounds, Patterns, Preparer, TemporaryTables};
 use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
-use crate::source::{ReadPosition, Source, SourceMessage};
+use crate::source::{OpenGroups, ReadPosition, Source, SourceMessage};
 use crate::temporary::{self, ServerIds};
 use crate::worker::ConnectionShared;
 
@@ -47,6 +47,7 @@ pub(super) struct Common {
     pub(super) collations: Arc<Collations>,
     pub(super) own_definitions: Arc<OwnDefinitions>,
     pub(super) server_ids: Arc<ServerIds>,
+    pub(super) open_groups: Arc<OpenGroups>,
     /// The target's version.
     pub(super) version: (u16, u16, u16),
     pub(super) epoch: u64,
@@ -229,7 +230,7 @@ impl Lives {
         );
         let (stop, stopped) = watch::channel(self.is_stopping);
         let preparer = self.common.preparer(&view, bounds, columns, temporary);
-        let source = source(
+        let mut source = source(
             &view,
             preparer,
             saved,
@@ -238,6 +239,7 @@ impl Lives {
             index,
             stopped,
         );
+        source.open_groups = self.common.open_groups.clone();
         let (held, gone) = oneshot::channel();
         let source = tasks.spawn(async move {
             let _held: oneshot::Sender<()> = held;
@@ -354,6 +356,7 @@ fn source(
         orders: wanted,
         holds_stop: watch::Sender::new(false),
         lost_at: None,
+        open_groups: Arc::default(),
     }
 }
 

@@ -3,7 +3,12 @@
 //! The stream may break inside the group. The source then sends it again from its beginning; parts that have been handed
 //! over are passed over, after a check that they end where they ended before.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tributary_binlog::{Coordinates, EventGroup, GroupEnd};
 use tributary_schedule::GroupSeq;
 
@@ -23,6 +28,52 @@ pub(crate) struct OpenGroup {
     end: Coordinates,
     worker: mpsc::Sender<Piece>,
     is_pinned: bool,
+    _counted: Counted,
+}
+
+/// How often a group that is open looks whether its worker is needed.
+const STARVED_TICK: Duration = Duration::from_secs(1);
+
+/// How many groups are open that are handed over in pieces, of all connections: each holds a worker.
+#[derive(Debug, Default)]
+pub(crate) struct OpenGroups {
+    workers: usize,
+    count: AtomicUsize,
+    /// They have held all workers. All that can go then do: the first takes the session with the target with it.
+    has_starved: AtomicBool,
+}
+
+impl OpenGroups {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            ..Self::default()
+        }
+    }
+
+    fn hold_all_workers(&self) -> bool {
+        if self.count.load(Ordering::Relaxed) >= self.workers {
+            self.has_starved.store(true, Ordering::Relaxed);
+        }
+        self.has_starved.load(Ordering::Relaxed)
+    }
+}
+
+/// One of them, as long as it lives.
+#[derive(Debug)]
+struct Counted(Arc<OpenGroups>);
+
+impl Counted {
+    fn new(groups: &Arc<OpenGroups>) -> Self {
+        groups.count.fetch_add(1, Ordering::Relaxed);
+        Self(groups.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What has been handed over of a group that is not whole.
@@ -116,7 +167,6 @@ impl Source {
         }
         let (worker, pieces) = Pieces::channel(name.clone());
         let mut head = piece.head(pieces);
-        head.was_begun = self.position.begun.contains(&head.label.identity());
         if self.counters.begun_again.is_pinned(&name) {
             head.pinned = Some(crate::prepare::TEMPORARY_TABLES_WORKER);
         }
@@ -127,6 +177,7 @@ impl Source {
             end: head.label.end.clone(),
             worker: worker.clone(),
             is_pinned: head.pinned.is_some(),
+            _counted: Counted::new(&self.open_groups),
         };
         self.send().await?;
         head.permit = self.queue.admit_head().await;
@@ -144,11 +195,26 @@ impl Source {
         }
     }
 
-    /// Gives the open group up until the source is there again: the worker is needed elsewhere.
-    pub(super) async fn give_up(&mut self) {
-        if let Some(open) = self.open.take() {
-            let _ = open.worker.send(Piece::Away).await;
+    /// Gives the open group up until the source is there again. Not while its worker has something to do.
+    pub(super) fn give_up(&mut self) -> bool {
+        let is_told = |open: &mut OpenGroup| open.worker.try_send(Piece::Away).is_ok();
+        self.open.take_if(is_told).is_some()
+    }
+
+    /// Resolves when open groups hold all workers; looks at it once a second.
+    pub(super) async fn starved(&self) {
+        loop {
+            tokio::time::sleep(STARVED_TICK).await;
+            if self.open_groups.hold_all_workers() {
+                return;
+            }
         }
+    }
+
+    /// The same, not before a time.
+    pub(super) async fn starved_at(&self, time: Instant) {
+        tokio::time::sleep_until(time).await;
+        self.starved().await;
     }
 
     /// Gives the open group up: the worker rolls it back.

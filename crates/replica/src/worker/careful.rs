@@ -26,7 +26,7 @@ use crate::records::RecordKind;
 use crate::{status, temporary};
 
 /// Pause before a group is applied again; grows with each attempt up to ten times this.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// So many groups that cannot be applied together are applied one by one.
 const PART_GROUPS_MIN: usize = 8;

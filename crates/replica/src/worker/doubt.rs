@@ -6,10 +6,12 @@ use tributary_client::{Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
-use super::{RunEnd, RunWork, Worker};
+use super::careful::RETRY_PAUSE;
+use super::{RunEnd, RunWork, Worker, reaction};
 use crate::change::{Change, PreparedGroup};
 use crate::context::quote_text;
 use crate::error::{StopReason, number};
+use crate::status;
 
 /// Row events are longer in a packet than in the binlog: 4 bytes for 3.
 const fn packed(bytes: usize) -> usize {
@@ -25,10 +27,18 @@ impl Worker {
         if seqs.is_empty() {
             return Ok(None);
         }
-        match self.note_begun(work, &seqs).await? {
-            Some(error) => self.cannot_save(&error).await.map(Some),
-            None => Ok(None),
+        let mut attempt = 0;
+        while let Some(error) = self.note_begun(work, &seqs).await? {
+            // Nothing is begun yet.
+            if !reaction::is_transient(&error) || attempt == work.connection.retries {
+                return self.cannot_save(&error).await.map(Some);
+            }
+            self.login.rollback().await?;
+            attempt += 1;
+            status::add(&work.connection.counters.retried, 1);
+            tokio::time::sleep(RETRY_PAUSE * attempt.min(10)).await;
         }
+        Ok(None)
     }
 
     /// Writes down which groups are begun, in place of those before; why that cannot be.
@@ -42,7 +52,8 @@ impl Worker {
         Ok(self.login.finish().await?.map(|failure| failure.error))
     }
 
-    /// Takes back what was written down, where it is known how far the groups have come. What is saved behind whole ones says so, too.
+    /// Takes back what was written down, unless the target is lost: a group that fails by itself is made again from its beginning, as by
+    /// a native replica.
     pub(super) async fn end_doubtful(&mut self, work: &RunWork, end: &RunEnd) -> Result<(), ClientError> {
         if std::mem::take(&mut self.has_begun) && !matches!(end, RunEnd::Committed) {
             // Should it fail, the next start asks a person.
@@ -71,7 +82,7 @@ impl Worker {
         let is_split = kind == RunKind::Alone && group.changes.len() > 1;
         let is_long = has_rows && packed(group.bytes) > self.login.packet_bytes_max;
         // A table that is there already is made anew, with its rows.
-        let makes_table = matches!(first, Change::Statement(statement) if matches!(statement.kind, StatementKind::CreateTable { .. }));
+        let makes_table = matches!(first, Change::Statement(statement) if matches!(statement.kind, StatementKind::CreateTable { if_not_exists: false, .. }));
         (has_load || is_mixed || is_split || is_long) && !makes_table && writes_for_good(work, group)
     }
 

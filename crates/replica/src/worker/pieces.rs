@@ -52,6 +52,10 @@ impl Worker {
                     let reason = StopReason::new(number::RELAY_READ_FAILURE, message);
                     return Ok(again(work, head, &applied, reason));
                 }
+                // The source took it for one that can be rolled back, by what was known when it was prepared.
+                Some(Piece::Away) if applied.has_final => {
+                    return Ok(PiecesEnd::Stop(cut_off(head, &applied)));
+                }
                 Some(Piece::Away) => {
                     let message = format!(
                         "{} is rolled back until its source, which is away, sends the rest",
@@ -62,14 +66,6 @@ impl Worker {
                 None => return Ok(PiecesEnd::Stop(cut_off(head, &applied))),
             };
             piece.look_again(work.connection.columns.catalog());
-            if !piece.can_roll_back() && !applied.has_final {
-                if head.was_begun {
-                    return Ok(stop(&applied, self.in_doubt(work, &piece)));
-                }
-                if let Some(error) = self.note_begun(work, &[head.seq]).await? {
-                    return Ok(stop(&applied, reaction::stop_reason(head, None, &error)));
-                }
-            }
             if let Some(reason) = self.rollback_in_pieces(work, &piece) {
                 return Ok(stop(&applied, reason));
             }

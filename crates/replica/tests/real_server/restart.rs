@@ -241,3 +241,37 @@ async fn a_definition_that_was_executed_and_not_saved_is_not_repeated() -> anyho
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, "m1_asterisk", &[]).await
 }
+
+/// What each life has left is gathered, and comes to more than the column once held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_lives_have_executed_finds_room() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT) ENGINE=MyISAM")
+        .await?;
+    let options = options(&source, &target);
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    for slot in [0, 1] {
+        let executed: Vec<String> = (0..50)
+            .map(|number| (100_000 + 4 * number + 2 * slot).to_string())
+            .collect();
+        let update = format!(
+            "ALTER TABLE tributary.position MODIFY executed VARCHAR(512) NOT NULL DEFAULT ''; \
+             UPDATE tributary.position SET executed='9-1:{}' WHERE slot={slot}",
+            executed.join(".")
+        );
+        target.run(&update).await?;
+    }
+    for column in ["b", "c"] {
+        let engine = Replicator::start(options.clone()).await?;
+        source
+            .run(&format!("ALTER TABLE asterisk.t ADD COLUMN {column} INT"))
+            .await?;
+        caught_up(&engine, "m1", &source).await?;
+        assert!(engine.stop().await.is_clean);
+    }
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
