@@ -100,6 +100,7 @@ impl ConnectionView {
         Orders {
             until: wanted.until.clone(),
             skip_events: std::mem::take(&mut wanted.skip_events),
+            passing: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tributary_binlog::{Coordinates, EventGroup, GtidPos};
+use tributary_binlog::{Coordinates, EventGroup, GroupEnd, GtidPos};
 
 use super::{End, Source};
 use crate::control::Until;
@@ -15,6 +15,17 @@ pub(crate) struct Orders {
     pub(crate) until: Option<Until>,
     /// Events to pass over, to the end of the group in which the number is reached (`sql_slave_skip_counter`).
     pub(crate) skip_events: u64,
+    /// The group in parts that is being passed over.
+    pub(crate) passing: Option<PassingOver>,
+}
+
+/// A group in parts that is passed over, from the first part to the last. It outlives the stream.
+#[derive(Debug)]
+pub(crate) struct PassingOver {
+    /// Its GTID, or where it begins.
+    name: String,
+    /// Parts whose events have been counted.
+    parts: usize,
 }
 
 impl Orders {
@@ -27,13 +38,24 @@ impl Orders {
         }
     }
 
-    /// Whether the group is one of those to pass over.
+    /// Whether the group is one of those to pass over. For a group in parts the first decides.
     fn passes_over(&mut self, group: &EventGroup) -> bool {
-        let passes = self.skip_events > 0;
-        // Each event but the one that begins the group stands in it.
-        let events = 1 + group.items.len() as u64;
-        self.skip_events = self.skip_events.saturating_sub(events);
-        passes
+        let name = group.name();
+        let parts = match self.passing.take().filter(|passing| passing.name == name) {
+            Some(passing) => passing.parts,
+            None if group.part > 0 || self.skip_events == 0 => return false,
+            None => 0,
+        };
+        if group.part >= parts {
+            // Each event but the one that begins the group stands in it.
+            let events = u64::from(group.part == 0) + group.items.len() as u64;
+            self.skip_events = self.skip_events.saturating_sub(events);
+        }
+        if group.end_kind == GroupEnd::Open {
+            let parts = parts.max(group.part + 1);
+            self.passing = Some(PassingOver { name, parts });
+        }
+        true
     }
 }
 
@@ -45,7 +67,7 @@ pub(crate) fn has_reached(position: &GtidPos, gtid: tributary_binlog::Gtid) -> b
 }
 
 impl Source {
-    /// Whether nothing of the group is to be applied.
+    /// Whether nothing of the group is to be applied, or of the group that the part belongs to.
     pub(super) fn leaves_out(&mut self, group: &EventGroup) -> bool {
         let domain = group.gtid.as_ref().map_or(0, |event| event.gtid.domain);
         !self.options.origins.accepts(group.server_id, domain) || self.orders.passes_over(group)

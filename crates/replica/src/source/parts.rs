@@ -97,7 +97,10 @@ impl Source {
         if part.part == 0 {
             self.delay(&part).await?;
         }
-        self.hand_over(part).await
+        match self.open.is_none() && self.leaves_out(&part) {
+            true => Ok(()),
+            false => self.hand_over(part).await,
+        }
     }
 
     /// Takes the last part of the open group, or whatever came instead of it.

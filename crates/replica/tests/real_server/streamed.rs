@@ -6,7 +6,7 @@ use crate::faults::relayed;
 use crate::support::{
     TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped, tcp, until,
 };
-use tributary::{Options, RelayLogOptions, Replicator, SkipErrors, SqlState};
+use tributary::{Options, Origins, RelayLogOptions, Replicator, SkipErrors, SqlState, Threads};
 use tributary_client::Client;
 use tributary_rules::FilterKind;
 use tributary_sandbox::{Server, ServerOptions, TcpRelay};
@@ -268,6 +268,41 @@ async fn sources_lost_inside_a_group_do_not_hold_all_workers() -> anyhow::Result
         assert_eq!(status(&engine, &connection.name).retried, 0);
     }
     assert_equal(&other, &target, "other_asterisk", &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_in_pieces_are_passed_over() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(source()).await?;
+    source.run(TABLES).await?;
+    let mut options = options(&source, &target);
+    small_parts(&mut options);
+    options.connections[0].origins = Origins {
+        ignore_server_ids: vec![7],
+        ignore_domain_ids: vec![5],
+        ..Origins::default()
+    };
+    let engine = Replicator::start(options).await?;
+    let controller = engine.controller();
+    caught_up(&engine, "m1", &source).await?;
+    let row = "USE asterisk; SET SESSION binlog_format=ROW; ";
+    let ignored = format!(
+        "{row} SET SESSION server_id=7; {}; SET SESSION server_id=1, gtid_domain_id=5; {}",
+        rows("t", 1, 500),
+        rows("m", 1, 500)
+    );
+    source.run(&ignored).await?;
+    controller.stop("m1", Threads::BOTH).await?;
+    // What is counted ends inside the group: it is passed over to its end.
+    source.run(&format!("{row} {}", rows("t", 1001, 1500))).await?;
+    source.run(&format!("{row} {}", rows("t", 2001, 2500))).await?;
+    controller.skip_events("m1", 2).await?;
+    controller.start("m1", Threads::BOTH, None).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let there = "SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM m1_asterisk.m), MIN(id), MAX(id), COUNT(*)) FROM m1_asterisk.t";
+    assert_eq!(target.value(there).await?, "0 2001 2500 500");
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
