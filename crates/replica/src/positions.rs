@@ -1,9 +1,10 @@
 //! The engine's own tables on the target: positions, prepared XA transactions, and the ledger of skips.
 
-use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tributary_binlog::{Coordinates, Gtid, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError, Row};
 use tributary_schedule::GroupSeq;
 
+use crate::change::stand_in;
 use crate::context::quote_text;
 use crate::progress::Position;
 
@@ -20,6 +21,17 @@ pub(crate) struct Saved {
     pub(crate) executed: GtidSet,
     /// Groups that cannot be rolled back and may be on the target in part.
     pub(crate) begun: GtidSet,
+}
+
+impl Saved {
+    /// What the low-water mark has passed needs not be known any more.
+    fn forget_passed(&mut self) {
+        let passed = self.position.gtid_pos.iter();
+        let passed: Vec<Gtid> = passed.chain([stand_in(&self.position.coordinates)]).collect();
+        for set in [&mut self.announced, &mut self.executed, &mut self.begun] {
+            passed.iter().for_each(|gtid| set.remove_through(gtid));
+        }
+    }
 }
 
 /// Lets the server take another engine for one that it does not have.
@@ -217,6 +229,9 @@ fn merge(rows: &[Row], connection: &str) -> Result<Option<Saved>, String> {
         saved.announced.union(&announced);
         saved.executed.union(&executed);
         saved.begun.union(&begun);
+    }
+    if let Some(saved) = &mut saved {
+        saved.forget_passed();
     }
     Ok(saved)
 }

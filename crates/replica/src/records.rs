@@ -25,6 +25,8 @@ pub enum RecordKind {
     Diverging,
     /// A table kept the storage engine that a rule would have replaced.
     Engine,
+    /// A group that cannot be rolled back was made once more, and a part of it may have been there.
+    InDoubt,
 }
 
 impl RecordKind {
@@ -37,6 +39,7 @@ impl RecordKind {
             Self::Ignored => "ignored",
             Self::Diverging => "diverging",
             Self::Engine => "engine",
+            Self::InDoubt => "in_doubt",
         }
     }
 }

@@ -39,7 +39,7 @@ const COMMANDS_MAX: usize = 64;
 const ORDERS_MAX: usize = 16;
 
 /// Longest answer to the engine's own questions.
-const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What the session is asked for while it runs.
 pub(crate) enum Request {
@@ -172,7 +172,8 @@ impl Session {
         for (slot, login) in self.workers.into_iter().enumerate() {
             let (order_sender, order_receiver) = mpsc::channel(ORDERS_MAX);
             let id = WorkerId(u16::try_from(slot).unwrap_or(u16::MAX));
-            tasks.spawn(Worker::new(id, login, order_receiver, report_sender.clone()).run());
+            let target = self.common.options.target.login.clone();
+            tasks.spawn(Worker::new(id, login, order_receiver, report_sender.clone(), target).run());
             orders.push(order_sender);
         }
         drop(report_sender);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tributary_client::{Error as ClientError, ServerError};
+use tributary_client::{ConnectOptions, Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, Run, RunId, RunKind, WorkerId};
 
 use crate::catalog::Catalog;
@@ -45,6 +45,7 @@ pub(crate) use login::{Login, LoginSettings};
 
 use bulk::Left;
 use burst::{Failure, Step};
+use doubt::{InPart, leaves_part};
 use passing::Passing;
 use plan::{BULK_ROWS_MIN, PlanStep, Planned, plan};
 use rows::RowPlace;
@@ -156,8 +157,14 @@ pub(crate) struct Worker {
     reports: mpsc::Sender<RunReport>,
     /// What a group in pieces of this run has committed.
     tally: Tally,
-    /// Whether groups are written down as begun that may stay in part.
-    has_begun: bool,
+    /// Whether groups are named as begun.
+    has_named: bool,
+    /// Whether something of the group that is applied by itself may be there, should it fail.
+    leaves_part: bool,
+    /// What the stop that is under way leaves.
+    in_part: InPart,
+    /// The target, for what must be committed besides an open transaction.
+    target: ConnectOptions,
 }
 
 /// What committed groups have changed.
@@ -186,6 +193,7 @@ impl Worker {
         login: Login,
         orders: mpsc::Receiver<Order>,
         reports: mpsc::Sender<RunReport>,
+        target: ConnectOptions,
     ) -> Self {
         Self {
             id,
@@ -193,7 +201,10 @@ impl Worker {
             orders,
             reports,
             tally: Tally::default(),
-            has_begun: false,
+            has_named: false,
+            leaves_part: false,
+            in_part: InPart::Nothing,
+            target,
         }
     }
 
@@ -218,25 +229,34 @@ impl Worker {
     }
 
     async fn apply(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
-        if let Some(end) = self.begin_doubtful(work).await? {
-            return Ok(end);
+        if work.run.kind == RunKind::Transactional {
+            return self.transactional(work).await;
         }
-        let end = match work.run.kind {
-            RunKind::Transactional => self.transactional(work).await?,
-            RunKind::Tables => {
-                self.login.fence(Some((&work.connection.progress, self.id)));
-                let end = match work.groups.iter().any(|group| group.was_begun) {
-                    // Those in front of it are made still.
-                    true => self.one_by_one(work).await,
-                    false => self.tables(work).await,
-                };
-                self.login.fence(None);
-                end?
-            }
-            RunKind::Alone => self.one_by_one(work).await?,
+        let end = match self.name_doubtful(work).await? {
+            Some(end) => end,
+            None => match self.record_doubts(work).await? {
+                Some(end) => end,
+                None => self.for_good(work).await?,
+            },
         };
-        self.end_doubtful(work, &end).await?;
+        self.settle_names(work, &end).await?;
         Ok(end)
+    }
+
+    /// A run of which something may be final when it is made.
+    async fn for_good(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
+        if work.run.kind == RunKind::Alone {
+            return self.one_by_one(work).await;
+        }
+        self.login.fence(Some((&work.connection.progress, self.id)));
+        self.has_named = true;
+        let end = match work.groups.iter().any(|group| self.is_in_doubt(work, group)) {
+            // Those in front of it are made still.
+            true => self.one_by_one(work).await,
+            false => self.tables(work).await,
+        };
+        self.login.fence(None);
+        end
     }
 
     /// Notes down what is committed, and returns what it changed in the catalogue.
@@ -411,7 +431,8 @@ impl Worker {
     async fn tables(&mut self, work: &RunWork) -> Result<RunEnd, ClientError> {
         let all = planned(work.groups.iter().map(Box::as_ref));
         self.login.known_keys = None;
-        let isolates = all.iter().any(|planned| planned.change.isolates_rows());
+        let isolates = |planned: &Planned<'_>| planned.group.was_begun || planned.change.isolates_rows();
+        let isolates = all.iter().any(isolates);
         let left = self.take_together(work, &all, isolates).await?;
         let changes: Vec<Planned<'_>> = left.changes.iter().map(|index| all[*index]).collect();
         let mut failed_already = left.failure;
@@ -441,7 +462,10 @@ impl Worker {
             };
             let failed = match failure.step {
                 Step::Change(index) => index,
-                Step::Mark | Step::Commit => return self.cannot_save(&failure.error).await,
+                Step::Mark | Step::Commit => {
+                    self.in_part = InPart::AsNamed;
+                    return self.cannot_save(&failure.error).await;
+                }
             };
             let Planned { group, change } = changes[failed];
             let is_resumable =
@@ -547,7 +571,16 @@ impl Worker {
             .add_mark(&work.connection.progress, self.id, &committed);
         self.login.add_commit();
         if let Some(second) = self.login.finish().await? {
+            self.in_part = InPart::AsNamed;
             return self.cannot_save(&second.error).await;
+        }
+        if let Some(Planned { group, change }) = left.first().copied() {
+            let of_group = left
+                .iter()
+                .filter(|planned| planned.group.seq == group.seq)
+                .count();
+            self.leaves_part = of_group < group.changes.len() || leaves_part(change, failure);
+            self.note_left(work, group);
         }
         let reason = left
             .first()

@@ -170,6 +170,10 @@ impl Source {
         }
         let (worker, pieces) = Pieces::channel(name.clone());
         let mut head = piece.head(pieces);
+        head.was_begun = head
+            .label
+            .gtid
+            .is_some_and(|gtid| self.position.begun.contains(&gtid));
         if self.counters.begun_again.is_pinned(&name) {
             head.pinned = Some(crate::prepare::TEMPORARY_TABLES_WORKER);
         }

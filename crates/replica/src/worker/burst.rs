@@ -99,6 +99,13 @@ struct Sent {
 }
 
 impl Sent {
+    fn of(owners: impl Into<Vec<Owner>>) -> Self {
+        Self {
+            owners: owners.into(),
+            ..Self::default()
+        }
+    }
+
     /// What it adds to [`RESULTS_IN_FLIGHT_MAX`].
     fn weight(&self) -> usize {
         self.owners.len() + self.units.len()
@@ -160,6 +167,8 @@ pub(super) struct Burst {
     trail: Option<Trail>,
     /// What a packet begins with: the statement that fails when another engine has taken over.
     fence: Option<Vec<u8>>,
+    /// Where that stands in the open packet: its place in the text and among the owners.
+    fence_at: Option<(usize, usize)>,
 }
 
 impl Burst {
@@ -264,6 +273,9 @@ impl Login {
 
     async fn add_rows(&mut self, rows: &RowsChange, index: usize) -> Result<(), ClientError> {
         let begin_at = std::mem::take(&mut self.burst.begin_at);
+        if let Some(trail) = &mut self.burst.trail {
+            trail.enter(index);
+        }
         // Rows were told apart already where one of them has failed.
         let isolates = self.burst.isolates_rows && (begin_at.row > 0 || rows::is_splittable(rows));
         let mut lengths = Lengths::from(begin_at);
@@ -463,10 +475,7 @@ impl Login {
 
     /// A bulk execute has been queued, whose first change is the one with this index.
     pub(super) fn bulk_queued(&mut self, index: usize) {
-        self.sent(Sent {
-            owners: vec![Owner::Change(index)],
-            ..Sent::default()
-        });
+        self.sent(Sent::of([Owner::Change(index)]));
     }
 
     /// A packet has been queued.
@@ -602,6 +611,7 @@ impl Login {
         }
         // Behind the guard, which looks at errors that a statement with a table clears away.
         if let Some(fence) = &burst.fence {
+            burst.fence_at = Some((burst.text.len(), burst.current.owners.len()));
             burst.text.extend_from_slice(fence);
             burst.current.owners.push(Owner::Mark);
         }
@@ -746,7 +756,24 @@ impl Login {
         if burst.current.owners.is_empty() {
             return;
         }
-        self.client.queue_query(&[&burst.text]);
+        let (at, owner) = burst.fence_at.take().unwrap_or_default();
+        let mut intent = Vec::new();
+        if let Some(trail) = burst.trail.as_mut().filter(|_| burst.fence.is_some())
+            && trail.intent(&mut intent)
+        {
+            // Committed in front of the fence, so that it stays whatever becomes of the rest.
+            intent.extend_from_slice(b";\nCOMMIT;\n");
+            let owners = [Owner::Mark, Owner::Commit];
+            if intent.len() + burst.text.len() > self.packet_bytes_max {
+                self.client.queue_query(&[&std::mem::take(&mut intent)]);
+                burst.in_flight.push_back(Sent::of(owners));
+                burst.weight_in_flight += owners.len();
+            } else {
+                burst.current.owners.splice(owner..owner, owners);
+            }
+        }
+        let (guard, rest) = burst.text.split_at(at);
+        self.client.queue_query(&[guard, &intent, rest]);
         burst.text.clear();
         burst.text.shrink_to(BUFFER_KEPT_BYTES);
         let sent = std::mem::take(&mut burst.current);

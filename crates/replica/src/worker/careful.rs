@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tributary_client::{Error as ClientError, ServerError};
 use tributary_rules::SkipErrors;
-use tributary_schedule::GroupSeq;
+use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
 use super::columns::{count_definition, precedes_rows};
+use super::doubt::{InPart, writes_for_good};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -139,14 +140,19 @@ impl Worker {
         group: &PreparedGroup,
     ) -> Result<Option<StopReason>, ClientError> {
         let mut attempt = 0;
+        self.leaves_part = false;
         loop {
             let error = match self.try_group(work, group).await? {
                 Outcome::Done | Outcome::Skipped => return Ok(None),
-                Outcome::Stop(reason) => return Ok(Some(reason)),
+                Outcome::Stop(reason) => {
+                    self.note_left(work, group);
+                    return Ok(Some(reason));
+                }
                 Outcome::Retry(error) => error,
             };
             self.login.rollback().await?;
             if attempt == work.connection.retries {
+                self.note_left(work, group);
                 let reason = reaction::stop_reason(group, None, &error);
                 return Ok(Some(StopReason::new(
                     reason.number,
@@ -163,7 +169,8 @@ impl Worker {
         if let Some(xa) = &group.xa {
             return self.xa(work, group, xa).await;
         }
-        if Self::is_in_doubt(work, group) {
+        if self.is_in_doubt(work, group) {
+            self.in_part = InPart::AsNamed;
             return Ok(Outcome::Stop(self.in_doubt(work, group)));
         }
         let undone = match self.what_rollback_undoes(work, group) {
@@ -171,12 +178,23 @@ impl Worker {
             Err(reason) => return Ok(Outcome::Stop(reason)),
         };
         let saves_itself = saves_itself(group);
+        // Within a run of tables it is there already.
+        let has_fence =
+            saves_itself && work.run.kind == RunKind::Alone && !is_ddl(group) && writes_for_good(work, group);
+        if has_fence {
+            self.has_named = true;
+            self.login.fence(Some((&work.connection.progress, self.id)));
+        }
         if saves_itself {
             let planned = group.changes.iter().map(|change| Planned { group, change });
             let planned: Vec<Planned<'_>> = planned.collect();
             self.login.follow(Trail::of_group(work, self.id, &planned));
         }
-        let outcome = self.changes(work, group).await?;
+        let outcome = self.changes(work, group).await;
+        if has_fence {
+            self.login.fence(None);
+        }
+        let outcome = outcome?;
         let is_saved = saves_itself && self.login.lose_trail().is_some_and(|trail| !trail.has_news());
         if let Some(outcome) = outcome {
             return Ok(outcome);
@@ -218,6 +236,7 @@ impl Worker {
         for (index, change) in group.changes.iter().enumerate() {
             match self.change(work, group, change).await? {
                 Outcome::Done | Outcome::Skipped => {
+                    self.leaves_part = true;
                     if let Err(error) = self.note_divergence(work, group, change).await? {
                         return Ok(Some(Outcome::Stop(reaction::stop_reason(group, None, &error))));
                     }
@@ -351,6 +370,9 @@ impl Worker {
         }
         self.login.add_change(change, 0).await?;
         let mut failure = self.login.finish().await?;
+        if let Some(failure) = &failure {
+            self.note_failure(change, failure);
+        }
         if let Some(failure) = failure
             .as_mut()
             .filter(|_| statement.kind == StatementKind::Account)
@@ -465,7 +487,7 @@ impl Worker {
         group: &PreparedGroup,
         change: &Change,
     ) -> Result<Outcome, ClientError> {
-        let isolates = change.isolates_rows();
+        let isolates = group.was_begun || change.isolates_rows();
         let mut begin_at = RowPlace::default();
         let mut retries = 0;
         let mut has_looked = false;
@@ -477,6 +499,7 @@ impl Worker {
             let Some(failure) = failure else {
                 return Ok(Outcome::Done);
             };
+            self.note_failure(change, &failure);
             let is_retry = reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry;
             if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
                 // The rows before this place are final: only the rest can be tried again.
@@ -524,6 +547,12 @@ fn saves_itself(group: &PreparedGroup) -> bool {
         Change::Load(_) => false,
     };
     is_plain && group.temporary.is_empty() && !group.rolls_back && !group.can_roll_back()
+}
+
+/// Whether statements of the group define something: made again, they mostly find it so.
+fn is_ddl(group: &PreparedGroup) -> bool {
+    let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
+    group.changes.iter().any(is_ddl)
 }
 
 /// Whether the packet of the group's one change can say that it is executed, so that it is not repeated should the engine die before

@@ -1,16 +1,27 @@
-//! Groups that cannot be rolled back, and that no packet of the server makes and saves at once: an engine that is killed, or a target
-//! that is lost, may leave them made in part. They are written down before they are begun (column `begun`), and one that comes once
-//! more stops the connection: only a person can tell what is there of it.
+//! Groups that cannot be rolled back and may be on the target in part: the target was lost in their middle, or they failed there.
+//!
+//! What the server makes is named in front of it (column `begun`): by the packet itself, or, where no packet both makes and saves a group,
+//! by one of its own. So whoever comes next knows what is there for sure, what is not, and what may be in part. A group of the last kind
+//! that a packet makes and saves is made again, and is recorded; of the others (`LOAD DATA` above all) much may be there, and their
+//! connection stops: only a person can tell.
 
-use tributary_client::{Error as ClientError, ServerError};
+use tributary_client::{Client, Error as ClientError, ServerError};
 use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
+use super::burst::Failure;
 use super::careful::RETRY_PAUSE;
+use super::ledger::Record;
+use super::rows::RowPlace;
 use super::{RunEnd, RunWork, Worker, reaction};
+use crate::bulk::BulkRow;
+use crate::catalog::TableUseDraft;
 use crate::change::{Change, PreparedGroup};
 use crate::context::quote_text;
 use crate::error::{StopReason, number};
+use crate::progress::FENCED;
+use crate::records::RecordKind;
+use crate::session::OWN_REPLY_TIMEOUT;
 use crate::status;
 
 /// Row events are longer in a packet than in the binlog: 4 bytes for 3.
@@ -18,17 +29,30 @@ const fn packed(bytes: usize) -> usize {
     bytes.saturating_add(bytes / 3)
 }
 
+/// What a stop leaves of groups that are not saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum InPart {
+    #[default]
+    Nothing,
+    /// Perhaps a part of this one.
+    Group(GroupSeq),
+    /// What is written down already.
+    AsNamed,
+}
+
 impl Worker {
-    /// Writes down which groups of the run may stay in part; why that cannot be.
-    pub(super) async fn begin_doubtful(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
-        let doubtful = |group: &&PreparedGroup| !group.was_begun && self.leaves_doubt(work, group);
+    /// Names the groups of the run that no packet both makes and saves; why that cannot be.
+    pub(super) async fn name_doubtful(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
+        let doubtful = |group: &&PreparedGroup| {
+            work.run.kind == RunKind::Alone && !group.was_begun && self.needs_name(work, group)
+        };
         let groups = work.groups.iter().map(Box::as_ref);
         let seqs: Vec<GroupSeq> = groups.filter(doubtful).map(|group| group.seq).collect();
         if seqs.is_empty() {
             return Ok(None);
         }
         let mut attempt = 0;
-        while let Some(error) = self.note_begun(work, &seqs).await? {
+        while let Some(error) = self.name(work, &seqs).await? {
             // Nothing is begun yet.
             if !reaction::is_transient(&error) || attempt == work.connection.retries {
                 return self.cannot_save(&error).await.map(Some);
@@ -41,29 +65,109 @@ impl Worker {
         Ok(None)
     }
 
-    /// Writes down which groups are begun, in place of those before; why that cannot be.
-    pub(super) async fn note_begun(
+    /// Names groups, in place of those before; why that cannot be. Commits.
+    pub(super) async fn name(
         &mut self,
         work: &RunWork,
         groups: &[GroupSeq],
     ) -> Result<Option<ServerError>, ClientError> {
-        self.has_begun = !groups.is_empty();
+        self.has_named = !groups.is_empty();
         self.login.add_begun(&work.connection.progress, self.id, groups);
         Ok(self.login.finish().await?.map(|failure| failure.error))
     }
 
-    /// Takes back what was written down, unless the target is lost: a group that fails by itself is made again from its beginning, as by
-    /// a native replica.
-    pub(super) async fn end_doubtful(&mut self, work: &RunWork, end: &RunEnd) -> Result<(), ClientError> {
-        if std::mem::take(&mut self.has_begun) && !matches!(end, RunEnd::Committed) {
-            // Should it fail, the next start asks a person.
-            self.note_begun(work, &[]).await?;
+    /// The same for one group, in a session of its own: the worker's has a transaction open.
+    pub(super) async fn name_apart(
+        &self,
+        work: &RunWork,
+        group: GroupSeq,
+    ) -> Result<Option<ServerError>, ClientError> {
+        let mut text = Vec::new();
+        work.connection
+            .progress
+            .render_begun(self.id, &[group], &mut text);
+        let mut login = Client::connect(&self.target).await?;
+        login.set_reply_timeout(OWN_REPLY_TIMEOUT);
+        let named = match login.execute(b"SET SESSION sql_log_bin=0").await {
+            Ok(_) | Err(ClientError::Server(_)) => login.execute(&text).await,
+            Err(error) => Err(error),
+        };
+        login.quit().await;
+        match named {
+            Ok(_) => Ok(None),
+            // Another engine has begun.
+            Err(ClientError::Server(error)) if error.code == FENCED => Err(ClientError::Broken),
+            Err(ClientError::Server(error)) => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leaves named what a stop has left in part, and nothing else.
+    pub(super) async fn settle_names(&mut self, work: &RunWork, end: &RunEnd) -> Result<(), ClientError> {
+        let has_named = std::mem::take(&mut self.has_named);
+        let in_part = std::mem::take(&mut self.in_part);
+        let names: &[GroupSeq] = match &in_part {
+            _ if !matches!(end, RunEnd::Stopped { .. } | RunEnd::BeginAgain(_)) => return Ok(()),
+            InPart::AsNamed => return Ok(()),
+            InPart::Nothing if !has_named => return Ok(()),
+            InPart::Nothing => &[],
+            InPart::Group(seq) => std::slice::from_ref(seq),
+        };
+        // Should it fail, what was named stays so.
+        if let Some(error) = self.name(work, names).await? {
+            self.login.rollback().await?;
+            tracing::warn!(connection = %work.connection.name, %error, "cannot write down which group is made in part");
         }
         Ok(())
     }
 
+    /// Remembers whether a change that has failed may be there in part.
+    pub(super) fn note_failure(&mut self, change: &Change, failure: &Failure) {
+        self.leaves_part |= leaves_part(change, failure);
+    }
+
+    /// Remembers what a stop inside this group leaves of it.
+    pub(super) fn note_left(&mut self, work: &RunWork, group: &PreparedGroup) {
+        if self.leaves_part && writes_for_good(work, group) {
+            self.in_part = InPart::Group(group.seq);
+        }
+    }
+
+    /// Records which groups of the run are made once more although a part of them may be there.
+    pub(super) async fn record_doubts(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
+        for group in work.groups.iter().filter(|group| group.was_begun) {
+            if !writes_for_good(work, group)
+                || can_be_made_twice(work, group)
+                || self.is_in_doubt(work, group)
+            {
+                continue;
+            }
+            let mut tables = Vec::new();
+            for change in &group.changes {
+                let table = change.table().unwrap_or_default();
+                if tables.contains(&table) {
+                    continue;
+                }
+                tables.push(table.clone());
+                let record = Record {
+                    kind: RecordKind::InDoubt,
+                    change,
+                    table,
+                    error: 0,
+                    message: "a part of it may have been there already, from before the target was lost or it failed".to_owned(),
+                    row: None,
+                };
+                if let Err(error) = self.login.record(work, group, &record).await? {
+                    self.in_part = InPart::AsNamed;
+                    return self.cannot_save(&error).await.map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the group may stay on the target in part, without a word in the saved position.
-    fn leaves_doubt(&self, work: &RunWork, group: &PreparedGroup) -> bool {
+    fn needs_name(&self, work: &RunWork, group: &PreparedGroup) -> bool {
         let kind = work.run.kind;
         let Some(first) = group
             .changes
@@ -86,9 +190,9 @@ impl Worker {
         (has_load || is_mixed || is_split || is_long) && !makes_table && writes_for_good(work, group)
     }
 
-    /// Whether a group comes once more of which a part may be there.
-    pub(super) fn is_in_doubt(work: &RunWork, group: &PreparedGroup) -> bool {
-        group.was_begun && writes_for_good(work, group)
+    /// Whether a group comes once more of which much may be there.
+    pub(super) fn is_in_doubt(&self, work: &RunWork, group: &PreparedGroup) -> bool {
+        group.was_begun && self.needs_name(work, group)
     }
 
     /// Why a group stops that comes once more.
@@ -109,8 +213,34 @@ impl Worker {
     }
 }
 
+/// Whether a change that cannot be rolled back and has failed may be there in part.
+pub(super) fn leaves_part(change: &Change, failure: &Failure) -> bool {
+    let is_one_row = match change {
+        Change::Rows(rows) => failure.at == RowPlace::default() && (failure.is_row || rows.row_count == 1),
+        Change::Statement(statement) => statement.bulk.is_some() && !reaction::is_kill(&failure.error),
+        Change::Load(_) => false,
+    };
+    !is_one_row && !reaction::precedes_changes(&failure.error)
+}
+
+/// Whether the same rows are there when the group is made once more, however much of it was there: it names each row by a key, and gives
+/// values that do not depend on what was there.
+fn can_be_made_twice(work: &RunWork, group: &PreparedGroup) -> bool {
+    let catalog = work.connection.columns.catalog();
+    let has_key = |used: &TableUseDraft| {
+        let info = catalog.info(used.name.id).or_else(|| used.info.clone());
+        !used.is_written || info.is_some_and(|info| info.has_primary)
+    };
+    let is_keyed = group.tables.iter().all(has_key);
+    group.changes.iter().all(|change| match change {
+        Change::Rows(_) => is_keyed,
+        Change::Statement(statement) => statement.bulk.as_ref().is_some_and(BulkRow::can_be_made_twice),
+        Change::Load(_) => false,
+    })
+}
+
 /// Whether the group writes tables whose changes stay, whatever happens.
-fn writes_for_good(work: &RunWork, group: &PreparedGroup) -> bool {
+pub(super) fn writes_for_good(work: &RunWork, group: &PreparedGroup) -> bool {
     let catalog = work.connection.columns.catalog();
     group.tables.iter().filter(|used| used.is_written).any(|used| {
         // It may have been made since the group was prepared.

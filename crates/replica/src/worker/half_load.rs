@@ -58,6 +58,7 @@ impl Worker {
                 None => self.load_file(load, &statement.text).await?,
             },
         };
+        self.leaves_part = true;
         self.login.has_old_errors |= ended.is_err();
         self.login.clear_errors().await?;
         Ok(match (expected, ended) {

@@ -67,6 +67,7 @@ impl Worker {
         let Some(error) = error else {
             return Ok(Outcome::Done);
         };
+        self.leaves_part |= !reaction::precedes_changes(&error);
         self.failed(work, group, change, load_failure(error)).await
     }
 

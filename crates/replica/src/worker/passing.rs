@@ -1,5 +1,6 @@
 //! What happens when a change fails: another attempt, passing over it with a record, or the end.
 
+use tributary_binlog::RowsOp;
 use tributary_client::{Error as ClientError, ServerError};
 use tributary_sql::StatementKind;
 
@@ -30,7 +31,9 @@ impl Worker {
         change: &Change,
         failure: &Failure,
     ) -> Result<Passing, ClientError> {
-        if group.may_be_made && idempotent::DUPLICATE.contains(&failure.error.code) && is_insert(change) {
+        if group.may_be_made && idempotent::DUPLICATE.contains(&failure.error.code) && is_insert(change)
+            || group.was_begun && is_made_row(change, failure)
+        {
             tracing::info!(
                 connection = %work.connection.name,
                 group = %group.label,
@@ -64,4 +67,19 @@ impl Worker {
 
 fn is_insert(change: &Change) -> bool {
     matches!(change, Change::Statement(statement) if statement.kind == StatementKind::Insert)
+}
+
+/// Whether the failure is what a row looks like that is made already.
+fn is_made_row(change: &Change, failure: &Failure) -> bool {
+    let is_duplicate = idempotent::DUPLICATE.contains(&failure.error.code);
+    match change {
+        Change::Rows(rows) if failure.is_row => match rows.item.events.get(failure.at.event) {
+            Some((_, event)) if event.op == RowsOp::Write => is_duplicate,
+            Some((_, event)) if event.op == RowsOp::Delete => failure.error.code == idempotent::NOT_FOUND,
+            Some(_) | None => false,
+        },
+        // Of one row.
+        Change::Statement(statement) => is_duplicate && is_insert(change) && statement.bulk.is_some(),
+        Change::Rows(_) | Change::Load(_) => false,
+    }
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tributary_client::Error as ClientError;
 
 use super::careful::Outcome;
+use super::doubt::{InPart, writes_for_good};
 use super::{RunWork, Tally, Worker, reaction};
 use crate::change::{Change, PreparedGroup};
 use crate::error::{StopReason, number};
@@ -69,6 +70,12 @@ impl Worker {
             if let Some(reason) = self.rollback_in_pieces(work, &piece) {
                 return Ok(stop(&applied, reason));
             }
+            if !applied.has_final
+                && !piece.can_roll_back()
+                && let Some(reason) = self.name_pieces(work, head, &piece).await?
+            {
+                return Ok(stop(&applied, reason));
+            }
             let outcome = match self.piece_at_once(&piece).await? {
                 Some(Outcome::Done) => None,
                 Some(outcome) => Some(outcome),
@@ -92,6 +99,25 @@ impl Worker {
                 return self.end_pieces(work, head, &piece, applied).await;
             }
         }
+    }
+
+    /// Names the group, which is about to make what cannot be rolled back; why that cannot be, or must not.
+    async fn name_pieces(
+        &mut self,
+        work: &RunWork,
+        head: &PreparedGroup,
+        piece: &PreparedGroup,
+    ) -> Result<Option<StopReason>, ClientError> {
+        if !writes_for_good(work, piece) {
+            return Ok(None);
+        }
+        // It stays named, unless all of it is made.
+        self.in_part = InPart::AsNamed;
+        if head.was_begun {
+            return Ok(Some(self.in_doubt(work, piece)));
+        }
+        let refused = self.name_apart(work, head.seq).await?;
+        Ok(refused.map(|error| reaction::stop_reason(piece, None, &error)))
     }
 
     /// Makes the rows of a piece without knowing which one fails, and undoes them if any does. `None` when nothing is done: each
@@ -135,6 +161,7 @@ impl Worker {
         work.connection.progress.ended(head.seq, &last.label.end);
         Ok(match self.mark(work, last).await? {
             Outcome::Done | Outcome::Skipped => {
+                self.in_part = InPart::Nothing;
                 self.tally = applied.tally;
                 PiecesEnd::Done
             }

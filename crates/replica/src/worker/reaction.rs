@@ -28,6 +28,49 @@ pub(super) fn is_transient(error: &ServerError) -> bool {
     TRANSIENT.contains(&error.code)
 }
 
+/// Whether a statement was ended by somebody, at a moment nobody can tell.
+pub(super) fn is_kill(error: &ServerError) -> bool {
+    number::is_kill(error.code)
+}
+
+/// Whether the server refuses a statement with this error before it changes any row: it cannot be understood, names what is not there,
+/// or is not allowed.
+pub(super) fn precedes_changes(error: &ServerError) -> bool {
+    const REFUSALS: [u16; 30] = [
+        1044,
+        1045,
+        1046,
+        1049,
+        1050,
+        1051,
+        1054,
+        1064,
+        1109,
+        1115,
+        1136,
+        1142,
+        1143,
+        1146,
+        1153,
+        1193,
+        1205,
+        1213,
+        1227,
+        1231,
+        1273,
+        1290,
+        1298,
+        1305,
+        1370,
+        1429,
+        1449,
+        number::WRONG_TABLE_DEFINITION,
+        1792,
+        4031,
+    ];
+    REFUSALS.contains(&error.code)
+}
+
 /// The reaction to an error of a statement or row event.
 pub(super) fn to(error: &ServerError, skip: &SkipErrors) -> Reaction {
     if is_transient(error) {

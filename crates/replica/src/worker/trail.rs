@@ -17,6 +17,8 @@ struct OpenGroup {
     /// How many of its changes are in no packet yet, of how many.
     left: usize,
     of: usize,
+    /// Something of it is in a packet.
+    is_entered: bool,
 }
 
 /// The groups of a run, and which of their changes are in packets.
@@ -33,6 +35,12 @@ pub(super) struct Trail {
     whole: Vec<GroupSeq>,
     /// How many of `whole` are saved, or in a packet that saves them.
     saved: usize,
+    /// How many of `whole` are saved by packets before the one that is being put together.
+    saved_before: usize,
+    /// Groups of which something is in a packet, by their place in `groups`; those that are whole may be among them.
+    entered: Vec<usize>,
+    /// Groups have entered that no packet has named as begun.
+    has_entered: bool,
     /// Whether the group needs more than what its packet makes: the packet saves only that the statement is executed.
     is_execution: bool,
 }
@@ -49,7 +57,12 @@ impl Trail {
             let seq = planned.group.seq;
             let place = *places.entry(seq).or_insert(groups.len());
             if place == groups.len() {
-                groups.push(OpenGroup { seq, left: 0, of: 0 });
+                groups.push(OpenGroup {
+                    seq,
+                    left: 0,
+                    of: 0,
+                    is_entered: false,
+                });
             }
             groups[place].left += 1;
             groups[place].of += 1;
@@ -66,6 +79,9 @@ impl Trail {
             torn: 0,
             whole,
             saved: 0,
+            saved_before: 0,
+            entered: Vec::new(),
+            has_entered: false,
             is_execution: false,
         }
     }
@@ -85,8 +101,20 @@ impl Trail {
         }
     }
 
+    /// Something of the change with this index is about to be in a packet.
+    pub(super) fn enter(&mut self, index: usize) {
+        let Some(place) = self.group_of.get(index).copied().flatten() else {
+            return;
+        };
+        if !std::mem::replace(&mut self.groups[place].is_entered, true) {
+            self.entered.push(place);
+            self.has_entered = true;
+        }
+    }
+
     /// All of the change with this index is in the packet that is being put together, or was in one before it.
     pub(super) fn made(&mut self, index: usize) {
+        self.enter(index);
         let Some(place) = self.group_of.get_mut(index).and_then(Option::take) else {
             return;
         };
@@ -103,6 +131,21 @@ impl Trail {
     /// Whether a group would be torn if a packet ended here.
     pub(super) fn is_inside_group(&self) -> bool {
         self.torn > 0
+    }
+
+    /// Appends the statement that names the groups that the open packet begins, with those before it that are not saved; `false` when it
+    /// begins none.
+    pub(super) fn intent(&mut self, out: &mut Vec<u8>) -> bool {
+        let saved_before = std::mem::replace(&mut self.saved_before, self.saved);
+        let groups = &self.groups;
+        self.entered.retain(|place| groups[*place].left > 0);
+        if !std::mem::take(&mut self.has_entered) {
+            return false;
+        }
+        let torn = self.entered.iter().map(|place| groups[*place].seq);
+        let begun: Vec<GroupSeq> = self.whole[saved_before..].iter().copied().chain(torn).collect();
+        self.connection.progress.render_begun(self.worker, &begun, out);
+        true
     }
 
     /// Whether groups are whole that are not saved.

@@ -7,17 +7,18 @@ use tributary_sandbox::{Server, ServerOptions};
 
 const BEGUN: &str = "SELECT GROUP_CONCAT(begun SEPARATOR '') FROM tributary.position";
 
-/// Waits until a load has brought some rows, and ends the session that loads.
-async fn end_load(target: &Server) -> anyhow::Result<()> {
+/// Waits until a statement has changed some rows, and ends it, or its session.
+async fn end(what: &str, statement: &str, target: &Server) -> anyhow::Result<()> {
     let deadline = std::time::Instant::now() + crate::support::CATCH_UP;
     // A row takes 20 ms, and the table cannot be looked at meanwhile.
-    let loading =
-        "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'LOAD DATA%' AND time_ms > 1000";
+    let running = format!(
+        "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE '{statement}%' AND time_ms > 1000"
+    );
     loop {
-        if let Ok(session) = target.value(loading).await.unwrap_or_default().parse::<u64>() {
-            return target.run(&format!("KILL {session}")).await;
+        if let Ok(session) = target.value(&running).await.unwrap_or_default().parse::<u64>() {
+            return target.run(&format!("{what} {session}")).await;
         }
-        anyhow::ensure!(std::time::Instant::now() < deadline, "nothing is loaded");
+        anyhow::ensure!(std::time::Instant::now() < deadline, "{statement} does not run");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
@@ -50,7 +51,7 @@ async fn a_load_that_the_target_lost_in_its_middle_is_named() -> anyhow::Result<
     };
     source.run(&load("slowly(id)")).await?;
     source.run("INSERT INTO asterisk.m VALUES (1000, 1)").await?;
-    end_load(&target).await?;
+    end("KILL", "LOAD DATA", &target).await?;
     let error = stopped(&engine, "m1").await?;
     for part in [TARGET_DB, ".m", "begun=''", "done="] {
         assert!(error.message.contains(part), "{}", error.message);
@@ -76,7 +77,7 @@ async fn a_load_that_the_target_lost_in_its_middle_is_named() -> anyhow::Result<
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
 
-    // One that fails by itself is tried again when the connection is started.
+    // One that is refused before it changes anything is tried again when the connection is started.
     target.run("DROP FUNCTION m1_asterisk.slowly").await?;
     source.run(&load("slowly(id)")).await?;
     assert_eq!(stopped(&engine, "m1").await?.number, 1305);
@@ -86,6 +87,108 @@ async fn a_load_that_the_target_lost_in_its_middle_is_named() -> anyhow::Result<
         .run("CREATE FUNCTION m1_asterisk.slowly(n INT) RETURNS INT DETERMINISTIC RETURN n")
         .await?;
     let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_was_cut_off_is_made_again_and_named() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE m (n INT, id INT) ENGINE=MyISAM; \
+              INSERT INTO m SELECT 0, seq FROM seq_1_to_300; CREATE TABLE k (id INT PRIMARY KEY, n INT) ENGINE=MyISAM; \
+              CREATE FUNCTION slowly(n INT) RETURNS INT DETERMINISTIC RETURN n")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let slow = "CREATE OR REPLACE FUNCTION m1_asterisk.slowly(n INT) RETURNS INT DETERMINISTIC RETURN n + SLEEP(0.02)";
+    let quick = "CREATE OR REPLACE FUNCTION m1_asterisk.slowly(n INT) RETURNS INT DETERMINISTIC RETURN n";
+    let doubled = "SELECT SUM(n) > 0 FROM m1_asterisk.m";
+    let add = "SET SESSION binlog_format=STATEMENT; USE asterisk; UPDATE m SET n=slowly(n + 1)";
+    let records = "SELECT IFNULL(GROUP_CONCAT(kind, ' ', database_name, '.', table_name, ' ', gtid SEPARATOR ';'), '') FROM tributary.skipped";
+
+    // The session is killed: the engine begins anew, and says what it does not know.
+    target.run(slow).await?;
+    source.run(add).await?;
+    let first = source.value("SELECT @@gtid_binlog_pos").await?;
+    end("KILL", "UPDATE m", &target).await?;
+    target.run(quick).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let named = format!("in_doubt m1_asterisk.m {first}");
+    assert_eq!(target.value(records).await?, named);
+    assert_eq!(target.value(doubled).await?, "1");
+
+    // The statement is killed: the connection stops, and the next start says so.
+    target
+        .run(&format!(
+            "{slow}; UPDATE m1_asterisk.m SET n=1; TRUNCATE tributary.skipped"
+        ))
+        .await?;
+    source.run(add).await?;
+    let second = source.value("SELECT @@gtid_binlog_pos").await?;
+    end("KILL QUERY", "UPDATE m", &target).await?;
+    assert_eq!(stopped(&engine, "m1").await?.number, 1317);
+    engine.stop().await;
+    target.run(quick).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(
+        target.value(records).await?,
+        format!("in_doubt m1_asterisk.m {second}")
+    );
+
+    // A row that is there is no doubt.
+    target.run("TRUNCATE tributary.skipped").await?;
+    source.run("INSERT INTO asterisk.k VALUES (1, 1)").await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    assert_eq!(target.value(records).await?, "");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_group_that_was_cut_off_is_named() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1).arg("--log-bin-compress=OFF")).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE i (id INT, b LONGTEXT) ENGINE=InnoDB; \
+              CREATE TABLE m (id INT, b LONGTEXT) ENGINE=MyISAM; \
+              CREATE FUNCTION slowly(n INT) RETURNS INT DETERMINISTIC RETURN n",
+        )
+        .await?;
+    let mut options = options(&source, &target);
+    options.connections[0].group_bytes_max = 64 << 10;
+    options.connections[0].relay_bytes_max = 1 << 20;
+    let engine = Replicator::start(options.clone()).await?;
+    caught_up(&engine, "m1", &source).await?;
+    target
+        .run("CREATE OR REPLACE FUNCTION m1_asterisk.slowly(n INT) RETURNS INT DETERMINISTIC RETURN n + SLEEP(0.02)")
+        .await?;
+    // The transaction is open on the target when what cannot be rolled back is named.
+    let filling = "INSERT INTO i VALUES (1, REPEAT('x', 2000) /*";
+    let filling = format!("{filling}{}*/);", "x".repeat(2000)).repeat(100);
+    source
+        .run(&format!(
+            "USE asterisk; SET SESSION binlog_format=STATEMENT, binlog_direct_non_transactional_updates=OFF; BEGIN; {filling} \
+             INSERT INTO m SELECT slowly(seq), 'y' FROM seq_1_to_300; COMMIT"
+        ))
+        .await?;
+    end("KILL", "INSERT INTO m", &target).await?;
+    let error = stopped(&engine, "m1").await?;
+    assert_eq!(error.number, 1593, "{}", error.message);
+    assert!(error.message.contains("m1_asterisk.m"), "{}", error.message);
+    assert_eq!(target.value("SELECT COUNT(*) FROM m1_asterisk.i").await?, "0");
+    engine.stop().await;
+
+    target
+        .run("TRUNCATE m1_asterisk.m; CREATE OR REPLACE FUNCTION m1_asterisk.slowly(n INT) RETURNS INT DETERMINISTIC RETURN n; \
+              UPDATE tributary.position SET begun='' WHERE connection='m1'")
+        .await?;
+    let engine = Replicator::start(options).await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
     assert!(engine.stop().await.is_clean);
