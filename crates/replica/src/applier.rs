@@ -17,6 +17,7 @@ use tributary_schedule::{
 use crate::catalog::{self, Catalog};
 use crate::change::{Defines, PreparedGroup};
 use crate::error::{StopReason, number};
+use crate::heal::{Heal, heals};
 use crate::prepare::wider;
 use crate::progress::Position;
 use crate::relay::Permit;
@@ -412,9 +413,12 @@ impl Applier {
         slot.is_stopping = true;
         let shared = &slot.shared;
         tracing::error!(connection = %shared.name, number = reason.number, "stopped: {}", reason.message);
+        let (at, heals) = (shared.progress.low_water().seq, heals(reason));
         shared.counters.update(|state| {
             state.sql_state = SqlState::Stopped;
             state.sql_error = Some(reason.status());
+            let before = state.heal.take().filter(|_| heals);
+            state.heal = heals.then(|| Heal::next(before, at, Instant::now())).flatten();
         });
     }
 

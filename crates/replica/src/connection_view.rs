@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::config::ConnectionOptions;
 use crate::control::{Threads, Until};
@@ -44,6 +45,10 @@ struct Current {
     life: Option<(Arc<ConnectionShared>, Arc<Used>)>,
     /// What is saved on the target, before the first life.
     saved: Option<Position>,
+}
+
+fn heals_in(state: &ConnectionState) -> Option<Duration> {
+    state.heal.as_ref()?.remaining(Instant::now())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -155,11 +160,26 @@ impl ConnectionView {
         }
     }
 
-    /// Whether an error has stopped it for good.
+    /// Whether an error has stopped it.
     pub(crate) fn has_stopped(&self) -> bool {
         let state = self.counters.state();
         state.sql_state == SqlState::Stopped
             || (state.io_state == IoState::Stopped && state.io_error.is_some() && !self.has_unapplied(&state))
+    }
+
+    /// Whether it has stopped, and nobody will start it but a person.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.has_stopped() && self.heals_in().is_none()
+    }
+
+    /// Until applying is begun again by itself.
+    pub(crate) fn heals_in(&self) -> Option<Duration> {
+        heals_in(&self.counters.state())
+    }
+
+    /// It stays stopped until it is started by hand.
+    pub(crate) fn stays_stopped(&self) {
+        self.counters.update(|state| state.heal = None);
     }
 
     /// Whether the relay log has more than the target.
@@ -174,6 +194,7 @@ impl ConnectionView {
 
     pub(crate) fn status(&self) -> ConnectionStatus {
         let state = self.counters.state();
+        let retries_in = heals_in(&state).map(|remaining| remaining.as_secs() + 1);
         let life = lock(&self.current).life.clone();
         let position = self.position();
         let oldest = life
@@ -224,6 +245,7 @@ impl ConnectionView {
             last_error: state.sql_error.clone().or_else(|| state.io_error.clone()),
             io_error: state.io_error,
             sql_error: state.sql_error,
+            retries_in,
             purge_warning: state.purge_warning,
             queue_groups: used
                 .as_ref()

@@ -13,12 +13,13 @@ use crate::config::{ConnectionOptions, Options};
 use crate::connection_view::ConnectionView;
 use crate::context::quote_text;
 use crate::error::StartError;
+use crate::heal::Heal;
 use crate::positions::{self, Saved};
 use crate::progress::Position;
 use crate::replicator::{Shared, check_connection};
 use crate::session::{Request, own_login};
 use crate::source::{StreamStart, has_reached};
-use crate::status::{ConnectionStatus, IoState, SqlState};
+use crate::status::{ConnectionState, ConnectionStatus, IoState, SqlState};
 
 /// How often it is looked whether a connection has come to a place, or to rest.
 const LOOK: Duration = Duration::from_millis(2);
@@ -41,6 +42,8 @@ pub struct Threads {
 impl Threads {
     /// Both.
     pub const BOTH: Self = Self { io: true, sql: true };
+    /// The one that applies.
+    pub const SQL: Self = Self { io: false, sql: true };
 }
 
 /// Where applying ends by itself.
@@ -148,8 +151,46 @@ impl Controller {
     ) -> Result<(), ControlError> {
         let _turn = self.inner.turn.lock().await;
         let view = self.view(name)?;
-        let running = running(&view);
-        let threads = with_both(&view, threads);
+        if threads.sql {
+            view.stays_stopped();
+        }
+        self.start_threads(&view, threads, until).await
+    }
+
+    /// Starts a connection that has stopped by an error that time heals.
+    pub(crate) async fn start_again(&self, view: &Arc<ConnectionView>) -> Result<(), ControlError> {
+        let _turn = self.inner.turn.lock().await;
+        // It may have been stopped, started, changed or removed meanwhile.
+        let is_current = self
+            .view(&view.options.name)
+            .is_ok_and(|current| Arc::ptr_eq(&current, view));
+        if !is_current || view.heals_in().is_none() {
+            return Ok(());
+        }
+        let begin = |state: &mut ConnectionState| state.heal.iter_mut().for_each(Heal::begin);
+        view.counters.update(begin);
+        let error = view.counters.state().sql_error;
+        let started = self.start_threads(view, Threads::SQL, view.wanted().until).await;
+        if started.is_err() {
+            view.counters.update(|state| {
+                state.sql_error = error;
+                state
+                    .heal
+                    .iter_mut()
+                    .for_each(|heal| heal.put_off(std::time::Instant::now()));
+            });
+        }
+        started
+    }
+
+    async fn start_threads(
+        &self,
+        view: &Arc<ConnectionView>,
+        threads: Threads,
+        until: Option<Until>,
+    ) -> Result<(), ControlError> {
+        let running = running(view);
+        let threads = with_both(view, threads);
         let all = Threads {
             io: running.io || threads.io,
             sql: running.sql || threads.sql,
@@ -163,7 +204,7 @@ impl Controller {
         let (opened, server_id) = (view.clone(), self.inner.options.server_id);
         let opening = tokio::task::spawn_blocking(move || opened.open_relay_log(server_id));
         let result = match opening.await {
-            Ok(Ok(())) => self.begin(&view, running, all).await,
+            Ok(Ok(())) => self.begin(view, running, all).await,
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(StartError::Config(format!("open the relay log: {error}")).into()),
         };
@@ -249,6 +290,7 @@ impl Controller {
             sql: running.sql && !threads.sql,
         };
         if threads.sql {
+            view.stays_stopped();
             let (reply, done) = oneshot::channel();
             if self
                 .inner
@@ -361,6 +403,7 @@ impl Controller {
         gtid_pos: GtidPos,
     ) -> Result<(), ControlError> {
         let Options { target, apply, .. } = &self.inner.options;
+        view.stays_stopped();
         let mut login = own_login(&self.inner.options).await?;
         let before = positions::load(&mut login, &target.schema, &view.options.name).await?;
         let before = before.map_err(StartError::Config)?;

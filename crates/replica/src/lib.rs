@@ -17,6 +17,7 @@ mod connection_view;
 mod context;
 mod control;
 mod error;
+mod heal;
 mod images;
 mod keys;
 mod load_file;

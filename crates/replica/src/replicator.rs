@@ -14,6 +14,7 @@ use crate::config::{ConnectionOptions, Options};
 use crate::connection_view::{ConnectionView, Views};
 use crate::control::{ConnectionDetail, Controller, Threads, detail};
 use crate::error::StartError;
+use crate::heal;
 use crate::prepare::SYSTEM_DATABASES;
 use crate::retention::Watch;
 use crate::session::{Request, Session};
@@ -134,14 +135,21 @@ impl Starting {
         let (stop, stopped) = watch::channel(false);
         let stop_timeout = options.apply.stop_timeout;
         let has_ended = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(supervise(
+        let supervision = supervise(
             options,
             shared.clone(),
             session,
             stopped,
             requests,
             has_ended.clone(),
-        ));
+        );
+        let healing = heal::watch(controller.clone(), shared.views.clone());
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                is_clean = supervision => is_clean,
+                () = healing => false,
+            }
+        });
         Ok(Replicator {
             shared,
             controller,
@@ -223,11 +231,11 @@ impl Replicator {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Resolves when every connection has been stopped by an error. Cancel-safe.
+    /// Resolves when every connection has been stopped by an error that time does not heal. Cancel-safe.
     pub async fn wait_all_stopped(&self) {
         const POLL: Duration = Duration::from_millis(200);
         while !self.has_ended.load(Ordering::Acquire)
-            && !self.shared.views.all().iter().all(|view| view.has_stopped())
+            && !self.shared.views.all().iter().all(|view| view.is_given_up())
         {
             tokio::time::sleep(POLL).await;
         }

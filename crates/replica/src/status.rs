@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tributary_binlog::{Coordinates, EventType, Header};
 
+use crate::heal::Heal;
 use crate::pieces::BegunAgain;
 use crate::records::{RecordCount, Tally};
 
@@ -152,6 +153,8 @@ pub struct ConnectionStatus {
     pub io_error: Option<ErrorStatus>,
     /// The last error of applying.
     pub sql_error: Option<ErrorStatus>,
+    /// Seconds until applying is begun again by itself: it has stopped by an error that time heals.
+    pub retries_in: Option<u64>,
     /// Why the source may soon have purged what comes next, or has; `null` while there is nothing to fear.
     pub purge_warning: Option<String>,
     /// Groups in the relay queue.
@@ -207,6 +210,8 @@ pub(crate) struct ConnectionState {
     pub(crate) clock_difference: i64,
     pub(crate) io_error: Option<ErrorStatus>,
     pub(crate) sql_error: Option<ErrorStatus>,
+    /// It has stopped by an error that time heals.
+    pub(crate) heal: Option<Heal>,
     pub(crate) purge_warning: Option<String>,
 }
 
@@ -239,6 +244,7 @@ impl ConnectionCounters {
                 clock_difference: 0,
                 io_error: None,
                 sql_error: None,
+                heal: None,
                 purge_warning: None,
             }),
         }

@@ -28,6 +28,11 @@ impl Drain {
         }
     }
 
+    /// Waits no more for this connection.
+    pub fn leave_out(&mut self, connection: &str) {
+        self.ends.retain(|(name, _)| name != connection);
+    }
+
     /// Whether all have got there by this status, which is none while the engine does not answer.
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub struct ConnectionStatus {
     pub seconds_behind: Option<u64>,
     /// The last error.
     pub last_error: Option<EngineError>,
+    /// Seconds until applying is begun again by itself.
+    pub retries_in: Option<u64>,
 }
 
 /// An error in the status document.

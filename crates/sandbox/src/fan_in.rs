@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::engine::{ConnectionStatus, Coordinates, EngineStatus};
+use crate::engine::{ConnectionStatus, Coordinates, EngineError, EngineStatus};
 use crate::{
     Account, Drain, Engine, ScratchDirectory, Server, ServerOptions, Site, TcpRelay, create_applier_user,
     create_replication_user,
@@ -204,6 +204,42 @@ impl FanIn {
         }
     }
 
+    /// Waits until everything the sources have logged is on the target, but for connections that stop; those, with the reason.
+    ///
+    /// # Errors
+    /// When nothing moves for a minute.
+    pub async fn drain_or_stop(&mut self) -> anyhow::Result<Vec<(String, EngineError)>> {
+        let mut ends = Vec::new();
+        for source in &self.sources {
+            ends.push((source.name.clone(), end_of_log(&source.server).await?));
+        }
+        let mut drain = Drain::to(ends.clone());
+        loop {
+            // With the last connection the engine ends.
+            if self.engine.wait_for_end(Instant::now()).await? {
+                let message = self.engine.log_end();
+                let error = EngineError { number: 0, message };
+                return Ok(ends.into_iter().map(|(name, _)| (name, error.clone())).collect());
+            }
+            let status = self.engine.status().await.ok().flatten();
+            let connections = status.iter().flat_map(|status| &status.connections);
+            let stopped: Vec<(String, EngineError)> = connections
+                .filter(|connection| has_stopped(connection))
+                .map(|connection| {
+                    (
+                        connection.name.clone(),
+                        connection.last_error.clone().unwrap_or_default(),
+                    )
+                })
+                .collect();
+            stopped.iter().for_each(|(name, _)| drain.leave_out(name));
+            if drain.is_done(status.as_ref())? {
+                return Ok(stopped);
+            }
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+    }
+
     /// Takes one status, and fails on a connection that has stopped.
     ///
     /// # Errors
@@ -314,7 +350,8 @@ impl FanIn {
 
 /// A connection that has stopped reading still applies what it has, and says why it stopped only after that.
 fn has_stopped(connection: &ConnectionStatus) -> bool {
-    connection.sql_state == "stopped" || (connection.io_state == "stopped" && connection.last_error.is_some())
+    connection.sql_state == "stopped" && connection.retries_in.is_none()
+        || (connection.io_state == "stopped" && connection.last_error.is_some())
 }
 
 async fn end_of_log(server: &Server) -> anyhow::Result<Coordinates> {

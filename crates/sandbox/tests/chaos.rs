@@ -50,7 +50,7 @@ fn what_happens_to_the_engine_leaves_no_trace() {
 
 #[test]
 fn what_happens_to_servers_leaves_no_trace() {
-    ends_equal(&["target-killed", "source-killed", "purge"]);
+    ends_equal(&["target-killed", "target-killed-tables", "source-killed", "purge"]);
 }
 
 #[test]

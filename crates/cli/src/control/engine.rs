@@ -358,7 +358,9 @@ impl Engine for ControlEngine {
             detail => detail?,
         };
         let running = status::runs(&detail);
-        if !((threads.io && running.io) || (threads.sql && running.sql)) {
+        // One that is about to be started again runs, in this sense.
+        let applies = running.sql || detail.status.retries_in.is_some();
+        if !((threads.io && running.io) || (threads.sql && applies)) {
             return Ok(vec![error::was_not_running()]);
         }
         let asked = Threads {

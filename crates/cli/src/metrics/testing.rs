@@ -48,6 +48,7 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         last_error: None,
         io_error: None,
         sql_error: None,
+        retries_in: None,
         purge_warning: None,
         queue_groups: 0,
         queue_bytes: 0,

@@ -11,6 +11,7 @@ use tributary_sql::StatementKind;
 
 use super::burst::Failure;
 use super::careful::RETRY_PAUSE;
+use super::idempotent::DUPLICATE;
 use super::ledger::Record;
 use super::rows::RowPlace;
 use super::{RunEnd, RunWork, Worker, reaction};
@@ -220,7 +221,10 @@ pub(super) fn leaves_part(change: &Change, failure: &Failure) -> bool {
         Change::Statement(statement) => statement.bulk.is_some() && !reaction::is_kill(&failure.error),
         Change::Load(_) => false,
     };
-    !is_one_row && !reaction::precedes_changes(&failure.error)
+    // Made again, the rows in front of it are duplicates themselves.
+    let is_told_again = matches!(change, Change::Statement(statement) if statement.kind == StatementKind::Insert)
+        && DUPLICATE.contains(&failure.error.code);
+    !is_one_row && !is_told_again && !reaction::precedes_changes(&failure.error)
 }
 
 /// Whether the same rows are there when the group is made once more, however much of it was there: it names each row by a key, and gives

@@ -40,6 +40,21 @@ impl Worker {
         &mut self,
         work: &RunWork,
         head: &PreparedGroup,
+        pieces: mpsc::Receiver<Piece>,
+    ) -> Result<PiecesEnd, ClientError> {
+        let end = self.take_pieces(work, head, pieces).await?;
+        if self.in_part == InPart::AsNamed && !self.leaves_part {
+            // It was about to make what cannot be rolled back, and has not.
+            self.in_part = InPart::Nothing;
+            self.has_named = true;
+        }
+        Ok(end)
+    }
+
+    async fn take_pieces(
+        &mut self,
+        work: &RunWork,
+        head: &PreparedGroup,
         mut pieces: mpsc::Receiver<Piece>,
     ) -> Result<PiecesEnd, ClientError> {
         let mut applied = Applied::default();
@@ -111,8 +126,9 @@ impl Worker {
         if !writes_for_good(work, piece) {
             return Ok(None);
         }
-        // It stays named, unless all of it is made.
+        // It stays named, unless nothing or all of it is made.
         self.in_part = InPart::AsNamed;
+        self.leaves_part = head.was_begun;
         if head.was_begun {
             return Ok(Some(self.in_doubt(work, piece)));
         }

@@ -5,7 +5,7 @@ use crate::support::{
     SOURCE_DB, TARGET_DB, assert_equal, caught_up, log, options, pair, root, status, stopped, until,
 };
 use anyhow::Context as _;
-use tributary::{Replicator, SkipErrors};
+use tributary::{Replicator, SkipErrors, Threads};
 use tributary_client::Client;
 use tributary_sandbox::{Server, ServerOptions};
 
@@ -372,6 +372,59 @@ async fn a_lock_wait_is_not_the_error_of_the_source() -> anyhow::Result<()> {
         let count = target.value("SELECT COUNT(*) FROM m1_asterisk.i").await?;
         assert_eq!(count, (number + 1).to_string(), "{table}");
     }
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_without_room_is_waited_for() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE m (id INT PRIMARY KEY, b LONGTEXT) ENGINE=MyISAM; \
+              CREATE TABLE i (id INT PRIMARY KEY) ENGINE=InnoDB")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    // Places of rows have two bytes: 64 KiB is all that fits.
+    let small = "ALTER TABLE m1_asterisk.m MAX_ROWS=2 AVG_ROW_LENGTH=10";
+    let large = "ALTER TABLE m1_asterisk.m MAX_ROWS=0 AVG_ROW_LENGTH=0";
+    target.run(small).await?;
+    for id in 1..=4 {
+        let rows = format!(
+            "INSERT INTO asterisk.m VALUES ({id}, REPEAT('x', 30000)); INSERT INTO asterisk.i VALUES ({id})"
+        );
+        source.run(&rows).await?;
+    }
+    assert_eq!(stopped(&engine, "m1").await?.number, 1114);
+    target.run(large).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    let now = status(&engine, "m1");
+    assert!(now.last_error.is_none() && now.retries_in.is_none(), "{now:?}");
+    // How many rows a function leaves of a statement is not known.
+    let records = "SELECT GROUP_CONCAT(kind) FROM tributary.skipped";
+    assert_eq!(target.value(records).await?, "in_doubt");
+
+    // Stopped by hand it stays so.
+    target.run(&format!("DELETE FROM m1_asterisk.m; {small}")).await?;
+    source
+        .run("REPLACE INTO asterisk.m SELECT id, REPEAT('y', 30000) FROM asterisk.i")
+        .await?;
+    stopped(&engine, "m1").await?;
+    engine.controller().stop("m1", Threads::BOTH).await?;
+    assert_eq!(status(&engine, "m1").retries_in, None);
+    target.run(large).await?;
+    engine.controller().start("m1", Threads::BOTH, None).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert_eq!(
+        target
+            .value("SELECT GROUP_CONCAT(kind) FROM tributary.skipped")
+            .await?,
+        "in_doubt",
+        "some of its rows were there"
+    );
     assert!(engine.stop().await.is_clean);
     Ok(())
 }

@@ -91,7 +91,9 @@ pub async fn caught_up(engine: &Replicator, connection: &str, source: &Server) -
             .find(|c| c.name == connection)
             .context("no such connection")?;
         ensure!(
-            state.last_error.is_none() || state.sql_state == tributary::SqlState::Running,
+            state.last_error.is_none()
+                || state.sql_state == tributary::SqlState::Running
+                || state.retries_in.is_some(),
             "{:?}",
             state.last_error
         );

@@ -166,9 +166,14 @@ pub(crate) async fn relay_log_full(stage: &mut FanIn, random: &mut Random) -> an
     Ok(if is_killed { "and killed" } else { "" }.to_owned())
 }
 
-/// The target has no room: connections stop with the reason, and go on from there when there is some.
+/// The target has no room: connections stop with the reason, and begin again when there is some.
 pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyhow::Result<String> {
     let data = stage.target.data_dir().to_owned();
+    // What earlier rounds have left there is no reason for it to be full when this one is over.
+    let size = bytes_of(&data)? + TARGET_FREE;
+    run(Command::new("mount")
+        .args(["-o", &format!("remount,size={size}")])
+        .arg(&data))?;
     let filler = Filler::fill(&data)?;
     for source in &stage.sources {
         let text = "USE asterisk; CREATE TABLE large (a LONGBLOB) ENGINE=InnoDB;\
@@ -210,11 +215,15 @@ pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyho
     };
     pause(random, 1000).await;
     drop(filler);
-    // The others may have stopped meanwhile, and the engine with them.
-    if !stage.engine.wait_for_end(Instant::now()).await? {
+    let has_ended = stage.engine.wait_for_end(Instant::now()).await?;
+    // Left alone, it begins again by itself.
+    if !has_ended && random.once_in(2) {
+        return Ok(detail);
+    }
+    if !has_ended {
         stage.engine.kill().await?;
     }
     tokio::time::sleep(Duration::from_millis(random.below(300))).await;
     stage.start_engine().await?;
-    Ok(detail)
+    Ok(format!("{detail}, and killed"))
 }

@@ -40,8 +40,10 @@ pub(crate) enum Kind {
     Failpoint,
     /// The engine stands still, another takes over, and the first wakes.
     TwoEngines,
-    /// `kill -9` of the target.
+    /// `kill -9` of the target, which has only tables with transactions.
     TargetKilled,
+    /// `kill -9` of the target, with tables that cannot be rolled back.
+    TargetKilledTables,
     /// `kill -9` of a source.
     SourceKilled,
     /// Connections to the sources are cut.
@@ -65,11 +67,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 14] = [
+    pub(crate) const ALL: [Kind; 15] = [
         Self::EngineKilled,
         Self::Failpoint,
         Self::TwoEngines,
         Self::TargetKilled,
+        Self::TargetKilledTables,
         Self::SourceKilled,
         Self::Cut,
         Self::Stall,
@@ -88,6 +91,7 @@ impl Kind {
             Self::Failpoint => "failpoint",
             Self::TwoEngines => "two-engines",
             Self::TargetKilled => "target-killed",
+            Self::TargetKilledTables => "target-killed-tables",
             Self::SourceKilled => "source-killed",
             Self::Cut => "cut",
             Self::Stall => "stall",
@@ -110,6 +114,7 @@ impl Kind {
     pub(crate) fn engines(self) -> Engines {
         match self {
             Self::TargetKilled | Self::SourceKilled | Self::TargetFull => Engines::InnoDb,
+            Self::TargetKilledTables => Engines::OnDisk,
             _ => Engines::All,
         }
     }
@@ -117,6 +122,11 @@ impl Kind {
     /// Whether a person would have to do something for the connections to go on.
     pub(crate) fn ends_stream(self) -> bool {
         self == Self::Purge
+    }
+
+    /// Whether tables may differ afterwards, if the engine says which.
+    pub(crate) fn leaves_doubts(self) -> bool {
+        self == Self::TargetKilledTables
     }
 
     /// Whether it takes disks of their own.
@@ -139,7 +149,7 @@ impl Kind {
             }
             Self::Failpoint => die_at_failpoint(stage, random).await,
             Self::TwoEngines => two_engines(stage).await,
-            Self::TargetKilled => {
+            Self::TargetKilled | Self::TargetKilledTables => {
                 stage.target.kill().await;
                 pause(random, 800).await;
                 stage.target.start_again().await?;

@@ -24,6 +24,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum Engines {
     /// MyISAM, Aria, MEMORY and InnoDB.
     All,
+    /// Those that a restart does not empty.
+    OnDisk,
     /// InnoDB alone: what a server that is killed keeps, and what it has logged, are one thing.
     InnoDb,
 }
@@ -32,6 +34,7 @@ impl Engines {
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::All => &["MyISAM", "Aria", "MEMORY", "InnoDB"],
+            Self::OnDisk => &["MyISAM", "Aria", "InnoDB"],
             Self::InnoDb => &["InnoDB"],
         }
     }
