@@ -25,6 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let target = TargetOptions {
         login,
         schema: "tributary".to_owned(),
+        status_interval: Duration::from_secs(1),
     };
     let options = Options {
         server_id: 10,

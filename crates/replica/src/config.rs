@@ -32,6 +32,9 @@ pub struct TargetOptions {
     pub login: ConnectOptions,
     /// The database on the target that holds positions and the ledger of skips. Never replicated onto.
     pub schema: String,
+    /// How often at most the state of the engine is written to tables in [`Self::schema`], and then only what has changed; zero:
+    /// never. What is written is seconds old by as much.
+    pub status_interval: Duration,
 }
 
 /// One named stream from one source.

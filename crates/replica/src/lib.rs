@@ -31,6 +31,7 @@ mod receiver;
 mod records;
 mod relay;
 mod replicator;
+mod report;
 mod retention;
 mod session;
 mod source;

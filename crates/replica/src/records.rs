@@ -57,6 +57,13 @@ pub struct RecordCount {
     pub count: u64,
 }
 
+impl RecordCount {
+    /// Whether both count the same.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        (self.kind, &self.table, self.error) == (other.kind, &other.table, other.error)
+    }
+}
+
 /// The counts of one connection; at most [`ENTRIES_MAX`] tables, kinds and errors are told apart.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

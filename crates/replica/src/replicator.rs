@@ -16,6 +16,7 @@ use crate::control::{ConnectionDetail, Controller, Threads, detail};
 use crate::error::StartError;
 use crate::heal;
 use crate::prepare::SYSTEM_DATABASES;
+use crate::report::Reporter;
 use crate::retention::Watch;
 use crate::session::{Request, Session};
 use crate::status::{ErrorStatus, IoState, SqlState, Status, TargetStatus};
@@ -71,7 +72,7 @@ impl Shared {
         }
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -392,6 +393,8 @@ async fn supervise(
         reason: None,
     };
     shared.views.all().iter().for_each(|view| shared.watch(view));
+    shared.epoch.store(first.epoch(), Ordering::Release);
+    let reporter = Reporter::start(&options, shared.clone());
     let mut session = Some(first);
     let mut pause = TARGET_RETRY_MIN;
     let is_clean = loop {
@@ -449,6 +452,9 @@ async fn supervise(
         if let Some(receiver) = view.receiver() {
             receiver.stop().await;
         }
+    }
+    if let Some(reporter) = reporter {
+        reporter.finish().await;
     }
     guard.is_orderly = true;
     is_clean

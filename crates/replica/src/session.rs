@@ -19,6 +19,7 @@ use crate::connection_view::{ConnectionView, Views};
 use crate::error::StartError;
 use crate::positions;
 use crate::preflight;
+use crate::report;
 use crate::source::OpenGroups;
 use crate::worker::{Login, LoginSettings, Worker};
 
@@ -117,6 +118,9 @@ impl Session {
         let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
         let epoch = positions::begin_epoch(&mut login, schema).await.map_err(lost)?;
+        if !options.target.status_interval.is_zero() {
+            report::create(&mut login, schema, epoch).await.map_err(lost)?;
+        }
         let catalog = Arc::new(Catalog::default());
         catalog.replace_databases(None, catalog::load_all(&mut login).await.map_err(lost)?);
         for (database, package) in catalog::load_packages(&mut login).await.map_err(lost)? {

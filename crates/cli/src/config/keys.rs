@@ -188,6 +188,7 @@ keys! {
     TARGET_SSL_KEY = Key::engine("target_ssl_key", PEM, "(none)");
     TARGET_COMPRESS = Key::engine("target_compress", Allowed::Switch, "OFF");
     SCHEMA = Key::engine("schema", Allowed::Text("1 to 64 letters, digits and _"), "tributary");
+    TRIBUTARY_STATUS_INTERVAL = Key::engine("tributary_status_interval", seconds(0, 3600), "1");
 
     MASTER_HOST = Key::connection("master_host", HOST, "(this or master_socket must be set)");
     MASTER_PORT = Key::connection("master_port", PORT, "3306");

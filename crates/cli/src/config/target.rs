@@ -28,11 +28,13 @@ pub(crate) fn read(reader: &mut Reader<'_>, world: &mut dyn World) -> Option<Tar
     let login = login::read(reader, world, &LOGIN, None);
     let compress = reader.switch(keys::TARGET_COMPRESS);
     let schema = reader.value(keys::SCHEMA, |text| is_plain_name(text).then(|| text.to_owned()));
+    let status_interval = reader.seconds(keys::TRIBUTARY_STATUS_INTERVAL);
     let mut login = login?;
     login.compress = compress;
     Some(TargetOptions {
         login,
         schema: schema?,
+        status_interval: status_interval?,
     })
 }
 

@@ -202,6 +202,7 @@ async fn lying_target(seed: u64, source: &Server, target: &Server) -> anyhow::Re
         target: tributary::TargetOptions {
             login,
             schema: format!("tributary_{seed}"),
+            status_interval: Duration::from_secs(1),
         },
         connections: vec![over(source.port(), 1000 + seed, source)],
         apply: ApplyOptions {

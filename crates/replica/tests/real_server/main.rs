@@ -35,6 +35,7 @@ mod restart;
 mod session_state;
 mod set_rows;
 mod skips;
+mod status_tables;
 mod streamed;
 mod support;
 mod temporary;

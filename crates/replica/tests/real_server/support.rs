@@ -70,6 +70,7 @@ pub fn options(source: &Server, target: &Server) -> Options {
         target: TargetOptions {
             login: root(target),
             schema: "tributary".to_owned(),
+            status_interval: Duration::from_secs(1),
         },
         connections: vec![connection],
         apply: ApplyOptions::default(),
