@@ -60,7 +60,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "CREATE TABLE IF NOT EXISTS `{schema}`.skipped (\
              id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
              skipped_at DATETIME(6) NOT NULL, \
-             kind VARCHAR(16) NOT NULL DEFAULT 'skipped' COMMENT 'why it stands here: skipped, overwritten, ignored, diverging, engine', \
+             kind VARCHAR(16) NOT NULL DEFAULT 'skipped' COMMENT 'why it stands here: skipped, overwritten, ignored, diverging, engine, in_doubt', \
              connection VARCHAR(64) NOT NULL, \
              log_file VARCHAR(512) NOT NULL, \
              log_offset BIGINT UNSIGNED NOT NULL COMMENT 'end of the group', \

@@ -175,6 +175,10 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
         None => "the group".to_owned(),
     };
     let hint = hint(error.code);
+    let doubt = match group.was_begun {
+        true => "; a part of the group may have been there before (table skipped, kind in_doubt)",
+        false => "",
+    };
     // A replica's own number for a column that cannot take the source's values.
     let code = match change {
         Some(Change::Rows(_)) if error.code == number::UNKNOWN => number::CONVERSION_FAILED,
@@ -183,7 +187,7 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
     StopReason::new(
         code,
         format!(
-            "error {} on the target: {}: {what} ({}){hint}",
+            "error {} on the target: {}: {what} ({}){hint}{doubt}",
             error.code, error.message, group.label
         ),
     )

@@ -150,6 +150,13 @@ impl Kind {
             Self::Failpoint => die_at_failpoint(stage, random).await,
             Self::TwoEngines => two_engines(stage).await,
             Self::TargetKilled | Self::TargetKilledTables => {
+                if self == Self::TargetKilledTables {
+                    // It dies while it catches up: packets are long then.
+                    stage.engine.kill().await?;
+                    pause(random, 1500).await;
+                    stage.engine.start_again()?;
+                    pause(random, 400).await;
+                }
                 stage.target.kill().await;
                 pause(random, 800).await;
                 stage.target.start_again().await?;
