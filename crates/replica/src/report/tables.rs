@@ -191,45 +191,30 @@ async fn try_create(client: &mut Client, schema: &str, epoch: u64) -> Result<(),
                 .to_owned(),
         ),
     ];
-    for (name, definition) in &tables {
-        create_table(client, schema, name, definition).await?;
-    }
-    create_view(client, schema).await?;
-    let takes_over = format!("UPDATE `{schema}`.engine_status SET epoch={epoch}");
-    client.execute(takes_over.as_bytes()).await.map(drop)
-}
-
-/// A table that is there counts by its comment, which names its version.
-async fn create_table(
-    client: &mut Client,
-    schema: &str,
-    name: &str,
-    definition: &str,
-) -> Result<(), ClientError> {
+    // A table that is there counts by its comment, which names its version.
     let comment = format!("written by the engine, layout {LAYOUT}");
+    let names = tables.each_ref().map(|(name, _)| format!("'{name}'")).join(",");
     let found = format!(
-        "SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME='{name}'"
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA='{schema}' AND TABLE_NAME IN ({names}) AND TABLE_COMMENT='{comment}'"
     );
-    match client.query(found.as_bytes()).await?.first_text() {
-        Some(found) if found == comment => return Ok(()),
-        Some(_) => {
-            client
-                .execute(format!("DROP TABLE `{schema}`.{name}").as_bytes())
-                .await?;
-        }
-        None => {}
+    let found = client.query(found.as_bytes()).await?;
+    let is_there = |name: &str| found.rows.iter().any(|row| row.text(0).as_deref() == Some(name));
+    let mut text = String::new();
+    for (name, definition) in tables.iter().filter(|(name, _)| !is_there(name)) {
+        text.push_str(&format!(
+            "DROP TABLE IF EXISTS `{schema}`.{name};CREATE TABLE `{schema}`.{name} ({definition}) \
+             ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='{comment}';"
+        ));
     }
-    let text = format!(
-        "CREATE TABLE IF NOT EXISTS `{schema}`.{name} ({definition}) \
-         ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='{comment}'"
-    );
-    client.execute(text.as_bytes()).await.map(drop)
+    text.push_str(&view(schema));
+    text.push_str(&format!(";UPDATE `{schema}`.engine_status SET epoch={epoch}"));
+    client.query_all(text.as_bytes()).await.map(drop)
 }
 
 /// Changes with the columns of any of the tables.
 const LAYOUT: u32 = 1;
 
-async fn create_view(client: &mut Client, schema: &str) -> Result<(), ClientError> {
+fn view(schema: &str) -> String {
     // By the server's clock alone, whatever the time zones of those who ask.
     let is_alive = "(e.state<>'stopped' AND UNIX_TIMESTAMP(e.reported_at)>UNIX_TIMESTAMP()-e.silence_max)";
     let columns: Vec<String> = CONNECTION_COLUMNS
@@ -244,13 +229,12 @@ async fn create_view(client: &mut Client, schema: &str) -> Result<(), ClientErro
             name => format!("c.{name} AS {name}"),
         })
         .collect();
-    let text = format!(
+    format!(
         "CREATE OR REPLACE SQL SECURITY INVOKER VIEW `{schema}`.status AS SELECT {},{is_alive} AS is_reported,\
          e.reported_at AS reported_at \
          FROM `{schema}`.connection_status AS c JOIN `{schema}`.engine_status AS e ON e.id=1",
         columns.join(",")
-    );
-    client.execute(text.as_bytes()).await.map(drop)
+    )
 }
 
 fn io_state(state: IoState) -> &'static str {
