@@ -572,8 +572,8 @@ pub(super) fn differs(
     actual: &str,
 ) -> StopReason {
     let message = format!(
-        "the statement ended with error {expected} on the source and with {actual} on the target: {} ({})",
-        excerpt_of(statement.kind, &statement.text),
+        "Query caused different errors on master and slave: it ended with error {expected} on the source and with {actual} on the target. {} ({})",
+        reaction::query_of(statement),
         group.label
     );
     StopReason::new(number::UNKNOWN, message)

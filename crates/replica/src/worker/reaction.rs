@@ -5,7 +5,7 @@ use tributary_client::ServerError;
 use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
 
-use crate::change::{Change, PreparedGroup, StatementChange};
+use crate::change::{Change, PreparedGroup, RowsChange, StatementChange};
 use crate::error::{StopReason, excerpt_of, number};
 
 /// What is done about an error.
@@ -157,22 +157,19 @@ pub(super) fn leave_out_text(error: &mut ServerError) {
     }
 }
 
-/// The message with which a connection stops.
+/// The message with which a connection stops. It begins with a native replica's words, which people and programs look for.
 pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error: &ServerError) -> StopReason {
     let what = match change {
         Some(Change::Statement(statement)) => {
-            format!("statement {}", excerpt_of(statement.kind, &statement.text))
+            format!("Error '{}' on query. {}", error.message, query_of(statement))
         }
         Some(Change::Load(load)) => format!(
-            "statement {}",
-            excerpt_of(load.statement.kind, &load.statement.text)
+            "Error '{}' on query. {}",
+            error.message,
+            query_of(&load.statement)
         ),
-        Some(change @ Change::Rows(rows)) => match error.code {
-            // The server keeps to itself which column it means.
-            number::UNKNOWN => format!("row event{}{}", on_table(change), rows.source.describe(rows)),
-            _ => format!("row event{}", on_table(change)),
-        },
-        None => "the group".to_owned(),
+        Some(change @ Change::Rows(rows)) => rows_failed(group, change, rows, error),
+        None => format!("error {} on the target: {}: the group", error.code, error.message),
     };
     let hint = hint(error.code);
     let doubt = match group.was_begun {
@@ -184,13 +181,53 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
         Some(Change::Rows(_)) if error.code == number::UNKNOWN => number::CONVERSION_FAILED,
         _ => error.code,
     };
-    StopReason::new(
-        code,
-        format!(
-            "error {} on the target: {}: {what} ({}){hint}{doubt}",
-            error.code, error.message, group.label
-        ),
+    StopReason::new(code, format!("{what} ({}){hint}{doubt}", group.label))
+}
+
+/// A statement and where it ran. Native form: MariaDB server, `sql/log_event_server.cc`, `Query_log_event::do_apply_event`.
+pub(super) fn query_of(statement: &StatementChange) -> String {
+    let text = excerpt_of(statement.kind, &statement.text);
+    let text = text
+        .strip_prefix('`')
+        .and_then(|text| text.strip_suffix('`'))
+        .unwrap_or(&text);
+    let database = String::from_utf8_lossy(&statement.context.database);
+    format!("Default database: '{database}'. Query: '{text}'")
+}
+
+/// Native form: MariaDB server, `sql/log_event_server.cc`, `slave_rows_error_report`.
+fn rows_failed(group: &PreparedGroup, change: &Change, rows: &RowsChange, error: &ServerError) -> String {
+    let (event, end) = rows.item.events.first().map_or(("row", 0), |(header, _)| {
+        (header.kind.name(), u64::from(header.end_offset))
+    });
+    let definitions = match error.code {
+        // The server keeps to itself which column it means.
+        number::UNKNOWN => rows.source.describe(rows),
+        _ => String::new(),
+    };
+    let handler =
+        handler_error(error.code).map_or_else(String::new, |name| format!(" handler error {name};"));
+    format!(
+        "Could not execute {event} event{}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
+        on_table(change).replacen(" on ", " on table ", 1),
+        error.message,
+        error.code,
+        group.label.end.file,
     )
+}
+
+/// What a storage engine calls the error.
+fn handler_error(code: u16) -> Option<&'static str> {
+    Some(match code {
+        1022 | 1062 | 1586 => "HA_ERR_FOUND_DUPP_KEY",
+        1032 => "HA_ERR_KEY_NOT_FOUND",
+        1114 => "HA_ERR_RECORD_FILE_FULL",
+        1205 => "HA_ERR_LOCK_WAIT_TIMEOUT",
+        1213 => "HA_ERR_LOCK_DEADLOCK",
+        1451 => "HA_ERR_ROW_IS_REFERENCED",
+        1452 => "HA_ERR_NO_REFERENCED_ROW",
+        _ => return None,
+    })
 }
 
 fn on_table(change: &Change) -> String {

@@ -208,7 +208,24 @@ async fn stops_and_goes_on(format: &str, engine: &str) -> anyhow::Result<()> {
     source.run("USE asterisk; INSERT INTO t VALUES (11,'a'); INSERT INTO t VALUES (12,'b'); INSERT INTO t VALUES (13,'c')").await?;
     let error = stopped(&running, "m1").await?;
     assert_eq!(error.number, 1062, "{}", error.message);
-    for part in ["Duplicate entry '12'", "GTID 0-1-", "mysql-bin.000001:"] {
+    // What people and programs look for in Last_SQL_Error.
+    let duplicate = "Duplicate entry '12' for key 'PRIMARY'";
+    let native = match format {
+        "ROW" => [
+            "Could not execute Write_rows_v1 event on table m1_asterisk.t;".to_owned(),
+            format!(
+                "{duplicate}, Error_code: 1062; handler error HA_ERR_FOUND_DUPP_KEY; the event's master log mysql-bin.000001, end_log_pos "
+            ),
+        ],
+        _ => [
+            format!(
+                "Error '{duplicate}' on query. Default database: 'm1_asterisk'. Query: 'INSERT INTO t VALUES (12,'b')'"
+            ),
+            String::new(),
+        ],
+    };
+    assert!(error.message.starts_with(&native[0]), "{}", error.message);
+    for part in [&native[1], "GTID 0-1-", "mysql-bin.000001:"] {
         assert!(error.message.contains(part), "no {part} in: {}", error.message);
     }
     assert_eq!(rows(&target).await?, "1one,2two,3three,4four,5five,11a,12mine");
