@@ -413,7 +413,8 @@ impl Applier {
         slot.is_stopping = true;
         let shared = &slot.shared;
         tracing::error!(connection = %shared.name, number = reason.number, "stopped: {}", reason.message);
-        let (at, heals) = (shared.progress.low_water().seq, heals(reason));
+        let heals = slot.leaving.is_empty() && heals(reason);
+        let at = shared.progress.low_water().seq;
         shared.counters.update(|state| {
             state.sql_state = SqlState::Stopped;
             state.sql_error = Some(reason.status());

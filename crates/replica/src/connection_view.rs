@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::ConnectionOptions;
 use crate::control::{Threads, Until};
-use crate::error::StartError;
+use crate::error::{StartError, StopReason, number};
 use crate::progress::Position;
 use crate::receiver::Receiver;
 use crate::relay::Used;
@@ -169,12 +169,22 @@ impl ConnectionView {
 
     /// Whether it has stopped, and nobody will start it but a person.
     pub(crate) fn is_given_up(&self) -> bool {
-        self.has_stopped() && self.heals_in().is_none()
+        self.has_stopped() && self.counters.state().heal.is_none()
     }
 
     /// Until applying is begun again by itself.
     pub(crate) fn heals_in(&self) -> Option<Duration> {
         heals_in(&self.counters.state())
+    }
+
+    /// Nobody waits any more for what has become of its start.
+    pub(crate) fn could_not_begin(&self, error: &StartError) {
+        let reason = StopReason::new(number::UNKNOWN, error.to_string());
+        self.counters.update(|state| {
+            state.sql_state = SqlState::Stopped;
+            state.sql_error = Some(reason.status());
+            state.heal = state.heal.take().and_then(|heal| heal.put_off(Instant::now()));
+        });
     }
 
     /// It stays stopped until it is started by hand.

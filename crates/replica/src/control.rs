@@ -174,10 +174,10 @@ impl Controller {
         if started.is_err() {
             view.counters.update(|state| {
                 state.sql_error = error;
-                state
+                state.heal = state
                     .heal
-                    .iter_mut()
-                    .for_each(|heal| heal.put_off(std::time::Instant::now()));
+                    .take()
+                    .and_then(|heal| heal.put_off(std::time::Instant::now()));
             });
         }
         started
@@ -200,7 +200,7 @@ impl Controller {
             state.io_error.take_if(|_| threads.io);
             state.sql_error.take_if(|_| threads.sql);
         });
-        view.want(all, until);
+        view.want(all, until.clone());
         let (opened, server_id) = (view.clone(), self.inner.options.server_id);
         let opening = tokio::task::spawn_blocking(move || opened.open_relay_log(server_id));
         let result = match opening.await {
@@ -209,7 +209,7 @@ impl Controller {
             Err(error) => Err(StartError::Config(format!("open the relay log: {error}")).into()),
         };
         if result.is_err() {
-            view.want(running, None);
+            view.want(running, until);
         }
         result
     }
@@ -308,6 +308,10 @@ impl Controller {
         {
             receiver.receive(false);
             self.wait_for_stream_end(&view).await?;
+        }
+        if threads.sql {
+            // What was under way may have ended in such an error.
+            view.stays_stopped();
         }
         view.want(left, view.wanted().until);
         Ok(())

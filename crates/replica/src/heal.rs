@@ -59,9 +59,8 @@ impl Heal {
     }
 
     /// It could not be tried.
-    pub(crate) fn put_off(&mut self, now: Instant) {
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
-        self.due = Some(now + self.pause);
+    pub(crate) fn put_off(self, now: Instant) -> Option<Heal> {
+        Self::next(Some(self), self.at, now)
     }
 }
 

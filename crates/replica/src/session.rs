@@ -219,24 +219,25 @@ impl Session {
                     }
                     Request::Join(view, reply) | Request::JoinIfEnded(view, reply) => {
                         let lived = lives.has_lived(&view);
-                        let gone = lives.end_source(&view);
+                        let ended = lives.end(&view);
                         let common = common.clone();
                         opening.spawn(async move {
-                            // Two readers would share the events of one relay log.
-                            if let Some(gone) = gone {
-                                let _ = gone.await;
+                            if let Some(ended) = ended {
+                                ended.wait().await;
                             }
-                            (common.open_alone(view, lived).await, reply)
+                            let opened = common.open_alone(view.clone(), lived).await;
+                            (view, opened, reply)
                         });
                     }
                     Request::Leave(view, reply) => lives.leave(&view, reply),
                 },
                 Some(opened) = opening.join_next() => {
-                    let Ok((opened, reply)) = opened else { continue };
+                    let Ok((view, opened, reply)) = opened else { continue };
                     let begun = opened.map(|starting| lives.begin_if_wanted(starting, &mut tasks));
                     // Whoever asked may not have waited.
                     if let Err(Err(error)) = reply.send(begun) {
                         tracing::error!("{error}");
+                        view.could_not_begin(&error);
                     }
                 }
             }

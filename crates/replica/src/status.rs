@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tributary_binlog::{Coordinates, EventType, Header};
+use tributary_binlog::{Coordinates, EventType, Gtid, GtidSet, Header};
 
 use crate::heal::Heal;
 use crate::pieces::BegunAgain;
@@ -195,6 +195,8 @@ pub(crate) struct ConnectionCounters {
     pub(crate) records: Tally,
     pub(crate) heartbeats: AtomicU64,
     pub(crate) begun_again: BegunAgain,
+    /// Groups that are recorded as in doubt.
+    doubts: Mutex<GtidSet>,
     state: Mutex<ConnectionState>,
 }
 
@@ -235,6 +237,7 @@ impl ConnectionCounters {
             records: Tally::default(),
             heartbeats: zero(),
             begun_again: BegunAgain::default(),
+            doubts: Mutex::default(),
             state: Mutex::new(ConnectionState {
                 io_state: IoState::Connecting,
                 sql_state: SqlState::Running,
@@ -257,6 +260,15 @@ impl ConnectionCounters {
             housekeeping: count(&self.housekeeping_left_out),
             system: count(&self.system_left_out),
         }
+    }
+
+    /// Whether the group has not been recorded as in doubt so far.
+    pub(crate) fn is_new_doubt(&self, group: Gtid) -> bool {
+        let mut doubts = self
+            .doubts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        doubts.insert(group)
     }
 
     pub(crate) fn state(&self) -> ConnectionState {

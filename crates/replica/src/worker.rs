@@ -574,7 +574,9 @@ impl Worker {
             self.in_part = InPart::AsNamed;
             return self.cannot_save(&second.error).await;
         }
-        if let Some(Planned { group, change }) = left.first().copied() {
+        if failure.is_of_many {
+            self.in_part = InPart::AsNamed;
+        } else if let Some(Planned { group, change }) = left.first().copied() {
             let of_group = left
                 .iter()
                 .filter(|planned| planned.group.seq == group.seq)

@@ -65,6 +65,22 @@ pub(super) struct Joined {
     has_left: bool,
 }
 
+/// A life that ends.
+pub(super) struct Ended {
+    source: Option<oneshot::Receiver<()>>,
+    drained: oneshot::Receiver<()>,
+}
+
+impl Ended {
+    /// Two readers would share the events of one relay log, and what is under way is not saved yet.
+    pub(super) async fn wait(self) {
+        if let Some(source) = self.source {
+            let _ = source.await;
+        }
+        let _ = self.drained.await;
+    }
+}
+
 /// The connections of a session that runs.
 pub(super) struct Lives {
     pub(super) common: Arc<Common>,
@@ -154,16 +170,21 @@ impl Lives {
         current.is_some_and(|joined| !joined.source.is_finished())
     }
 
-    /// Ends the source of the connection's last life, of which nothing is applied any more. Resolves when it is gone.
-    pub(super) fn end_source(&mut self, view: &ConnectionView) -> Option<oneshot::Receiver<()>> {
-        let last = self
+    /// Ends the connection's last life. Resolves when its source is gone, and when nothing of it is under way.
+    pub(super) fn end(&mut self, view: &ConnectionView) -> Option<Ended> {
+        let place = self
             .joined
-            .iter_mut()
-            .rev()
-            .find(|joined| joined.number == view.number)?;
+            .iter()
+            .rposition(|joined| joined.number == view.number)?;
+        let last = &mut self.joined[place];
         last.has_left = true;
         last.source.abort();
-        last.gone.take()
+        let source = last.gone.take();
+        let (done, drained) = oneshot::channel();
+        let index = u16::try_from(place).unwrap_or(u16::MAX);
+        // As in `leave`.
+        let _ = self.commands.try_send(Command::Leave(index, done));
+        Some(Ended { source, drained })
     }
 
     /// The connection's life that has not been ended.

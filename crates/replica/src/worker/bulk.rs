@@ -543,5 +543,6 @@ fn in_doubt(rows: usize, error: &ServerError) -> Failure {
         at: RowPlace::default(),
         is_row: false,
         made: None,
+        is_of_many: true,
     }
 }

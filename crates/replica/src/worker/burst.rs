@@ -74,6 +74,8 @@ pub(super) struct Failure {
     pub(super) is_row: bool,
     /// How many rows of an event of several changes the storage engine was told of.
     pub(super) made: Option<u64>,
+    /// Whether changes of several groups were made together, and it is not known how many are.
+    pub(super) is_of_many: bool,
 }
 
 /// Whose a result is.
@@ -578,6 +580,7 @@ impl Login {
                 at: RowPlace::default(),
                 is_row: false,
                 made,
+                is_of_many: false,
             });
         }
         let done = self.client.query(b"SELECT @tributary_row").await?;
@@ -593,6 +596,7 @@ impl Login {
             at: unit.at,
             is_row: unit.is_row,
             made,
+            is_of_many: false,
         })
     }
 
@@ -756,7 +760,7 @@ impl Login {
         if burst.current.owners.is_empty() {
             return;
         }
-        let (at, owner) = burst.fence_at.take().unwrap_or_default();
+        let (mut at, owner) = burst.fence_at.take().unwrap_or_default();
         let mut intent = Vec::new();
         if let Some(trail) = burst.trail.as_mut().filter(|_| burst.fence.is_some())
             && trail.intent(&mut intent)
@@ -765,9 +769,22 @@ impl Login {
             intent.extend_from_slice(b";\nCOMMIT;\n");
             let owners = [Owner::Mark, Owner::Commit];
             if intent.len() + burst.text.len() > self.packet_bytes_max {
-                self.client.queue_query(&[&std::mem::take(&mut intent)]);
-                burst.in_flight.push_back(Sent::of(owners));
-                burst.weight_in_flight += owners.len();
+                // In a packet of its own, behind the guard; the rest gets another.
+                let (guard, rest) = burst.text.split_at(at);
+                self.client.queue_query(&[guard, &intent]);
+                let number = burst.last_guard + 1;
+                let mut text = Vec::new();
+                append_guard(burst.has_guard.then_some(burst.last_guard), number, &mut text);
+                text.extend_from_slice(rest);
+                intent.clear();
+                let rest_owners = burst.current.owners.split_off(owner);
+                let mut before = std::mem::replace(&mut burst.current.owners, vec![Owner::For(Step::Mark)]);
+                burst.current.owners.extend(rest_owners);
+                before.extend(owners);
+                burst.weight_in_flight += before.len();
+                burst.in_flight.push_back(Sent::of(before));
+                (burst.text, burst.last_guard, burst.has_guard) = (text, number, true);
+                at = 0;
             } else {
                 burst.current.owners.splice(owner..owner, owners);
             }

@@ -535,7 +535,7 @@ impl Worker {
 }
 
 /// Whether the packet of the group's one change can save the group: it cannot be undone, and there is nothing else to remember.
-fn saves_itself(group: &PreparedGroup) -> bool {
+pub(super) fn saves_itself(group: &PreparedGroup) -> bool {
     let [change] = group.changes.as_slice() else {
         return false;
     };
@@ -550,7 +550,7 @@ fn saves_itself(group: &PreparedGroup) -> bool {
 }
 
 /// Whether statements of the group define something: made again, they mostly find it so.
-fn is_ddl(group: &PreparedGroup) -> bool {
+pub(super) fn is_ddl(group: &PreparedGroup) -> bool {
     let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
     group.changes.iter().any(is_ddl)
 }

@@ -10,7 +10,7 @@ use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
 use super::burst::Failure;
-use super::careful::RETRY_PAUSE;
+use super::careful::{RETRY_PAUSE, is_ddl, saves_itself};
 use super::idempotent::DUPLICATE;
 use super::ledger::Record;
 use super::rows::RowPlace;
@@ -87,8 +87,13 @@ impl Worker {
         work.connection
             .progress
             .render_begun(self.id, &[group], &mut text);
-        let mut login = Client::connect(&self.target).await?;
+        let mut login = match Client::connect(&self.target).await {
+            Ok(login) => login,
+            Err(ClientError::Server(error)) => return Ok(Some(error)),
+            Err(error) => return Err(error),
+        };
         login.set_reply_timeout(OWN_REPLY_TIMEOUT);
+        login.execute(b"SET SESSION autocommit=1").await?;
         let named = match login.execute(b"SET SESSION sql_log_bin=0").await {
             Ok(_) | Err(ClientError::Server(_)) => login.execute(&text).await,
             Err(error) => Err(error),
@@ -143,6 +148,10 @@ impl Worker {
             {
                 continue;
             }
+            // Once in the engine's life: it may be tried again and again.
+            if !work.connection.counters.is_new_doubt(group.label.identity()) {
+                continue;
+            }
             let mut tables = Vec::new();
             for change in &group.changes {
                 let table = change.table().unwrap_or_default();
@@ -170,13 +179,9 @@ impl Worker {
     /// Whether the group may stay on the target in part, without a word in the saved position.
     fn needs_name(&self, work: &RunWork, group: &PreparedGroup) -> bool {
         let kind = work.run.kind;
-        let Some(first) = group
-            .changes
-            .first()
-            .filter(|_| kind != RunKind::Transactional && group.xa.is_none())
-        else {
+        if kind == RunKind::Transactional || group.xa.is_some() {
             return false;
-        };
+        }
         let is_rows = |change: &Change| matches!(change, Change::Rows(_));
         let has_rows = group.changes.iter().any(is_rows);
         let has_load = group
@@ -184,11 +189,10 @@ impl Worker {
             .iter()
             .any(|change| matches!(change, Change::Load(_)));
         let is_mixed = has_rows && !group.changes.iter().all(is_rows);
-        let is_split = kind == RunKind::Alone && group.changes.len() > 1;
+        let is_split =
+            kind == RunKind::Alone && (group.changes.len() > 1 || !saves_itself(group) && !is_ddl(group));
         let is_long = has_rows && packed(group.bytes) > self.login.packet_bytes_max;
-        // A table that is there already is made anew, with its rows.
-        let makes_table = matches!(first, Change::Statement(statement) if matches!(statement.kind, StatementKind::CreateTable { if_not_exists: false, .. }));
-        (has_load || is_mixed || is_split || is_long) && !makes_table && writes_for_good(work, group)
+        (has_load || is_mixed || is_split || is_long) && !makes_table(group) && writes_for_good(work, group)
     }
 
     /// Whether a group comes once more of which much may be there.
@@ -212,6 +216,14 @@ impl Worker {
         );
         StopReason::new(number::REPLICA_FATAL, message)
     }
+}
+
+/// Whether the group makes a table: one that is there already is made anew, with its rows.
+pub(super) fn makes_table(group: &PreparedGroup) -> bool {
+    matches!(
+        group.changes.first(),
+        Some(Change::Statement(statement)) if matches!(statement.kind, StatementKind::CreateTable { if_not_exists: false, .. })
+    )
 }
 
 /// Whether a change that cannot be rolled back and has failed may be there in part.

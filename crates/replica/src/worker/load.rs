@@ -134,5 +134,6 @@ fn load_failure(error: ServerError) -> Failure {
         at: RowPlace::default(),
         is_row: false,
         made: None,
+        is_of_many: false,
     }
 }

@@ -73,11 +73,13 @@ fn is_insert(change: &Change) -> bool {
 fn is_made_row(change: &Change, failure: &Failure) -> bool {
     let is_duplicate = idempotent::DUPLICATE.contains(&failure.error.code);
     match change {
-        Change::Rows(rows) if failure.is_row => match rows.item.events.get(failure.at.event) {
-            Some((_, event)) if event.op == RowsOp::Write => is_duplicate,
-            Some((_, event)) if event.op == RowsOp::Delete => failure.error.code == idempotent::NOT_FOUND,
-            Some(_) | None => false,
-        },
+        Change::Rows(rows) if failure.is_row || rows.row_count == 1 => {
+            match rows.item.events.get(failure.at.event) {
+                Some((_, event)) if event.op == RowsOp::Write => is_duplicate,
+                Some((_, event)) if event.op == RowsOp::Delete => failure.error.code == idempotent::NOT_FOUND,
+                Some(_) | None => false,
+            }
+        }
         // Of one row.
         Change::Statement(statement) => is_duplicate && is_insert(change) && statement.bulk.is_some(),
         Change::Rows(_) | Change::Load(_) => false,

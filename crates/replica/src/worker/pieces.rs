@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tributary_client::Error as ClientError;
 
 use super::careful::Outcome;
-use super::doubt::{InPart, writes_for_good};
+use super::doubt::{InPart, makes_table, writes_for_good};
 use super::{RunWork, Tally, Worker, reaction};
 use crate::change::{Change, PreparedGroup};
 use crate::error::{StopReason, number};
@@ -123,7 +123,7 @@ impl Worker {
         head: &PreparedGroup,
         piece: &PreparedGroup,
     ) -> Result<Option<StopReason>, ClientError> {
-        if !writes_for_good(work, piece) {
+        if makes_table(piece) || !writes_for_good(work, piece) {
             return Ok(None);
         }
         // It stays named, unless nothing or all of it is made.

@@ -155,7 +155,7 @@ async fn accounts_and_housekeeping_are_left_out_unless_a_setting_applies_them() 
     let error = stopped(&engine, "m1").await?;
     assert_eq!(error.number, 1396, "{}", error.message);
     assert!(
-        error.message.contains("`CREATE ...`") && !error.message.contains('*'),
+        error.message.contains("'CREATE ...'") && !error.message.contains('*'),
         "{}",
         error.message
     );
