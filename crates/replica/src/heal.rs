@@ -75,7 +75,14 @@ pub(crate) fn heals(reason: &StopReason) -> bool {
     const OPTION: u16 = 1290;
     let says = |word: &str| reason.message.contains(word);
     FULL.contains(&reason.number)
-        || OF_FILES.contains(&reason.number) && (says("No space left on device") || says("error 28 "))
+        || OF_FILES.contains(&reason.number)
+            && [
+                "No space left on device",
+                "error 28 ",
+                "No more room in record file",
+            ]
+            .into_iter()
+            .any(says)
         || reason.number == OPTION && says("--read-only")
 }
 

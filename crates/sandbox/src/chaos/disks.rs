@@ -19,7 +19,7 @@ use crate::fault::{NOTICE, pause};
 /// Set in the namespace.
 const VARIABLE: &str = "CHAOS_NAMESPACE";
 /// What is free on the target's disk at first.
-const TARGET_FREE: u64 = 64 << 20;
+const TARGET_FREE: u64 = 256 << 20;
 /// Relay logs of a round stay far below this.
 const RELAY_BYTES: u64 = 64 << 20;
 /// Numbers with which a target says that it has no room: `ER_DISK_FULL`, `ER_RECORD_FILE_FULL`, and what it says of a definition.
