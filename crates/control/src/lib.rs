@@ -19,6 +19,7 @@ mod relay;
 mod reply;
 mod statement;
 mod substitute;
+mod tls;
 mod tokens;
 
 pub use engine::{
@@ -26,3 +27,4 @@ pub use engine::{
     ServerIds, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};
+pub use tls::Tls;

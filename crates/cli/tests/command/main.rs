@@ -4,6 +4,7 @@
 mod check;
 mod check_config;
 mod commands;
+mod control_tls;
 mod decode;
 mod fencing;
 mod help;

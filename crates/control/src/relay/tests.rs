@@ -17,9 +17,15 @@ fn a_greeting_loses_what_cannot_be_looked_into() {
     };
     let mut bytes = Vec::new();
     greeting.encode(&mut bytes).unwrap();
-    take_offers_out(&mut bytes);
+    let mut with_tls = bytes.clone();
+    take_offers_out(&mut bytes, false);
+    take_offers_out(&mut with_tls, true);
     let left = Greeting::decode(&bytes).unwrap();
     assert_eq!(left.capabilities, greeting.capabilities & !NOT_OFFERED);
+    assert_eq!(
+        Greeting::decode(&with_tls).unwrap().capabilities,
+        left.capabilities | capabilities::SSL
+    );
     assert_eq!((left.nonce, left.status), (greeting.nonce, greeting.status));
 }
 
