@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod kept;
 mod options;
+mod relay_events;
 mod status;
 
 use std::net::IpAddr;

@@ -10,6 +10,7 @@ mod fencing;
 mod help;
 mod lint;
 mod metrics;
+mod relay_events;
 mod run;
 mod status;
 mod support;

@@ -76,14 +76,8 @@ impl Engine for Nothing {
     async fn flush_relay_log(&self, _: &str) -> Outcome {
         Ok(Vec::new())
     }
-    async fn relay_log_events(
-        &self,
-        _: &str,
-        _: Option<&str>,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<crate::RelayEvent>, Refusal> {
-        Ok(Vec::new())
+    async fn relay_log_events(&self, _: &str, _: crate::RelayQuery) -> Result<crate::RelayEvents, Refusal> {
+        Ok(tokio::sync::mpsc::channel(1).1)
     }
 }
 
