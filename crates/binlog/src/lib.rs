@@ -37,6 +37,7 @@ mod group;
 mod gtid;
 mod gtid_set;
 mod header;
+mod info;
 mod moved;
 mod mysql;
 mod reader;
@@ -60,6 +61,7 @@ pub use group::{
 pub use gtid::{Gtid, GtidPos, ParseGtidError};
 pub use gtid_set::GtidSet;
 pub use header::{HEADER_BYTES, Header};
+pub use info::info;
 pub use moved::{ColumnMove, MovedColumn, PeriodEnd};
 pub use mysql::{PartialRows, ReplicaDecoder, TransactionPayload};
 pub use render::{Renderer, render_text, to_json};

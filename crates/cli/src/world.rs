@@ -40,26 +40,51 @@ impl Files for Machine {
 
 impl World for Machine {
     fn read_password(&mut self, path: &Path) -> Result<Secret, String> {
-        let shown = path.display();
-        let file = File::open(path).map_err(|error| format!("open {shown}: {error}"))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| format!("open {shown}: {error}"))?;
-        if !metadata.is_file() {
-            return Err(format!("{shown} is not a file"));
-        }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(format!(
-                "others may read {shown} (mode {mode:04o}); run: chmod 600 {shown}"
-            ));
-        }
-        password_in(file, &shown.to_string())
+        password_in(open_private(path)?, &path.display().to_string())
     }
 
     fn variable(&mut self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(OsStringExt::into_vec)
     }
+}
+
+/// Opens a file that nobody but its owner can read.
+///
+/// # Errors
+/// Why there is none.
+fn open_private(path: &Path) -> Result<File, String> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| format!("open {shown}: {error}"))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| format!("open {shown}: {error}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{shown} is not a file"));
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others may read {shown} (mode {mode:04o}); run: chmod 600 {shown}"
+        ));
+    }
+    Ok(file)
+}
+
+/// Reads a file that nobody but its owner can read.
+///
+/// # Errors
+/// Why it is not read.
+pub(crate) fn read_private(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let shown = path.display();
+    let mut bytes = Zeroizing::new(Vec::new());
+    open_private(path)?
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("read {shown}: {error}"))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("{shown} holds more than {bytes_max} bytes"));
+    }
+    Ok(bytes)
 }
 
 /// The password that is the whole of `input`.

@@ -1,6 +1,7 @@
 //! What the port says in the engine's stead: the answers to statements about replication.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use tributary_wire::{command, row};
 
 use crate::assignment::Assignment;
 use crate::columns;
-use crate::engine::{ConnectionStatus, Engine, Note, Outcome, Place, Refusal, Variable};
+use crate::engine::{
+    ConnectionStatus, Engine, Note, Outcome, Place, Refusal, RelayEvent, RelayQuery, Variable,
+};
 use crate::peer::Peer;
 use crate::question::{Error, invalid};
 use crate::reply::{Done, Reply, not_supported};
@@ -31,6 +34,12 @@ const RELOAD_PROBE: &[u8] = b"FLUSH LOCAL RELAY LOGS";
 
 /// `ER_UNSUPPORTED_PS`.
 const NOT_PREPARED: u16 = 1295;
+
+/// `SHOW RELAYLOG EVENTS` of a log that is not there.
+const RELAYLOG_PROBE: &[u8] = b"SHOW RELAYLOG '' EVENTS IN '-' LIMIT 0";
+
+/// `ER_ERROR_WHEN_EXECUTING_COMMAND`: what an account hears to it that may see relay logs.
+const NO_SUCH_LOG: u16 = 1220;
 
 /// How long the functions that wait do so without a limit of their own.
 const FOREVER: Option<Duration> = None;
@@ -179,17 +188,14 @@ impl<E: Engine> Conversation<E> {
             Statement::ShowNamed => self.show_named(text, reply, target).await,
             Statement::ShowRelayLogEvents(own, file, offset, passed, shown) => {
                 let name = self.connection(named(own), target).await?;
-                let events = self
-                    .engine
-                    .relay_log_events(&name, file.as_deref(), offset, passed.saturating_add(shown))
-                    .await;
-                match events {
-                    Err(refusal) => Ok(reply.error(&refusal)),
-                    Ok(events) => {
-                        self.show_relay_events(&events[passed.min(events.len())..], reply, target)
-                            .await
-                    }
-                }
+                let query = RelayQuery {
+                    file,
+                    offset,
+                    passed,
+                    shown,
+                    collations: HashMap::new(),
+                };
+                self.show_relay_events(&name, query, reply, target).await
             }
             control => {
                 let probe = match control {
@@ -341,34 +347,52 @@ impl<E: Engine> Conversation<E> {
 
     async fn show_relay_events(
         &mut self,
-        events: &[crate::engine::RelayEvent],
+        name: &str,
+        mut query: RelayQuery,
         reply: &mut Reply<'_>,
         target: &mut Peer,
     ) -> io::Result<Done> {
         const COLUMNS: &[u8] = b"SELECT '' AS Log_name,0 AS Pos,'' AS Event_type,0 AS Server_id,0 AS End_log_pos,'' AS Info LIMIT 0";
+        const COLLATIONS: &[u8] =
+            b"SELECT id,character_set_name,collation_name FROM information_schema.collations \
+            WHERE id IS NOT NULL AND character_set_name IS NOT NULL";
+        if let Err(error) = target.ask(RELAYLOG_PROBE).await?
+            && error.code() != Some(NO_SUCH_LOG)
+        {
+            return Ok(reply.server_error(&error));
+        }
+        let collations = match target.ask(COLLATIONS).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(reply.server_error(&error)),
+        };
+        query.collations = collations
+            .rows
+            .iter()
+            .filter_map(|row| collation(collations.cells(row)))
+            .collect();
         let answer = match target.ask(COLUMNS).await? {
             Ok(answer) => answer,
             Err(error) => return Ok(reply.server_error(&error)),
         };
-        let row = |event: &crate::engine::RelayEvent| {
+        let events = match self.engine.relay_log_events(name, query).await {
+            Ok(events) => events,
+            Err(refusal) => return Ok(reply.error(&refusal)),
+        };
+        let encode = |event: &RelayEvent| {
             let cells = [
-                event.log_name.clone(),
-                event.pos.to_string(),
-                event.event_type.clone(),
-                event.server_id.to_string(),
-                event.end_log_pos.to_string(),
-                event.info.clone(),
-            ];
+                event.log_name.as_bytes(),
+                event.pos.to_string().as_bytes(),
+                event.event_type.as_bytes(),
+                event.server_id.to_string().as_bytes(),
+                event.end_log_pos.to_string().as_bytes(),
+                &event.info,
+            ]
+            .map(|cell| Some(Cow::from(cell.to_vec())));
             let mut out = Vec::new();
-            row::encode(
-                &mut out,
-                cells.into_iter().map(|cell| Some(Cow::from(cell.into_bytes()))),
-            );
+            row::encode(&mut out, cells);
             out
         };
-        let rows: Vec<Vec<u8>> = events.iter().map(row).collect();
-        reply.rows(&answer, &rows);
-        Ok(Done::Answered)
+        reply.stream(&answer, events, encode).await
     }
 
     async fn show_warnings(&mut self, reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
@@ -654,6 +678,13 @@ pub(crate) fn out_of_turn() -> io::Error {
 fn starts_with_scope(assignment: &[u8]) -> bool {
     let mut tokens = crate::tokens::Tokens::new(assignment);
     crate::assignment::scope_of(&mut tokens).is_some()
+}
+
+/// Id, character set and name.
+fn collation(cells: Vec<Option<Vec<u8>>>) -> Option<(u32, (String, String))> {
+    let mut texts = cells.into_iter().map(|cell| String::from_utf8(cell?).ok());
+    let id = texts.next()??.parse().ok()?;
+    Some((id, (texts.next()??, texts.next()??)))
 }
 
 fn is_named(status: &ConnectionStatus, name: &str) -> bool {

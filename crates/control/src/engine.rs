@@ -3,9 +3,11 @@
 //! Connections are named as on the server: letters of either case are the same, and `""` is the default connection. Numbers of
 //! errors are the server's own.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tributary_binlog::GtidPos;
 
 /// The engine, as replication statements see it. Each call is one statement, and is over when the statement is.
@@ -71,14 +73,12 @@ pub trait Engine: Send + Sync + 'static {
     /// `FLUSH RELAY LOGS`: the next event goes into a new file.
     fn flush_relay_log(&self, name: &str) -> impl Future<Output = Outcome> + Send;
 
-    /// `SHOW RELAYLOG EVENTS`: events of a file (the first one if none is named) from an offset on, at most `limit`.
+    /// `SHOW RELAYLOG EVENTS`.
     fn relay_log_events(
         &self,
         name: &str,
-        file: Option<&str>,
-        offset: u64,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<RelayEvent>, Refusal>> + Send;
+        query: RelayQuery,
+    ) -> impl Future<Output = Result<RelayEvents, Refusal>> + Send;
 }
 
 /// How a statement went: what there is to note, or why it was refused.
@@ -373,6 +373,24 @@ pub struct ConnectionStatus {
     pub slave_skipped_errors: u64,
 }
 
+/// What `SHOW RELAYLOG EVENTS` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayQuery {
+    /// The file; the oldest if none is named.
+    pub file: Option<String>,
+    /// Where its first event begins.
+    pub offset: u64,
+    /// Events to pass over.
+    pub passed: usize,
+    /// Events to show at most.
+    pub shown: usize,
+    /// The target's collations: character set and name by id.
+    pub collations: HashMap<u32, (String, String)>,
+}
+
+/// Events as they are read, few at a time: whoever takes them sets the pace. It ends when the receiver is dropped.
+pub type RelayEvents = mpsc::Receiver<Result<RelayEvent, Refusal>>;
+
 /// A line of `SHOW RELAYLOG EVENTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the column of its name")]
@@ -382,5 +400,5 @@ pub struct RelayEvent {
     pub event_type: String,
     pub server_id: u32,
     pub end_log_pos: u64,
-    pub info: String,
+    pub info: Vec<u8>,
 }

@@ -19,10 +19,12 @@ mod relay;
 mod reply;
 mod statement;
 mod substitute;
+mod tls;
 mod tokens;
 
 pub use engine::{
-    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Password, Place, Refusal, RelayEvent, Running,
-    ServerIds, Threads, Until, UseGtid, Variable,
+    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Password, Place, Refusal, RelayEvent, RelayEvents,
+    RelayQuery, Running, ServerIds, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};
+pub use tls::Tls;

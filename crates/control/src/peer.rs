@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
+use crate::tls::Tls;
+
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -46,6 +48,10 @@ pub(crate) struct Peer {
     pub(crate) input: BytesMut,
     /// What is to be written.
     pub(crate) output: BytesMut,
+    /// TLS, which may hold back what it was given until it is flushed.
+    is_secured: bool,
+    /// It may hold back something.
+    is_held_back: bool,
     /// How long the other side may take nothing of it.
     write_wait_max: Duration,
 }
@@ -58,8 +64,28 @@ impl Peer {
             write,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            is_secured: false,
+            is_held_back: false,
             write_wait_max,
         }
+    }
+
+    /// Goes on by TLS. What has been read and not looked at belongs to the handshake: nothing of it is taken for a packet.
+    pub(crate) async fn secure(&mut self, tls: &Tls) -> io::Result<()> {
+        self.flush().await?;
+        let nothing = Peer::new(Box::new(tokio::io::empty()), self.write_wait_max);
+        let plain = std::mem::replace(self, nothing);
+        let stream = tls.accept(plain.input, plain.read.unsplit(plain.write)).await?;
+        *self = Peer {
+            is_secured: true,
+            ..Peer::new(stream, plain.write_wait_max)
+        };
+        Ok(())
+    }
+
+    /// Whether something is to be written.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty() || self.is_held_back
     }
 
     /// Reads some bytes; 0 at the end. Cancel-safe.
@@ -70,8 +96,14 @@ impl Peer {
 
     /// Writes some of what is to be written. Cancel-safe.
     pub(crate) async fn drain(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            tokio::time::timeout(self.write_wait_max, self.write.flush()).await??;
+            self.is_held_back = false;
+            return Ok(());
+        }
         let writing = self.write.write(&self.output);
         let written = tokio::time::timeout(self.write_wait_max, writing).await??;
+        self.is_held_back = self.is_secured;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -81,7 +113,7 @@ impl Peer {
 
     /// Writes all that is to be written.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        while !self.output.is_empty() {
+        while self.has_output() {
             self.drain().await?;
         }
         Ok(())

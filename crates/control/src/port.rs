@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::peer::{Peer, Socket};
 use crate::relay::{Relay, refusal};
+use crate::tls::Tls;
 
 /// How long the target may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +62,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct ControlPort {
     listeners: Vec<Listener>,
+    tls: Option<Tls>,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,14 @@ impl ControlPort {
             remove_stale(path).await?;
             listeners.push(Listener::Unix(UnixListener::bind(path)?, path.to_owned()));
         }
-        Ok(Self { listeners })
+        Ok(Self { listeners, tls: None })
+    }
+
+    /// Offers TLS to clients.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// The TCP port, if there is one.
@@ -101,7 +110,14 @@ impl ControlPort {
         let mut serving = JoinSet::new();
         for listener in self.listeners {
             let (target, engine, room) = (target.clone(), engine.clone(), room.clone());
-            serving.spawn(serve_one(listener, target, engine, room, limits));
+            serving.spawn(serve_one(
+                listener,
+                self.tls.clone(),
+                target,
+                engine,
+                room,
+                limits,
+            ));
         }
         while serving.join_next().await.is_some() {}
     }
@@ -130,12 +146,15 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
 
 async fn serve_one<E: Engine>(
     listener: Listener,
+    tls: Option<Tls>,
     target: Target,
     engine: Arc<E>,
     room: Arc<Semaphore>,
     limits: Limits,
 ) {
     let mut clients = JoinSet::new();
+    // Nobody listens in on a unix socket.
+    let needs_tls = matches!(listener, Listener::Tcp(_)) && tls.as_ref().is_some_and(Tls::is_required);
     loop {
         while clients.try_join_next().is_some() {}
         let accepted: io::Result<Box<dyn Socket>> = match &listener {
@@ -163,9 +182,9 @@ async fn serve_one<E: Engine>(
             });
             continue;
         };
-        let (target, engine) = (target.clone(), engine.clone());
+        let (target, engine, tls) = (target.clone(), engine.clone(), tls.clone());
         clients.spawn(async move {
-            if let Err(error) = one_client(client, &target, engine, limits).await {
+            if let Err(error) = one_client(client, (tls, needs_tls), &target, engine, limits).await {
                 tracing::debug!("control port: {error}");
             }
             drop(place);
@@ -175,6 +194,7 @@ async fn serve_one<E: Engine>(
 
 async fn one_client<E: Engine>(
     mut client: Box<dyn Socket>,
+    (tls, needs_tls): (Option<Tls>, bool),
     target: &Target,
     engine: Arc<E>,
     limits: Limits,
@@ -191,7 +211,8 @@ async fn one_client<E: Engine>(
     let client = Peer::new(client, limits.write_wait_max);
     // A statement that waits for locks may keep the target from reading on, of a file for one.
     let target = Peer::new(target, limits.silence_max);
-    Relay::new(client, target, engine).run(limits.silence_max).await
+    let relay = Relay::new(client, target, engine).offer(tls, needs_tls);
+    relay.run(limits.silence_max).await
 }
 
 async fn connect(target: &Target) -> io::Result<Box<dyn Socket>> {

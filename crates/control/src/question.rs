@@ -31,6 +31,14 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Error(pub(crate) Bytes);
 
+impl Error {
+    /// Its number.
+    pub(crate) fn code(&self) -> Option<u16> {
+        let bytes = self.0.get(1..3)?;
+        Some(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+}
+
 impl Answer {
     /// The first cell of the first row.
     pub(crate) fn first(&self) -> Option<Vec<u8>> {

@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::peer::{FULL_PACKET_BYTES, HEAD_BYTES, Head, Peer};
 use crate::reply::Reply;
 use crate::statement;
+use crate::tls::Tls;
 
 /// Statements about replication are shorter than this; in longer texts they are refused.
 const STATEMENT_BYTES_MAX: usize = 256 * 1024;
@@ -31,6 +32,18 @@ const WITHOUT_ANSWER: [u8; 2] = [0x18, command::STMT_CLOSE];
 /// What the port cannot look into, so the target must not offer it.
 const NOT_OFFERED: u64 = capabilities::SSL | capabilities::COMPRESS | capabilities::DEPRECATE_EOF;
 
+/// The place of a packet's number.
+const SEQUENCE: usize = 3;
+
+/// A request for TLS: the beginning of a login, without the rest.
+const REQUEST_BYTES: usize = 32;
+
+/// `CLIENT_SSL` in the second byte of what a client can.
+const SSL: u8 = (capabilities::SSL >> 8) as u8;
+
+/// `ER_SECURE_TRANSPORT_REQUIRED`.
+const TLS_REQUIRED: u16 = 3159;
+
 /// Where the client's next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -45,6 +58,15 @@ pub(crate) struct Relay<E> {
     client: Peer,
     target: Peer,
     conversation: Conversation<E>,
+    /// What is offered to the client.
+    tls: Option<Tls>,
+    /// The client has TLS. Its packets up to the end of the login have a number that is one higher than the target's, which
+    /// does not see the request for it.
+    is_secured: bool,
+    /// The client must have TLS.
+    needs_tls: bool,
+    /// The target has been told that there is none.
+    has_hidden: bool,
     /// The client is logged in; before that nothing is a statement.
     is_logged_in: bool,
     has_greeted: bool,
@@ -65,6 +87,10 @@ impl<E: Engine> Relay<E> {
             client,
             target,
             conversation: Conversation::new(engine),
+            tls: None,
+            is_secured: false,
+            needs_tls: false,
+            has_hidden: false,
             is_logged_in: false,
             has_greeted: false,
             has_introduced: false,
@@ -76,6 +102,13 @@ impl<E: Engine> Relay<E> {
             has_answered: true,
             is_owed: false,
         }
+    }
+
+    /// Offers TLS to the client, or insists on it.
+    pub(crate) fn offer(mut self, tls: Option<Tls>, needs_tls: bool) -> Self {
+        self.tls = tls;
+        self.needs_tls = needs_tls;
+        self
     }
 
     /// Relays until one side ends, or both are silent for too long.
@@ -111,7 +144,7 @@ impl<E: Engine> Relay<E> {
     /// Writes to both sides what there is for them, whichever takes it.
     async fn write_out(&mut self) -> io::Result<()> {
         loop {
-            let (to_client, to_target) = (!self.client.output.is_empty(), !self.target.output.is_empty());
+            let (to_client, to_target) = (self.client.has_output(), self.target.has_output());
             tokio::select! {
                 drained = self.client.drain(), if to_client => drained?,
                 drained = self.target.drain(), if to_target => drained?,
@@ -134,8 +167,14 @@ impl<E: Engine> Relay<E> {
             let first = packet.get(HEAD_BYTES).copied();
             if !self.has_greeted {
                 self.has_greeted = true;
-                take_offers_out(&mut packet[HEAD_BYTES..]);
-            } else if first == Some(status::OK) {
+                take_offers_out(&mut packet[HEAD_BYTES..], self.tls.is_some());
+                self.client.output.unsplit(packet);
+                continue;
+            }
+            if self.is_secured {
+                packet[SEQUENCE] = packet[SEQUENCE].wrapping_add(1);
+            }
+            if first == Some(status::OK) {
                 self.is_logged_in = true;
             }
             self.client.output.unsplit(packet);
@@ -168,9 +207,19 @@ impl<E: Engine> Relay<E> {
                         else {
                             return Ok(());
                         };
+                        let wants_tls = first[1] & SSL != 0;
+                        if wants_tls && !self.is_secured && head.length == REQUEST_BYTES {
+                            if self.client.input.len() < HEAD_BYTES + REQUEST_BYTES {
+                                return Ok(());
+                            }
+                            return self.secure().await;
+                        }
                         let several = (capabilities::MULTI_STATEMENTS >> 16) as u8;
                         self.conversation.set_takes_several(first[2] & several != 0);
                         self.has_introduced = true;
+                    }
+                    if self.needs_tls && !self.is_secured {
+                        return self.insist(head).await;
                     }
                     let is_command = self.is_command(head) && head.length > 0;
                     if is_command {
@@ -189,13 +238,48 @@ impl<E: Engine> Relay<E> {
         }
     }
 
+    /// Takes the client's request for TLS, which is not the target's business. What the client can it says again behind it.
+    async fn secure(&mut self) -> io::Result<()> {
+        // It asks for what was not offered.
+        let Some(tls) = &self.tls else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        self.client.input.advance(HEAD_BYTES + REQUEST_BYTES);
+        self.client.secure(tls).await?;
+        self.is_secured = true;
+        Ok(())
+    }
+
+    /// Refuses a client that is about to log in without TLS.
+    async fn insist(&mut self, head: Head) -> io::Result<()> {
+        let message = "Connections using insecure transport are prohibited: the control port has control_ssl_require=ON";
+        let mut packet = refusal(TLS_REQUIRED, message);
+        packet[SEQUENCE] = head.sequence.wrapping_add(1);
+        self.client.output.unsplit(packet);
+        self.client.flush().await?;
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
     /// Lets a packet through that begins here.
     fn pass(&mut self, head: Head) {
-        let bytes = self.client.input.split_to(HEAD_BYTES);
+        let mut bytes = self.client.input.split_to(HEAD_BYTES);
+        if self.is_secured && !self.is_logged_in {
+            bytes[SEQUENCE] = bytes[SEQUENCE].wrapping_sub(1);
+            self.hide_tls();
+        }
         self.target.output.unsplit(bytes);
         self.place = Place::Inside(head.length);
         self.last = head;
         self.has_answered = false;
+    }
+
+    /// The target must not expect TLS.
+    fn hide_tls(&mut self) {
+        if !std::mem::replace(&mut self.has_hidden, true)
+            && let Some(byte) = self.client.input.get_mut(1)
+        {
+            *byte &= !SSL;
+        }
     }
 
     /// Whether a packet begins a command, rather than going on with one: a long statement, or a file.
@@ -268,8 +352,8 @@ impl<E: Engine> Relay<E> {
     }
 }
 
-/// Takes out of a greeting what the port cannot look into.
-fn take_offers_out(greeting: &mut [u8]) {
+/// Takes out of a greeting what the port cannot look into, and puts in the TLS of its own.
+fn take_offers_out(greeting: &mut [u8], has_tls: bool) {
     // An error instead of a greeting, or no greeting that we know.
     if greeting.first() != Some(&10) {
         return;
@@ -283,6 +367,9 @@ fn take_offers_out(greeting: &mut [u8]) {
         if let Some(byte) = greeting.get_mut(place) {
             *byte &= !((NOT_OFFERED >> shift) as u8);
         }
+    }
+    if has_tls && let Some(byte) = greeting.get_mut(low + 1) {
+        *byte |= SSL;
     }
 }
 

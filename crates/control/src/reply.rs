@@ -2,12 +2,16 @@
 
 use std::io;
 
+use tokio::sync::mpsc;
 use tributary_wire::command;
 use tributary_wire::status::{self, OkInfo, ServerError};
 
 use crate::engine::Refusal;
 use crate::peer::{FULL_PACKET_BYTES, Peer};
 use crate::question::{Answer, Error, invalid, with_more};
+
+/// Bytes of rows that are gathered before they are sent; one row more may be held.
+const STREAM_BYTES: usize = 64 * 1024;
 
 /// `ER_NOT_SUPPORTED_YET`.
 const NOT_SUPPORTED: u16 = 1235;
@@ -88,6 +92,13 @@ impl<'a> Reply<'a> {
 
     /// Rows under the columns of an answer.
     pub(crate) fn rows(&mut self, answer: &Answer, rows: &[Vec<u8>]) {
+        let end = self.columns(answer);
+        rows.iter().for_each(|row| self.put(row));
+        self.put(&end);
+    }
+
+    /// The columns of an answer; what ends them ends the rows behind them, too.
+    fn columns(&mut self, answer: &Answer) -> Vec<u8> {
         let mut count = Vec::new();
         tributary_wire::writer::put_lenenc_int(&mut count, answer.columns.len() as u64);
         self.put(&count);
@@ -101,8 +112,28 @@ impl<'a> Reply<'a> {
         let mut end = Vec::new();
         info.encode_eof(&mut end);
         self.put(&end);
-        rows.iter().for_each(|row| self.put(row));
+        end
+    }
+
+    /// Rows that come one by one, each handed on before the next is taken. An error among them ends the reply.
+    pub(crate) async fn stream<T>(
+        &mut self,
+        answer: &Answer,
+        mut rows: mpsc::Receiver<Result<T, Refusal>>,
+        encode: impl Fn(&T) -> Vec<u8>,
+    ) -> io::Result<Done> {
+        let end = self.columns(answer);
+        while let Some(row) = rows.recv().await {
+            match row {
+                Ok(row) => self.put(&encode(&row)),
+                Err(refusal) => return Ok(self.error(&refusal)),
+            }
+            if self.client.output.len() >= STREAM_BYTES {
+                self.client.flush().await?;
+            }
+        }
         self.put(&end);
+        Ok(Done::Answered)
     }
 
     /// Has the target execute a statement, and hands its answer on. Whether it was no error.

@@ -18,6 +18,7 @@ mod directory;
 mod error;
 mod event_file;
 mod head;
+mod listing;
 mod log;
 mod reader;
 mod recovery;
@@ -26,6 +27,7 @@ mod sink;
 
 pub use directory::{INDEX_FILE, file_name};
 pub use error::{Damage, Error};
+pub use listing::{ListedEvent, ListedEvents, Listing, LogView};
 pub use log::{Limits, RelayLog};
 pub use reader::{Next, RelayReader};
 pub use recovery::Recovery;

@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::event_file::with_checksum;
 use crate::head::Format;
+use crate::listing::LogView;
 use crate::reader::RelayReader;
 use crate::recovery::{self, Recovery};
 use crate::shared::{Fresh, LogFile, Place, Shared};
@@ -452,6 +453,12 @@ impl RelayLog {
     /// [`Error::Io`], and [`Error::Damaged`] when the log cannot be read up to there.
     pub fn reader(&self, coordinates: &Coordinates) -> Result<Option<RelayReader>, Error> {
         RelayReader::at(&self.directory, &self.shared, coordinates, self.end())
+    }
+
+    /// For whoever wants to look at the files, from any thread.
+    #[must_use]
+    pub fn view(&self) -> LogView {
+        LogView::new(self.directory.path().to_owned(), self.shared.clone())
     }
 
     /// Whether the reader has taken everything that is written.

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use support::{LIMITS, SOURCE, assemble, groups, new_log, read_all, start, stream, write};
 use tributary_binlog::ChecksumAlgorithm;
-use tributary_relaylog::{Error, INDEX_FILE, Limits, Recovery, RelayLog, file_name};
+use tributary_relaylog::{Error, INDEX_FILE, Limits, Listing, Recovery, RelayLog, file_name};
 
 const CAPTURES: [&str; 6] = ["mixed", "row", "statement", "xa", "compressed", "no-checksum"];
 
@@ -293,5 +293,47 @@ fn mariadb_binlog_reads_the_files() {
         let first = got.iter().zip(&expected).find(|(got, expected)| got != expected);
         assert_eq!(first, None, "{capture}");
         assert_eq!(got.len(), expected.len(), "{capture}");
+    }
+}
+
+/// Every event can be listed from its own place on, and from nowhere else.
+#[test]
+fn a_file_is_listed_from_any_event_on() {
+    for checksum_off in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = new_log(dir.path(), LIMITS);
+        write(
+            &mut log,
+            &stream(if checksum_off { "no-checksum" } else { "row" }),
+        );
+        let name = log.view().oldest().unwrap();
+        let bytes = fs::metadata(dir.path().join(&name)).unwrap().len();
+        let list = |offset: u64| log.view().list(&name, offset).unwrap();
+        let starts = |listing: Listing| {
+            let Listing::Events(mut events) = listing else {
+                panic!("{listing:?}")
+            };
+            let mut starts = Vec::new();
+            while let Some(listed) = events.fetch().unwrap() {
+                assert!(listed.event.is_some(), "{:?}", listed.header);
+                starts.push(listed.start);
+            }
+            starts
+        };
+        let all = starts(list(0));
+        assert_eq!(all[0], 4);
+        assert!(all.len() > 10, "{all:?}");
+        for offset in 5..=bytes {
+            match all.iter().position(|start| *start == offset) {
+                Some(index) => assert_eq!(starts(list(offset)), all[index..]),
+                None if offset == bytes => assert!(starts(list(offset)).is_empty()),
+                None => assert!(matches!(list(offset), Listing::NoEvent), "{offset}"),
+            }
+        }
+        assert!(matches!(list(bytes + 1), Listing::BehindEnd { bytes: all } if all == bytes));
+        assert!(matches!(
+            log.view().list("relay-bin.000002", 4).unwrap(),
+            Listing::NoFile
+        ));
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::Client;
+use tributary_relaylog::LogView;
 use tributary_schedule::GroupSeq;
 
 use crate::config::{ConnectionOptions, Options};
@@ -135,6 +136,13 @@ impl Controller {
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<ConnectionDetail> {
         self.inner.shared.views().find(name).map(|view| detail(&view))
+    }
+
+    /// The relay log of a connection, to look at. `None`: there is no such connection, or it has none, or has not been started.
+    #[must_use]
+    pub fn relay_log(&self, name: &str) -> Option<LogView> {
+        let view = self.inner.shared.views().find(name)?;
+        view.receiver().map(|receiver| receiver.view.clone())
     }
 
     /// Starts threads of a connection; those that run go on. `until` counts if the thread that applies is started.

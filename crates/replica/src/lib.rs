@@ -53,4 +53,5 @@ pub use replicator::{Replicator, Starting, StatusHandle, StopReport};
 pub use status::{
     ConnectionStatus, CoordinatesStatus, ErrorStatus, IoState, LeftOutStatus, SqlState, Status, TargetStatus,
 };
+pub use tributary_relaylog::{ListedEvent, ListedEvents, Listing, LogView};
 pub use tributary_rules::SkipErrors;

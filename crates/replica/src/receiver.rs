@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tributary_binlog::{EventType, Header};
 use tributary_client::{DumpPacket, DumpStream, Error as ClientError};
-use tributary_relaylog::{Damage, Error as LogError, Recovery, RelayLog, RelayReader};
+use tributary_relaylog::{Damage, Error as LogError, LogView, Recovery, RelayLog, RelayReader};
 use tributary_schedule::GroupSeq;
 
 use crate::config::{ConnectionOptions, RelayLogOptions};
@@ -95,6 +95,8 @@ struct Request {
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) shared: Arc<RelayShared>,
+    /// The files, to look at.
+    pub(crate) view: LogView,
     requests: mpsc::Sender<Request>,
     receives: watch::Sender<bool>,
     stop: watch::Sender<bool>,
@@ -121,6 +123,7 @@ impl Receiver {
         let (receives, gate) = watch::channel(true);
         let shared = Arc::new(RelayShared::default());
         shared.bytes.store(log.bytes(), Ordering::Relaxed);
+        let view = log.view();
         let task = Task {
             options: options.clone(),
             server_id,
@@ -145,6 +148,7 @@ impl Receiver {
             .map_err(|error| failed(&error))?;
         Ok(Receiver {
             shared,
+            view,
             requests,
             receives,
             stop,

@@ -169,6 +169,13 @@ keys! {
     );
     CONTROL_SOCKET = Key::engine("control_socket", SOCKET, "(no socket)");
     CONTROL_MAX_CONNECTIONS = Key::engine("control_max_connections", number(1, 100_000), "151");
+    CONTROL_SSL_CERT = Key::engine("control_ssl_cert", PEM, "(no TLS)");
+    CONTROL_SSL_KEY = Key::engine(
+        "control_ssl_key",
+        Allowed::Text("the path of a PEM file that only its owner can read"),
+        "(no TLS)",
+    );
+    CONTROL_SSL_REQUIRE = Key::engine("control_ssl_require", Allowed::Switch, "OFF");
     METRICS_PORT = Key::engine("metrics_port", PORT, "(no port)");
     METRICS_BIND_ADDRESS = Key::engine(
         "metrics_bind_address",

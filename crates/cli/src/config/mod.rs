@@ -33,7 +33,7 @@ use tributary_client::Secret;
 use tributary_optfile::value::parse_bool;
 use tributary_optfile::{Files, Loaded};
 
-pub(crate) use control::ControlOptions;
+pub(crate) use control::{ControlOptions, ControlTls};
 pub(crate) use effective::{Effective, Origin};
 pub(crate) use keys::Key;
 pub(crate) use metrics::MetricsOptions;

@@ -9,12 +9,13 @@ use tributary_binlog::{Coordinates, GtidPos};
 use tributary_client::Address;
 use tributary_control as control;
 use tributary_control::{
-    ChangeMaster, ConnectionStatus, Engine, Outcome, Place, Refusal, RelayEvent, Variable,
+    ChangeMaster, ConnectionStatus, Engine, Outcome, Place, Refusal, RelayEvents, RelayQuery, Variable,
 };
 
 use super::error;
 use super::kept::Kept;
 use super::options::{self, FILTERS};
+use super::relay_events;
 use super::status;
 use crate::config::Templates;
 
@@ -579,18 +580,19 @@ impl Engine for ControlEngine {
         Ok(Vec::new())
     }
 
-    async fn relay_log_events(
-        &self,
-        name: &str,
-        _file: Option<&str>,
-        _offset: u64,
-        _limit: usize,
-    ) -> Result<Vec<RelayEvent>, Refusal> {
-        self.detail(name)?;
-        Err(Refusal::new(
-            1235,
-            "This version of Tributary doesn't yet support 'SHOW RELAYLOG EVENTS'; read the files with mariadb-binlog",
-        ))
+    async fn relay_log_events(&self, name: &str, query: RelayQuery) -> Result<RelayEvents, Refusal> {
+        let detail = match self.detail(name) {
+            // As on the server, there always is a default connection.
+            Err(_) if name.is_empty() => return Err(relay_events::no_log()),
+            detail => detail?,
+        };
+        if detail.options.relay_log.is_none() {
+            return Err(relay_events::failed(
+                "the relay log is off for this connection (tributary_relay_log=OFF)",
+            ));
+        }
+        let log = self.controller.relay_log(name).ok_or_else(relay_events::no_log)?;
+        relay_events::list(log, query).await
     }
 }
 

@@ -5,22 +5,29 @@ mod engine;
 mod error;
 mod kept;
 mod options;
+mod relay_events;
 mod status;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use tributary::{Controller, ExecMode, ParallelMode};
 use tributary_client::Address;
-use tributary_control::{ControlPort, Limits, Target};
+use tributary_control::{ControlPort, Limits, Target, Tls};
+use tributary_optfile::Files;
 
-use crate::config::{Config, ControlOptions};
+use crate::config::{Config, ControlOptions, ControlTls};
 use crate::exit::Failure;
+use crate::world::{Machine, read_private};
 pub(crate) use engine::ControlEngine;
 use engine::{Configured, Defaults};
 use kept::Kept;
 pub(crate) use status::of as native_status;
+
+/// Most bytes of a file with certificates or a key.
+const PEM_BYTES_MAX: u64 = 1 << 20;
 
 /// A control port that listens and does not answer yet.
 pub(crate) struct Control {
@@ -46,7 +53,9 @@ impl Control {
             .map(|(address, port)| (address.as_str(), *port));
         let port = ControlPort::listen(tcp, options.socket.as_deref())
             .await
-            .map_err(|error| Failure::failed(format!("listen for control: {error}")))?;
+            .map_err(|error| Failure::failed(format!("listen for control: {error}")))?
+            .with_tls(options.tls.as_ref().map(read_tls).transpose()?);
+        warn_of_open_port(&options);
         let target = match &config.options.target.login.address {
             Address::Tcp { host, port } => Target::Tcp(host.clone(), *port),
             Address::Unix(path) => Target::Unix(path.clone()),
@@ -73,6 +82,42 @@ impl Control {
         info!(port = self.port.tcp_port(), "listening for control");
         tokio::spawn(self.port.serve(self.target, engine.clone(), self.limits));
         engine
+    }
+}
+
+/// Reads certificate and key.
+fn read_tls(options: &ControlTls) -> Result<Tls, Failure> {
+    let certificates = Machine.read(&options.cert_file, PEM_BYTES_MAX).map_err(|error| {
+        Failure::failed(format!(
+            "read control_ssl_cert {}: {error}",
+            options.cert_file.display()
+        ))
+    })?;
+    let key = read_private(&options.key_file, PEM_BYTES_MAX)
+        .map_err(|error| Failure::failed(format!("read control_ssl_key: {error}")))?;
+    Tls::new(&certificates, &key, options.is_required).map_err(|error| {
+        Failure::failed(format!(
+            "control_ssl_cert {}, control_ssl_key {}: {error}",
+            options.cert_file.display(),
+            options.key_file.display()
+        ))
+    })
+}
+
+/// Says that passwords may be heard on their way to the port.
+fn warn_of_open_port(options: &ControlOptions) {
+    let Some((address, port)) = &options.tcp else {
+        return;
+    };
+    let is_local = address == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    if !is_local && !options.tls.as_ref().is_some_and(|tls| tls.is_required) {
+        warn!(
+            "the control port listens at {address}:{port} and takes clients without TLS: whoever is in between can read and change \
+             everything; set control_ssl_cert, control_ssl_key and control_ssl_require=ON"
+        );
     }
 }
 

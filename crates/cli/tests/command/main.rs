@@ -4,11 +4,13 @@
 mod check;
 mod check_config;
 mod commands;
+mod control_tls;
 mod decode;
 mod fencing;
 mod help;
 mod lint;
 mod metrics;
+mod relay_events;
 mod run;
 mod status;
 mod support;

@@ -11,18 +11,18 @@ use tributary_sandbox::{Account, Server, ServerOptions, create_applier_user, cre
 use crate::support::{DEADLINE, Dir, POLL_INTERVAL, Ran, Running, testdata};
 
 /// Sources, a target, and an engine between them that knows of no source yet.
-struct Site {
-    sources: Vec<(Server, Account)>,
-    target: Server,
-    dir: Dir,
-    option_file: PathBuf,
+pub(crate) struct Site {
+    pub(crate) sources: Vec<(Server, Account)>,
+    pub(crate) target: Server,
+    pub(crate) dir: Dir,
+    pub(crate) option_file: PathBuf,
 }
 
 const TABLES: &str = "CREATE DATABASE asterisk; CREATE TABLE asterisk.vicidial_log (id INT PRIMARY KEY, status VARCHAR(9)) ENGINE=MyISAM; \
      CREATE TABLE asterisk.sip_packets (id INT) ENGINE=MyISAM";
 
 impl Site {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let target = Server::start(ServerOptions::target()).await.unwrap();
         let mut sources = Vec::new();
         for id in 1..=2 {
@@ -61,28 +61,28 @@ impl Site {
         }
     }
 
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         let mut running = Running::start(&self.option_file, &[]);
         running.wait_for_log("listening for control");
         running
     }
 
     /// What the client says to a statement.
-    fn client(&self, args: &[&str]) -> Ran {
+    pub(crate) fn client(&self, args: &[&str]) -> Ran {
         let mut client = Command::new("mariadb");
         client.env("HOME", self.dir.path()).args(args);
         client.output().unwrap().into()
     }
 
     /// Runs statements that must succeed.
-    fn run(&self, sql: &str) -> String {
+    pub(crate) fn run(&self, sql: &str) -> String {
         let ran = self.client(&["-NBe", sql]);
         assert_eq!(ran.code, Some(0), "{sql}: {}", ran.stderr);
         ran.stdout
     }
 
     /// One field of `SHOW SLAVE 'name' STATUS`.
-    fn field(&self, name: &str, field: &str) -> String {
+    pub(crate) fn field(&self, name: &str, field: &str) -> String {
         let ran = self.client(&["-e", &format!("SHOW SLAVE '{name}' STATUS\\G")]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let prefix = format!("{field}: ");
@@ -93,7 +93,7 @@ impl Site {
         line.unwrap_or_default().to_owned()
     }
 
-    fn wait_for_field(&self, name: &str, field: &str, value: &str) {
+    pub(crate) fn wait_for_field(&self, name: &str, field: &str, value: &str) {
         let deadline = Instant::now() + DEADLINE;
         while self.field(name, field) != value {
             assert!(
@@ -107,7 +107,7 @@ impl Site {
     }
 
     /// `CHANGE MASTER`, from where the source is now.
-    async fn change_master(&self, name: &str, source: usize) {
+    pub(crate) async fn change_master(&self, name: &str, source: usize) {
         let (server, account) = &self.sources[source];
         let row = server.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
         let text = |index: usize| row[index].clone().unwrap();
@@ -123,7 +123,7 @@ impl Site {
     }
 
     /// Waits until everything of a source is on the target, as scripts do.
-    async fn wait_for(&self, name: &str, source: usize) {
+    pub(crate) async fn wait_for(&self, name: &str, source: usize) {
         let row = self.sources[source]
             .0
             .rows("SHOW MASTER STATUS")

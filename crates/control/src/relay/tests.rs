@@ -17,9 +17,15 @@ fn a_greeting_loses_what_cannot_be_looked_into() {
     };
     let mut bytes = Vec::new();
     greeting.encode(&mut bytes).unwrap();
-    take_offers_out(&mut bytes);
+    let mut with_tls = bytes.clone();
+    take_offers_out(&mut bytes, false);
+    take_offers_out(&mut with_tls, true);
     let left = Greeting::decode(&bytes).unwrap();
     assert_eq!(left.capabilities, greeting.capabilities & !NOT_OFFERED);
+    assert_eq!(
+        Greeting::decode(&with_tls).unwrap().capabilities,
+        left.capabilities | capabilities::SSL
+    );
     assert_eq!((left.nonce, left.status), (greeting.nonce, greeting.status));
 }
 
@@ -70,14 +76,8 @@ impl Engine for Nothing {
     async fn flush_relay_log(&self, _: &str) -> Outcome {
         Ok(Vec::new())
     }
-    async fn relay_log_events(
-        &self,
-        _: &str,
-        _: Option<&str>,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<crate::RelayEvent>, Refusal> {
-        Ok(Vec::new())
+    async fn relay_log_events(&self, _: &str, _: crate::RelayQuery) -> Result<crate::RelayEvents, Refusal> {
+        Ok(tokio::sync::mpsc::channel(1).1)
     }
 }
 
