@@ -144,6 +144,15 @@ impl PreparedGroup {
             .any(|table| table.info.as_ref().is_none_or(|info| !info.related.is_empty()))
     }
 
+    /// Whether it may wait for locks of rows, which come in its middle.
+    pub(crate) fn locks_rows(&self) -> bool {
+        let has_locks = |used: &TableUseDraft| {
+            let info = used.info.as_ref();
+            info.is_none_or(|info| info.is_transactional || info.is_view || info.has_triggers)
+        };
+        !matches!(self.scope, Scope::Tables) || self.tables.iter().any(has_locks)
+    }
+
     /// A group of which nothing is to be applied.
     pub(crate) fn empty(group: &EventGroup, seq: GroupSeq) -> Self {
         let gtid = group.gtid.as_ref().map(|event| event.gtid);

@@ -177,6 +177,9 @@ impl Worker {
             Ok(undone) => undone,
             Err(reason) => return Ok(Outcome::Stop(reason)),
         };
+        if let Some(outcome) = self.name_by_itself(work, group).await? {
+            return Ok(outcome);
+        }
         let saves_itself = saves_itself(group);
         // Within a run of tables it is there already.
         let has_fence =
@@ -370,8 +373,10 @@ impl Worker {
         }
         self.login.add_change(change, 0).await?;
         let mut failure = self.login.finish().await?;
-        if let Some(failure) = &failure {
-            self.note_failure(change, failure);
+        if let Some(failure) = &failure
+            && let Some(outcome) = self.note_failure(group, change, failure)
+        {
+            return Ok(outcome);
         }
         if let Some(failure) = failure
             .as_mut()
@@ -499,7 +504,9 @@ impl Worker {
             let Some(failure) = failure else {
                 return Ok(Outcome::Done);
             };
-            self.note_failure(change, &failure);
+            if let Some(outcome) = self.note_failure(group, change, &failure) {
+                return Ok(outcome);
+            }
             let is_retry = reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry;
             if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
                 // The rows before this place are final: only the rest can be tried again.

@@ -28,6 +28,11 @@ pub(super) fn is_transient(error: &ServerError) -> bool {
     TRANSIENT.contains(&error.code)
 }
 
+/// Whether another session held a lock for too long, or this one had to give way: `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`.
+pub(super) fn is_lock_conflict(error: &ServerError) -> bool {
+    matches!(error.code, 1205 | 1213)
+}
+
 /// Whether a statement was ended by somebody, at a moment nobody can tell.
 pub(super) fn is_kill(error: &ServerError) -> bool {
     number::is_kill(error.code)
@@ -36,7 +41,7 @@ pub(super) fn is_kill(error: &ServerError) -> bool {
 /// Whether the server refuses a statement with this error before it changes any row: it cannot be understood, names what is not there,
 /// or is not allowed.
 pub(super) fn precedes_changes(error: &ServerError) -> bool {
-    const REFUSALS: [u16; 30] = [
+    const REFUSALS: [u16; 28] = [
         1044,
         1045,
         1046,
@@ -53,8 +58,6 @@ pub(super) fn precedes_changes(error: &ServerError) -> bool {
         1146,
         1153,
         1193,
-        1205,
-        1213,
         1227,
         1231,
         1273,

@@ -194,3 +194,43 @@ async fn a_large_group_that_was_cut_off_is_named() -> anyhow::Result<()> {
     assert!(engine.stop().await.is_clean);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_whose_position_cannot_be_saved_is_not_made_again_unnoticed() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE m (n INT, id INT) ENGINE=MyISAM; INSERT INTO m VALUES (0, 1); \
+              CREATE FUNCTION same(n INT) RETURNS INT DETERMINISTIC RETURN n")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    // As if somebody held the row behind the change, for longer than anybody waits.
+    target
+        .run("CREATE TRIGGER tributary.held BEFORE UPDATE ON tributary.position FOR EACH ROW IF NEW.done<>OLD.done THEN \
+              SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1205, MESSAGE_TEXT='Lock wait timeout exceeded'; END IF")
+        .await?;
+    source
+        .run("SET SESSION binlog_format=STATEMENT; USE asterisk; UPDATE m SET n=same(n + 1)")
+        .await?;
+    let group = source.value("SELECT @@gtid_binlog_pos").await?;
+    let error = stopped(&engine, "m1").await?;
+    assert!(
+        error.message.contains("cannot save the position"),
+        "{}",
+        error.message
+    );
+    assert_eq!(target.value("SELECT n FROM m1_asterisk.m").await?, "1");
+    assert_ne!(target.value(BEGUN).await?, "");
+    engine.stop().await;
+
+    target.run("DROP TRIGGER tributary.held").await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    let records =
+        "SELECT GROUP_CONCAT(kind, ' ', database_name, '.', table_name, ' ', gtid) FROM tributary.skipped";
+    let named = format!("in_doubt m1_asterisk.m {group}");
+    assert_eq!(target.value(records).await?, named);
+    Ok(())
+}
