@@ -23,9 +23,11 @@ use crate::report;
 use crate::source::OpenGroups;
 use crate::worker::{Login, LoginSettings, Worker};
 
+mod emptied;
 mod leftovers;
 mod lives;
 
+use emptied::record_emptied;
 use leftovers::{end_leftover, end_surplus, hold_target, slot_lock};
 pub(crate) use lives::first_start;
 use lives::{Common, Lives, StartingConnection};
@@ -117,7 +119,12 @@ impl Session {
         };
         let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
-        let epoch = positions::begin_epoch(&mut login, schema).await.map_err(lost)?;
+        let epoch = newest + 1;
+        let begun = positions::begin_epoch(&mut login, schema, epoch).await;
+        begun.map_err(lost)?;
+        record_emptied(&mut login, schema, &views.all())
+            .await
+            .map_err(lost)?;
         if !options.target.status_interval.is_zero() {
             report::create(&mut login, schema, epoch).await.map_err(lost)?;
         }
