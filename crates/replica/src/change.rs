@@ -273,6 +273,8 @@ pub(crate) struct StatementChange {
     pub(crate) insert_id: Option<u64>,
     /// The error the source's client got, 0 for none.
     pub(crate) expected_error: u16,
+    /// Whether there is but one row that it can change, at once and for good: when it has failed, nothing of it is there.
+    pub(crate) is_one_row: bool,
     /// Whether another statement may follow in the same packet.
     pub(crate) is_joinable: bool,
     /// Whether an unused `INSERT_ID` of an earlier statement could be taken by this one.

@@ -9,7 +9,7 @@ use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
 use super::columns::{count_definition, precedes_rows};
-use super::doubt::{InPart, writes_for_good};
+use super::doubt::{InPart, is_ddl, writes_for_good};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -182,8 +182,8 @@ impl Worker {
         }
         let saves_itself = saves_itself(group);
         // Within a run of tables it is there already.
-        let has_fence =
-            saves_itself && work.run.kind == RunKind::Alone && !is_ddl(group) && writes_for_good(work, group);
+        let has_fence = work.run.kind == RunKind::Alone
+            && (is_ddl(group) || saves_itself && writes_for_good(work, group));
         if has_fence {
             self.has_named = true;
             self.login.fence(Some((&work.connection.progress, self.id)));
@@ -436,6 +436,15 @@ impl Worker {
         if reaction::is_already_so(statement.kind, failure.error.code) {
             return Ok(Outcome::Done);
         }
+        if group.was_begun && reaction::is_made(statement.kind, failure.error.code) {
+            tracing::warn!(
+                connection = %work.connection.name,
+                group = %group.label,
+                error = %failure.error,
+                "taken for executed: it was sent before the target was lost, and is so now"
+            );
+            return Ok(Outcome::Done);
+        }
         if failure.error.code == 1050
             && let Some(text) = reaction::or_replace(statement, &statement.text)
         {
@@ -554,12 +563,6 @@ pub(super) fn saves_itself(group: &PreparedGroup) -> bool {
         Change::Load(_) => false,
     };
     is_plain && group.temporary.is_empty() && !group.rolls_back && !group.can_roll_back()
-}
-
-/// Whether statements of the group define something: made again, they mostly find it so.
-pub(super) fn is_ddl(group: &PreparedGroup) -> bool {
-    let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
-    group.changes.iter().any(is_ddl)
 }
 
 /// Whether the packet of the group's one change can say that it is executed, so that it is not repeated should the engine die before

@@ -10,11 +10,11 @@ use tributary_schedule::{GroupSeq, RunKind};
 use tributary_sql::StatementKind;
 
 use super::burst::{Failure, Step};
-use super::careful::{Outcome, is_ddl, saves_itself};
+use super::careful::{Outcome, saves_itself};
 use super::ledger::Record;
 use super::rows::RowPlace;
 use super::{RunEnd, RunWork, Worker, cannot_save, reaction};
-use crate::bulk::{BulkRow, Repeats};
+use crate::bulk::BulkRow;
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, PreparedGroup};
 use crate::context::quote_text;
@@ -144,7 +144,8 @@ impl Worker {
     /// Records which groups of the run are made once more although a part of them may be there.
     pub(super) async fn record_doubts(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
         for group in work.groups.iter().filter(|group| group.was_begun) {
-            if !writes_for_good(work, group)
+            if is_ddl(group)
+                || !writes_for_good(work, group)
                 || can_be_made_twice(work, group)
                 || self.is_in_doubt(work, group)
             {
@@ -191,14 +192,18 @@ impl Worker {
             .iter()
             .any(|change| matches!(change, Change::Load(_)));
         let is_mixed = has_rows && !group.changes.iter().all(is_rows);
-        let is_split = is_by_itself && (group.changes.len() > 1 || !saves_itself(group) && !is_ddl(group));
+        let is_split = is_by_itself && (group.changes.len() > 1 || !saves_itself(group));
         let is_long = has_rows && packed(group.bytes) > self.login.packet_bytes_max;
-        (has_load || is_mixed || is_split || is_long) && !makes_table(group) && writes_for_good(work, group)
+        (has_load || is_mixed || is_split || is_long) && (is_ddl(group) || writes_for_good(work, group))
     }
 
     /// Whether a group comes once more of which much may be there.
     pub(super) fn is_in_doubt(&self, work: &RunWork, group: &PreparedGroup) -> bool {
-        group.was_begun && self.needs_name(work, group, work.run.kind == RunKind::Alone)
+        group.was_begun
+            && match is_ddl(group) {
+                true => turns_back(group),
+                false => self.needs_name(work, group, work.run.kind == RunKind::Alone),
+            }
     }
 
     /// Why a group stops that comes once more.
@@ -219,6 +224,28 @@ impl Worker {
     }
 }
 
+/// Whether statements of the group define something that outlives its session: made again, they mostly find it so.
+pub(super) fn is_ddl(group: &PreparedGroup) -> bool {
+    let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
+    !group.uses_temporary && group.changes.iter().any(is_ddl)
+}
+
+/// Whether a definition that is made twice may be taken back by that: tables that change their names among each other, or places.
+fn turns_back(group: &PreparedGroup) -> bool {
+    const EXCHANGE: &[u8] = b"EXCHANGE";
+    group.changes.iter().any(|change| match change {
+        Change::Statement(statement) => match statement.kind {
+            StatementKind::RenameTable => group.tables.len() > 2,
+            StatementKind::AlterTable => {
+                let mut words = statement.text.windows(EXCHANGE.len());
+                words.any(|word| word.eq_ignore_ascii_case(EXCHANGE))
+            }
+            _ => false,
+        },
+        Change::Rows(_) | Change::Load(_) => false,
+    })
+}
+
 /// Whether the group makes a table: one that is there already is made anew, with its rows.
 pub(super) fn makes_table(group: &PreparedGroup) -> bool {
     matches!(
@@ -231,10 +258,9 @@ pub(super) fn makes_table(group: &PreparedGroup) -> bool {
 pub(super) fn leaves_part(group: &PreparedGroup, change: &Change, failure: &Failure) -> bool {
     let is_one_row = match change {
         Change::Rows(rows) => failure.at == RowPlace::default() && (failure.is_row || rows.row_count == 1),
-        Change::Statement(statement) => {
-            let is_row = |bulk: &BulkRow| bulk.shape.repeats != Repeats::Differs;
-            statement.bulk.as_ref().is_some_and(is_row) && !reaction::is_kill(&failure.error)
-        }
+        // All or nothing.
+        Change::Statement(statement) if statement.kind.is_ddl() => return false,
+        Change::Statement(statement) => statement.is_one_row && !reaction::is_kill(&failure.error),
         Change::Load(_) => false,
     };
     // Locks of tables are waited for in front of the first row, those of rows are not.

@@ -8,7 +8,6 @@ use super::burst::{Failure, Step};
 use super::ledger::Record;
 use super::reaction::{self, Reaction};
 use super::{RunWork, Worker, idempotent};
-use crate::bulk::{BulkRow, Repeats};
 use crate::change::{Change, PreparedGroup};
 use crate::records::RecordKind;
 
@@ -81,10 +80,7 @@ fn is_made_row(change: &Change, failure: &Failure) -> bool {
                 Some(_) | None => false,
             }
         }
-        Change::Statement(statement) => {
-            let is_one_row = |bulk: &BulkRow| bulk.shape.repeats == Repeats::Counted;
-            is_duplicate && statement.bulk.as_ref().is_some_and(is_one_row)
-        }
+        Change::Statement(statement) => is_duplicate && is_insert(change) && statement.is_one_row,
         Change::Rows(_) | Change::Load(_) => false,
     }
 }

@@ -136,6 +136,28 @@ pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
     }
 }
 
+/// Whether the error is what a definition meets that has been made already.
+pub(super) fn is_made(kind: StatementKind, code: u16) -> bool {
+    use StatementKind::{
+        AlterTable, CreateEvent, CreateIndex, CreateRoutine, CreateSequence, CreateTrigger, CreateView,
+        DropIndex, DropRoutine, DropTrigger, RenameTable,
+    };
+    match kind {
+        // A column, key, primary key, constraint or partition is there, or is not.
+        AlterTable | CreateIndex | DropIndex => {
+            matches!(code, 1060 | 1061 | 1068 | 1091 | 1507 | 1517 | 1826)
+        }
+        RenameTable => matches!(code, 1050 | 1146),
+        CreateView | CreateSequence => code == 1050,
+        CreateTrigger => code == 1359,
+        DropTrigger => code == 1360,
+        CreateRoutine => code == 1304,
+        DropRoutine => code == 1305,
+        CreateEvent => code == 1537,
+        _ => false,
+    }
+}
+
 /// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it. `text` is a form
 /// of the statement.
 pub(super) fn or_replace(statement: &StatementChange, text: &[u8]) -> Option<Bytes> {

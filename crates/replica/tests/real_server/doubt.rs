@@ -5,6 +5,11 @@ use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, sto
 use tributary::Replicator;
 use tributary_sandbox::{Server, ServerOptions};
 
+/// As if somebody held the row of the saved position behind a change, for longer than anybody waits.
+const HOLD: &str = "CREATE TRIGGER tributary.held BEFORE UPDATE ON tributary.position FOR EACH ROW \
+                    IF NEW.done<>OLD.done OR NEW.executed<>OLD.executed THEN \
+                    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1205, MESSAGE_TEXT='Lock wait timeout exceeded'; END IF";
+
 const BEGUN: &str = "SELECT GROUP_CONCAT(begun SEPARATOR '') FROM tributary.position";
 
 /// Waits until a statement has changed some rows, and ends it, or its session.
@@ -205,11 +210,7 @@ async fn a_statement_whose_position_cannot_be_saved_is_not_made_again_unnoticed(
         .await?;
     let engine = Replicator::start(options(&source, &target)).await?;
     caught_up(&engine, "m1", &source).await?;
-    // As if somebody held the row behind the change, for longer than anybody waits.
-    target
-        .run("CREATE TRIGGER tributary.held BEFORE UPDATE ON tributary.position FOR EACH ROW IF NEW.done<>OLD.done THEN \
-              SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1205, MESSAGE_TEXT='Lock wait timeout exceeded'; END IF")
-        .await?;
+    target.run(HOLD).await?;
     source
         .run("SET SESSION binlog_format=STATEMENT; USE asterisk; UPDATE m SET n=same(n + 1)")
         .await?;
@@ -233,4 +234,50 @@ async fn a_statement_whose_position_cannot_be_saved_is_not_made_again_unnoticed(
     let named = format!("in_doubt m1_asterisk.m {group}");
     assert_eq!(target.value(records).await?, named);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_whose_position_was_lost_is_known_again() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE t (id INT, b INT) ENGINE=InnoDB; \
+              CREATE TABLE a (id INT) ENGINE=MyISAM; CREATE TABLE b (n INT) ENGINE=MyISAM",
+        )
+        .await?;
+    for (definition, stops) in [
+        ("ALTER TABLE asterisk.t ADD COLUMN c INT", false),
+        ("CREATE INDEX i ON asterisk.t (b)", false),
+        ("CREATE VIEW asterisk.v AS SELECT 1", false),
+        ("RENAME TABLE asterisk.b TO asterisk.d", false),
+        (
+            "RENAME TABLE asterisk.a TO asterisk.x, asterisk.d TO asterisk.a, asterisk.x TO asterisk.d",
+            true,
+        ),
+    ] {
+        let engine = Replicator::start(options(&source, &target)).await?;
+        caught_up(&engine, "m1", &source).await?;
+        target.run(HOLD).await?;
+        source.run(definition).await?;
+        let error = stopped(&engine, "m1").await?;
+        assert!(
+            error.message.contains("cannot save the position"),
+            "{definition}: {}",
+            error.message
+        );
+        engine.stop().await;
+        target.run("DROP TRIGGER tributary.held").await?;
+        let engine = Replicator::start(options(&source, &target)).await?;
+        if stops {
+            let error = stopped(&engine, "m1").await?;
+            assert_eq!(error.number, 1593, "{}", error.message);
+        } else {
+            source.run("INSERT INTO asterisk.t (id) VALUES (1)").await?;
+            caught_up(&engine, "m1", &source).await?;
+        }
+        engine.stop().await;
+    }
+    // It was made once.
+    assert_equal(&source, &target, TARGET_DB, &[]).await
 }

@@ -160,6 +160,10 @@ impl Kind {
                 stage.target.kill().await;
                 pause(random, 800).await;
                 stage.target.start_again().await?;
+                // It ends if it finds no target where it begins.
+                if self == Self::TargetKilledTables && stage.engine.ensure_running().is_err() {
+                    stage.engine.start_again()?;
+                }
                 let orphans =
                     remove_orphans(stage.target.data_dir()).context("look through the target's files")?;
                 Ok(format!("{orphans:?} removed"))

@@ -29,6 +29,9 @@ const SOURCE_COUNT: u32 = 3;
 const ENGINE_SETTINGS: &str = "master1.tributary_relay_log = OFF\nmaster2.max_relay_log_size = 64K\nmaster3.group_bytes_max = 64K\n\
     slave_net_timeout = 2\n";
 /// Longest time a round may take altogether.
+/// With this error the engine stops a connection of whose tables it does not know what is there.
+const IN_DOUBT: u64 = 1593;
+
 const ROUND_TIMEOUT: Duration = Duration::from_secs(240);
 
 fn main() -> ExitCode {
@@ -215,6 +218,14 @@ impl Chaos {
         let names: Vec<&str> = stopped.iter().map(|(name, _)| &name[..]).collect();
         for (name, error) in &stopped {
             println!("{name} has stopped: {} {}", error.number, error.message);
+            // Rows that are there twice may be in the way of others.
+            let has_doubts = recorded
+                .iter()
+                .any(|table| table.starts_with(&format!("{name}_asterisk.")));
+            ensure!(
+                error.number == IN_DOUBT || has_doubts,
+                "it says nothing of doubts"
+            );
         }
         if !names.is_empty() {
             self.begin_anew(&names).await?;
