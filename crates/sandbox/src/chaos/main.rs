@@ -28,10 +28,9 @@ const SOURCE_COUNT: u32 = 3;
 /// soon.
 const ENGINE_SETTINGS: &str = "master1.tributary_relay_log = OFF\nmaster2.max_relay_log_size = 64K\nmaster3.group_bytes_max = 64K\n\
     slave_net_timeout = 2\n";
-/// Longest time a round may take altogether.
 /// With this error the engine stops a connection of whose tables it does not know what is there.
 const IN_DOUBT: u64 = 1593;
-
+/// Longest time a round may take altogether.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(240);
 
 fn main() -> ExitCode {
