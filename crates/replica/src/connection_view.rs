@@ -1,6 +1,6 @@
 //! A connection as the engine's face sees it, across lives of the target.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) threads: Threads,
     /// Where applying ends by itself.
     pub(crate) until: Option<Until>,
-    /// Events that the next start passes over.
-    pub(crate) skip_events: u64,
+    /// Events that the next start passes over, those less that it has.
+    pub(crate) skip_events: Arc<AtomicU64>,
 }
 
 /// A connection. When its options change, another one with the same number takes its place.
@@ -96,15 +96,16 @@ impl ConnectionView {
 
     /// Passes over so many events at the next start.
     pub(crate) fn skip_events(&self, count: u64) {
-        lock(&self.wanted).skip_events = count;
+        lock(&self.wanted).skip_events.store(count, Ordering::Relaxed);
     }
 
     /// What the life that begins now is told.
     pub(crate) fn take_orders(&self) -> Orders {
-        let mut wanted = lock(&self.wanted);
+        let wanted = self.wanted();
         Orders {
-            until: wanted.until.clone(),
-            skip_events: std::mem::take(&mut wanted.skip_events),
+            until: wanted.until,
+            skip_events: wanted.skip_events.load(Ordering::Relaxed),
+            skip_events_left: wanted.skip_events,
             passing: None,
         }
     }

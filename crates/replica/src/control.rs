@@ -1,6 +1,7 @@
 //! Single connections of a running engine: started, stopped, changed, made and removed by name.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -590,7 +591,7 @@ pub(crate) fn detail(view: &ConnectionView) -> ConnectionDetail {
         options: view.options.clone(),
         status: view.status(),
         until: wanted.until,
-        skip_events: wanted.skip_events,
+        skip_events: wanted.skip_events.load(Ordering::Relaxed),
     }
 }
 

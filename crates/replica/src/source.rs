@@ -451,6 +451,7 @@ impl Source {
             // Passed over like a group of one event.
             Assembled::Incident { .. } if self.orders.skip_events > 0 => {
                 self.orders.skip_events = 0;
+                self.orders.passed_over();
                 self.moved(coordinates).await?;
             }
             Assembled::Incident {
