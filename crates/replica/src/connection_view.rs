@@ -37,6 +37,8 @@ pub(crate) struct ConnectionView {
     /// Receives, if there is a relay log.
     receiver: OnceLock<Arc<Receiver>>,
     current: Mutex<Current>,
+    /// How often applying has begun.
+    lives: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl ConnectionView {
             wanted: Mutex::default(),
             receiver: OnceLock::new(),
             current: Mutex::default(),
+            lives: AtomicU64::new(0),
             options,
         };
         view.want(threads, None);
@@ -134,6 +137,12 @@ impl ConnectionView {
     /// The connection has begun a new life.
     pub(crate) fn attach(&self, shared: Arc<ConnectionShared>, used: Arc<Used>) {
         lock(&self.current).life = Some((shared, used));
+        self.lives.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often applying has begun.
+    pub(crate) fn lives(&self) -> u64 {
+        self.lives.load(Ordering::Relaxed)
     }
 
     /// Shows that nothing is received beyond this place.

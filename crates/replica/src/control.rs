@@ -199,6 +199,7 @@ impl Controller {
         until: Option<Until>,
     ) -> Result<(), ControlError> {
         let running = running(view);
+        let lives = view.lives();
         let threads = with_both(view, threads);
         let all = Threads {
             io: running.io || threads.io,
@@ -213,7 +214,7 @@ impl Controller {
         let (opened, server_id) = (view.clone(), self.inner.options.server_id);
         let opening = tokio::task::spawn_blocking(move || opened.open_relay_log(server_id));
         let result = match opening.await {
-            Ok(Ok(())) => self.begin(view, running, all).await,
+            Ok(Ok(())) => self.begin(view, lives, running, all).await,
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(StartError::Config(format!("open the relay log: {error}")).into()),
         };
@@ -226,6 +227,7 @@ impl Controller {
     async fn begin(
         &self,
         view: &Arc<ConnectionView>,
+        lives: u64,
         running: Threads,
         all: Threads,
     ) -> Result<(), ControlError> {
@@ -240,7 +242,7 @@ impl Controller {
             let request = match running.sql {
                 // A life ends with its stream, if that ends inside a group.
                 true => Request::JoinIfEnded(view.clone(), reply),
-                false => Request::Join(view.clone(), reply),
+                false => Request::Join(view.clone(), lives, reply),
             };
             if self.inner.requests.send(request).await.is_ok()
                 && let Ok(Ok(joined)) = tokio::time::timeout(START_WAIT, answer).await

@@ -46,8 +46,9 @@ pub(crate) const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What the session is asked for while it runs.
 pub(crate) enum Request {
-    /// Apply for this connection. The answer is why that cannot be; it does not come when the target is lost meanwhile.
-    Join(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
+    /// Apply for this connection, unless its lives are more than these: then a session has begun meanwhile, and it with that. The answer
+    /// is why that cannot be; it does not come when the target is lost meanwhile.
+    Join(Arc<ConnectionView>, u64, oneshot::Sender<Result<(), StartError>>),
     /// The same, unless it is applied for.
     JoinIfEnded(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
     /// Apply no more for it. The sender is dropped when it is at rest.
@@ -224,7 +225,10 @@ impl Session {
                     Request::JoinIfEnded(view, reply) if lives.is_alive(&view) => {
                         let _ = reply.send(Ok(()));
                     }
-                    Request::Join(view, reply) | Request::JoinIfEnded(view, reply) => {
+                    Request::Join(view, before, reply) if view.lives() > before => {
+                        let _ = reply.send(Ok(()));
+                    }
+                    Request::Join(view, _, reply) | Request::JoinIfEnded(view, reply) => {
                         let lived = lives.has_lived(&view);
                         let ended = lives.end(&view);
                         let common = common.clone();
