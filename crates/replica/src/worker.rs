@@ -45,6 +45,7 @@ pub(crate) use login::{Login, LoginSettings};
 
 use bulk::Left;
 use burst::{Failure, Step};
+pub(crate) use doubt::MadeAgain;
 use doubt::{InPart, leaves_part};
 use passing::Passing;
 use plan::{BULK_ROWS_MIN, PlanStep, Planned, plan};
@@ -67,6 +68,8 @@ pub(crate) struct ConnectionShared {
     pub(crate) columns: Arc<SourceColumns>,
     /// Attempts of a group after deadlocks and lock waits.
     pub(crate) retries: u32,
+    /// What was made once more.
+    pub(crate) made_again: MadeAgain,
 }
 
 /// What the applier tells a worker.

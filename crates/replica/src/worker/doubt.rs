@@ -5,8 +5,11 @@
 //! that a packet makes and saves is made again, and is recorded; of the others (`LOAD DATA` above all) much may be there, and their
 //! connection stops: only a person can tell.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use tributary_client::{Client, Error as ClientError, ServerError};
-use tributary_schedule::{GroupSeq, RunKind};
+use tributary_schedule::{GroupSeq, RunKind, TableId};
 use tributary_sql::StatementKind;
 
 use super::burst::{Failure, Step};
@@ -37,6 +40,33 @@ pub(super) enum InPart {
     Group(GroupSeq),
     /// What is written down already.
     AsNamed,
+}
+
+/// Rows that statements have written to which came once more, and may have been there already.
+///
+/// An `UPDATE` that found no row when it was first made finds the one that a later `INSERT` has made, where that was made, too.
+#[derive(Debug, Default)]
+pub(crate) struct MadeAgain(Mutex<HashSet<(TableId, u64)>>);
+
+impl MadeAgain {
+    /// Whether a row that the group inserts may have been changed by what stands in front of it. Notes what the group changes.
+    fn has_overtaken(&self, group: &PreparedGroup) -> bool {
+        let mut updated = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_overtaken = false;
+        for change in &group.changes {
+            let Change::Statement(statement) = change else {
+                continue;
+            };
+            let Some(bulk) = &statement.bulk else { continue };
+            let mut rows = bulk.keys.iter().map(|key| (bulk.shape.table, *key));
+            match statement.kind {
+                StatementKind::Update => updated.extend(rows),
+                StatementKind::Insert => is_overtaken |= rows.any(|row| updated.contains(&row)),
+                _ => {}
+            }
+        }
+        is_overtaken
+    }
 }
 
 impl Worker {
@@ -143,12 +173,14 @@ impl Worker {
 
     /// Records which groups of the run are made once more although a part of them may be there.
     pub(super) async fn record_doubts(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
-        for group in work.groups.iter().filter(|group| group.was_begun) {
-            if is_ddl(group)
-                || !writes_for_good(work, group)
-                || can_be_made_twice(work, group)
-                || self.is_in_doubt(work, group)
+        for group in &work.groups {
+            let comes_again = group.was_begun || group.may_be_made;
+            if !comes_again || is_ddl(group) || !writes_for_good(work, group) || self.is_in_doubt(work, group)
             {
+                continue;
+            }
+            let is_overtaken = work.connection.made_again.has_overtaken(group);
+            if !is_overtaken && (!group.was_begun || can_be_made_twice(work, group)) {
                 continue;
             }
             // Once in the engine's life: it may be tried again and again.

@@ -2,12 +2,12 @@
 //! tell what is there of it.
 
 use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, stopped};
-use tributary::Replicator;
+use tributary::{Replicator, Threads};
 use tributary_sandbox::{Server, ServerOptions};
 
 /// As if somebody held the row of the saved position behind a change, for longer than anybody waits.
 const HOLD: &str = "CREATE TRIGGER tributary.held BEFORE UPDATE ON tributary.position FOR EACH ROW \
-                    IF NEW.done<>OLD.done OR NEW.executed<>OLD.executed THEN \
+                    IF NEW.begun<>'' AND (NEW.done<>OLD.done OR NEW.executed<>OLD.executed) THEN \
                     SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1205, MESSAGE_TEXT='Lock wait timeout exceeded'; END IF";
 
 const BEGUN: &str = "SELECT GROUP_CONCAT(begun SEPARATOR '') FROM tributary.position";
@@ -280,4 +280,36 @@ async fn a_definition_whose_position_was_lost_is_known_again() -> anyhow::Result
     }
     // It was made once.
     assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_an_earlier_statement_found_only_the_second_time_is_named() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.k (id INT PRIMARY KEY, n INT) ENGINE=MyISAM")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let controller = engine.controller();
+    controller.stop("m1", Threads::BOTH).await?;
+    // The first finds no row.
+    source
+        .run("USE asterisk; UPDATE k SET n=1 WHERE id=5; INSERT INTO k (id, n) VALUES (5, 0); INSERT INTO k (id, n) VALUES (6, 0)")
+        .await?;
+    target.run(HOLD).await?;
+    controller.start("m1", Threads::BOTH, None).await?;
+    stopped(&engine, "m1").await?;
+    let rows = "SELECT GROUP_CONCAT(id, ' ', n ORDER BY id) FROM m1_asterisk.k";
+    assert_eq!(target.value(rows).await?, "5 0,6 0");
+    target.run("DROP TRIGGER tributary.held").await?;
+    controller.start("m1", Threads::BOTH, None).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let records = "SELECT GROUP_CONCAT(kind, ' ', table_name, ' ', statement) FROM tributary.skipped";
+    assert_eq!(
+        target.value(records).await?,
+        "in_doubt k INSERT INTO k (id, n) VALUES (5, 0)"
+    );
+    assert!(engine.stop().await.is_clean);
+    Ok(())
 }
