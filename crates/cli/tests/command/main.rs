@@ -13,5 +13,6 @@ mod metrics;
 mod relay_events;
 mod run;
 mod status;
+mod stopping;
 mod support;
 mod tutorial;
