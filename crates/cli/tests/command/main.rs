@@ -3,6 +3,7 @@
 
 mod check;
 mod check_config;
+mod clients;
 mod commands;
 mod control_tls;
 mod decode;
