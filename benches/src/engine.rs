@@ -113,6 +113,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Where it takes replication statements, if stopping and starting is measured.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.files.control_socket()
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         self.files.log()

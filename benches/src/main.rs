@@ -4,8 +4,8 @@
 //! to run, [`source`] fills the binlogs of a [`workload`] with its [`traffic`],
 //! unless the user has [`named`] one, [`target`] gives each run a fresh server,
 //! a [`replica`] of either kind ([`native`], [`engine`]) works behind a [`link`], [`measure`] counts, [`verify`] compares,
-//! [`report`] writes and prints. [`catch_up`] does this for full binlogs, [`steady`] while sources write, [`idle`] while
-//! they do not; [`decode`] reads files.
+//! [`report`] writes and prints. [`catch_up`] does this for full binlogs, [`steady`] while sources write, [`stop_start`] while they are stopped and started,
+//! [`idle`] while nothing is written; [`decode`] reads files.
 
 mod catch_up;
 mod coordinates;
@@ -24,6 +24,7 @@ mod report;
 mod settings;
 mod source;
 mod steady;
+mod stop_start;
 mod system;
 mod target;
 mod traffic;
@@ -110,6 +111,7 @@ async fn run_workload(workload: Workload, settings: &Settings, program: Option<&
     match workload.measure() {
         Measure::CatchUp => catch_up::run(workload, settings, program).await,
         Measure::Steady => steady::run(settings, program).await,
+        Measure::StopStart => stop_start::run(settings, program).await,
         Measure::Idle => idle::run(settings, program).await,
         Measure::Decode => decode::run(settings).await,
     }

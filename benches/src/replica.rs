@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use mysql_async::{Conn, OptsBuilder};
 
 use crate::coordinates::Coordinates;
 use crate::engine::Engine;
@@ -58,6 +59,24 @@ impl Replica {
         match self {
             Replica::Native(_) => None,
             Replica::Engine(engine) => engine.pid(),
+        }
+    }
+
+    /// A session that takes the statements of replication: on the target, or on the engine's control port.
+    ///
+    /// # Errors
+    /// A login that fails.
+    pub(crate) async fn control(&self, target: &Target) -> Result<Conn> {
+        match self {
+            Replica::Native(_) => target.as_ref().connect().await,
+            Replica::Engine(engine) => {
+                let login = OptsBuilder::default()
+                    .socket(Some(engine.control_socket().to_string_lossy()))
+                    .prefer_socket(false)
+                    .user(Some(&target.login.user))
+                    .pass(Some(&target.login.password));
+                Conn::new(login).await.context("log in through the control port")
+            }
         }
     }
 

@@ -31,10 +31,10 @@ const PERIOD: Duration = Duration::from_secs(60);
 const PERIOD_MIN: Duration = Duration::from_secs(2);
 
 /// One system at work.
-struct Contestant {
-    system: System,
-    target: Target,
-    replica: Replica,
+pub(crate) struct Contestant {
+    pub(crate) system: System,
+    pub(crate) target: Target,
+    pub(crate) replica: Replica,
 }
 
 /// Runs the systems that are set beside each other, all at once.
@@ -79,6 +79,14 @@ pub(crate) async fn run(settings: &Settings, program: Option<&Path>) -> Result<V
     Ok(lines)
 }
 
+/// Writes for `period` at the steady rate while nobody times commits; returns how many transactions.
+///
+/// # Errors
+/// A statement that fails; sources that cannot write that fast.
+pub(crate) async fn write(sources: &Sources, period: Duration) -> Result<u64> {
+    writers::write(sources, vec![Vec::new(); sources.all.len()], period).await
+}
+
 /// Writes for `period` and gives the transactions written, and of each system the times of the probes and what it cost.
 async fn measured(
     sources: &Sources,
@@ -118,7 +126,11 @@ async fn measured(
 }
 
 impl Contestant {
-    async fn start(
+    /// Starts it; returns when it reads from all sources.
+    ///
+    /// # Errors
+    /// A server or replica that does not start.
+    pub(crate) async fn start(
         system: System,
         program: Option<&Path>,
         sources: &Sources,
@@ -139,7 +151,10 @@ impl Contestant {
     }
 
     /// Waits for the sources' end, stops, and compares.
-    async fn finish(mut self, sources: &Sources) -> Result<()> {
+    ///
+    /// # Errors
+    /// A replica that does not arrive or does not stop; a target that is not equal.
+    pub(crate) async fn finish(mut self, sources: &Sources) -> Result<()> {
         let watch = Watch::start(sources, &self.target, None)?;
         if let Err(error) = self.replica.wait_until_executed(sources, &watch).await {
             let (name, log) = self

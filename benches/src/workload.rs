@@ -32,6 +32,8 @@ pub(crate) enum Workload {
     Big,
     /// The way of single commits while three sources write at a steady rate.
     Steady,
+    /// Stopping and starting connections while three sources write at a steady rate.
+    StopStart,
     /// Three sources that write nothing.
     Idle,
     /// Statements and row events from files into nothing.
@@ -47,6 +49,8 @@ pub(crate) enum Measure {
     CatchUp,
     /// How long a commit takes from source to target.
     Steady,
+    /// How long `STOP SLAVE` and `START SLAVE` take.
+    StopStart,
     /// What waiting costs.
     Idle,
     /// How fast binlog files are read.
@@ -55,7 +59,7 @@ pub(crate) enum Measure {
 
 impl Workload {
     /// Every workload, in the order of the bench.
-    pub(crate) const ALL: [Workload; 14] = [
+    pub(crate) const ALL: [Workload; 15] = [
         Workload::MixedMyisam,
         Workload::MixedInnodb,
         Workload::RowInnodb,
@@ -68,6 +72,7 @@ impl Workload {
         Workload::HotRow,
         Workload::Big,
         Workload::Steady,
+        Workload::StopStart,
         Workload::Idle,
         Workload::Decode,
     ];
@@ -87,6 +92,7 @@ impl Workload {
             Workload::HotRow => "hot-row",
             Workload::Big => "big",
             Workload::Steady => "steady",
+            Workload::StopStart => "stop-start",
             Workload::Idle => "idle",
             Workload::Decode => "decode",
             Workload::Named => "named",
@@ -103,6 +109,7 @@ impl Workload {
     pub(crate) fn measure(self) -> Measure {
         match self {
             Workload::Steady => Measure::Steady,
+            Workload::StopStart => Measure::StopStart,
             Workload::Idle => Measure::Idle,
             Workload::Decode => Measure::Decode,
             _ => Measure::CatchUp,
@@ -137,7 +144,7 @@ impl Workload {
     /// How many sources there are, numbered from 1.
     pub(crate) fn sources(self) -> u32 {
         match self {
-            Workload::FanIn | Workload::Steady | Workload::Idle => 3,
+            Workload::FanIn | Workload::Steady | Workload::StopStart | Workload::Idle => 3,
             _ => 1,
         }
     }
@@ -150,7 +157,7 @@ impl Workload {
             Workload::SysbenchMixed | Workload::SysbenchRow => &traffic::SYSBENCH,
             Workload::HotRow => &traffic::HOT_ROW,
             Workload::Big => &traffic::BIG,
-            Workload::Steady => &traffic::STEADY,
+            Workload::Steady | Workload::StopStart => &traffic::STEADY,
             _ => &traffic::CALLS,
         }
     }

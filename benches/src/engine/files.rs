@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use crate::link::{Address, Route};
 use crate::source::Sources;
 use crate::target::{SKIPPED_ERRORS, Target, on_off};
-use crate::workload::{connection, target_database};
+use crate::workload::{Measure, connection, target_database};
 
 /// One look at the status socket, which is there before the engine has logged in to the target, and answers when it has:
 /// over a slow link after some hundreds of round trips.
@@ -73,10 +73,13 @@ impl Files {
             target_password = self.path("target-password").display(),
             state = self.state_dir().display(),
         );
+        if sources.workload.measure() == Measure::StopStart {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "control_socket = {}", self.control_socket().display());
+        }
         for (index, source) in sources.all.iter().enumerate() {
             let (host, port) = route.source(index);
             let name = connection(source.number);
-            // Writing to a `String` cannot fail.
             let _ = write!(
                 text,
                 "\n\
@@ -130,6 +133,11 @@ impl Files {
         .await
         .context("the engine's status socket does not answer")??;
         Ok(Some(document))
+    }
+
+    /// Where it listens for clients, if stopping and starting is measured.
+    pub(super) fn control_socket(&self) -> PathBuf {
+        self.path("control.sock")
     }
 
     /// What the engine has logged.

@@ -6,13 +6,16 @@ use serde_json::Value;
 use crate::coordinates::Coordinates;
 use crate::replica::Progress;
 
-/// The progress of the named connections, in this order.
+/// The progress of the named connections, in this order; nothing while the engine has none yet.
 ///
 /// # Errors
 /// A document without one of them; the error a connection reports.
 pub(super) fn progress(document: &[u8], names: &[String]) -> Result<Vec<Progress>> {
     let status: Value = serde_json::from_slice(document).context("read the engine's status")?;
     let connections = status["connections"].as_array();
+    if connections.is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
     let find = |name: &String| {
         let connection = connections
             .and_then(|all| all.iter().find(|entry| entry["name"] == name.as_str()))
@@ -70,7 +73,10 @@ mod tests {
             br#"{"connections":[{"name":"master1","last_error":{"number":1146,"message":"no table"}}]}"#;
         assert!(format!("{:#}", one(stopped).unwrap_err()).contains("no table"));
 
-        assert!(one(br#"{"connections":[]}"#).is_err());
+        let others = br#"{"connections":[{"name":"other"}]}"#;
+        assert!(format!("{:#}", one(others).unwrap_err()).contains("no connection master1"));
+        let none_yet = super::progress(br#"{"connections":[]}"#, &["master1".to_owned()]);
+        assert_eq!(none_yet.unwrap(), []);
         assert!(one(b"").is_err());
     }
 }

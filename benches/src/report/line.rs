@@ -26,9 +26,12 @@ pub(crate) struct Line {
     pub(crate) target_peak_rss_bytes: Option<u64>,
     /// The largest part of the machine's CPU, 0 to 1, that other work took during a run.
     pub(crate) other_cpu_share: f64,
-    /// From a source's commit to the target's tables.
+    /// From a source's commit to the target's tables; of [`Self::statement`], from its sending to its answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency: Option<Latency>,
+    /// What was timed, unless it was commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statement: Option<String>,
     /// Bytes of binlog that were read from files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
@@ -36,13 +39,13 @@ pub(crate) struct Line {
     pub(crate) runs: Vec<Run>,
 }
 
-/// How long single commits took.
+/// How long single commits took, or single statements.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
-    /// Commits that were timed.
+    /// How many were timed.
     pub(crate) samples: usize,
 }
 
@@ -86,6 +89,7 @@ impl Line {
             target_peak_rss_bytes: peak(|run| run.target_peak_rss_bytes),
             other_cpu_share: runs.iter().map(Run::other_share).max_by(f64::total_cmp)?,
             latency: None,
+            statement: None,
             bytes: None,
             runs,
         })
@@ -126,7 +130,7 @@ impl Line {
         let system = System::ALL.iter().position(|one| one.name() == self.system);
         let link = match self.bytes {
             Some(_) => self.workload.clone(),
-            None => link.to_owned(),
+            None => link.to_owned() + self.statement.as_deref().unwrap_or_default(),
         };
         (workload.unwrap_or(usize::MAX), link, system.unwrap_or(usize::MAX))
     }

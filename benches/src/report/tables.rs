@@ -8,7 +8,10 @@ const OTHER_SHARE_MAX: f64 = 0.1;
 /// All tables for which there are lines.
 pub(super) fn write(lines: &[Line]) -> String {
     let catch_up = lines.iter().filter(|line| line.is_catch_up());
-    let steady = lines.iter().filter(|line| line.latency.is_some());
+    let steady = lines
+        .iter()
+        .filter(|line| line.latency.is_some() && line.statement.is_none());
+    let timed = lines.iter().filter(|line| line.statement.is_some());
     let idle = lines.iter().filter(|line| line.is_idle());
     let decode = lines.iter().filter(|line| line.bytes.is_some());
     let tables = [
@@ -22,6 +25,10 @@ pub(super) fn write(lines: &[Line]) -> String {
             "| steady writing | system | transactions/s | p50 ms | p99 ms | max ms | commits timed | CPU s (engine + target) |\n\
              | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
             steady.filter_map(steady_row),
+        ),
+        table(
+            "| while sources write | system | p50 ms | p99 ms | max ms | times |\n| --- | --- | ---: | ---: | ---: | ---: |",
+            timed.filter_map(timed_row),
         ),
         table(
             "| idle sources | system | seconds | engine CPU s | target CPU s |\n| --- | --- | ---: | ---: | ---: |",
@@ -77,6 +84,19 @@ fn steady_row(line: &Line) -> Option<String> {
         latency.max_ms,
         latency.samples,
         cpu(line),
+    ))
+}
+
+fn timed_row(line: &Line) -> Option<String> {
+    let latency = line.latency?;
+    Some(format!(
+        "| {} | {} | {:.1} | {:.1} | {:.1} | {} |",
+        line.statement.as_deref()?,
+        line.system,
+        latency.p50_ms,
+        latency.p99_ms,
+        latency.max_ms,
+        latency.samples,
     ))
 }
 
@@ -178,18 +198,24 @@ mod tests {
         let line = |workload: &str| {
             Line::of(workload, "tributary", 500, 500, runs(System::Tributary, &[2.0])).unwrap()
         };
-        let (mut steady, mut decode) = (line("steady"), line("decode-mixed"));
+        let (mut steady, mut decode, mut timed) = (line("steady"), line("decode-mixed"), line("stop-start"));
+        timed.latency = Latency::of(vec![4.0, 5.0, 6.0]);
+        timed.statement = Some("STOP SLAVE".to_owned());
         steady.latency = Latency::of(vec![1.0, 2.0, 30.0]);
         decode.bytes = Some(200 << 20);
-        let text = write(&[steady, line("idle"), decode]);
+        let text = write(&[steady, timed, line("idle"), decode]);
         for expected in [
             "| steady | tributary | 250 | 2.00 | 30.00 | 30.0 | 3 | 2.50 (0.50 + 2.00) |",
+            "| STOP SLAVE | tributary | 5.0 | 6.0 | 6.0 | 3 |",
             "| idle | tributary | 2.0 | 0.50 | 2.00 |",
             "| decode-mixed | tributary | 2.00 | 100 | 2.50 | 20 |",
         ] {
             assert!(text.contains(expected), "{text}");
         }
-        assert!(!text.contains("against"), "{text}");
+        assert!(
+            !text.contains("against") && !text.contains("| stop-start |"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::peer::Peer;
 use crate::question::{Error, invalid};
 use crate::reply::{Done, Reply, not_supported};
-use crate::statement::{Statement, recognise};
+use crate::statement::{Statement, Warnings, recognise};
 use crate::substitute::{self, What};
 use crate::tokens::split;
 
@@ -114,7 +114,7 @@ impl<E: Engine> Conversation<E> {
         let found: Vec<_> = pieces.iter().map(|piece| recognise(piece)).collect();
         let is_ours = |found: &Option<(Statement, Option<String>)>| match found {
             None => false,
-            Some((Statement::ShowWarnings, _)) => self.is_ours,
+            Some((Statement::ShowWarnings(_), _)) => self.is_ours,
             Some(_) => true,
         };
         // Where only one statement is allowed, several are a syntax error, and none is executed: that holds off
@@ -169,14 +169,14 @@ impl<E: Engine> Conversation<E> {
         reply: &mut Reply<'_>,
         target: &mut Peer,
     ) -> io::Result<Done> {
-        if statement == Statement::ShowWarnings {
-            return self.show_warnings(reply, target).await;
+        if let Statement::ShowWarnings(what) = statement {
+            return self.show_warnings(what, reply, target).await;
         }
         self.forget();
         self.is_ours = true;
         let named = |own: Option<String>| own.or_else(|| name.clone());
         match statement {
-            Statement::ShowWarnings | Statement::Unknown => self.unknown(text, reply, target).await,
+            Statement::ShowWarnings(_) | Statement::Unknown => self.unknown(text, reply, target).await,
             Statement::Refused(refusal) => Ok(reply.error(&refusal)),
             Statement::ShowStatus(own) => {
                 let name = self.connection(named(own), target).await?;
@@ -186,13 +186,13 @@ impl<E: Engine> Conversation<E> {
             Statement::Set(list) => self.set(list, text, reply, target).await,
             Statement::Reads => self.reads(text, reply, target).await,
             Statement::ShowNamed => self.show_named(text, reply, target).await,
-            Statement::ShowRelayLogEvents(own, file, offset, passed, shown) => {
+            Statement::ShowRelayLogEvents(own, file, offset, limit) => {
                 let name = self.connection(named(own), target).await?;
                 let query = RelayQuery {
                     file,
                     offset,
-                    passed,
-                    shown,
+                    passed: limit.passed,
+                    shown: limit.shown,
                     collations: HashMap::new(),
                 };
                 self.show_relay_events(&name, query, reply, target).await
@@ -395,7 +395,12 @@ impl<E: Engine> Conversation<E> {
         reply.stream(&answer, events, encode).await
     }
 
-    async fn show_warnings(&mut self, reply: &mut Reply<'_>, target: &mut Peer) -> io::Result<Done> {
+    async fn show_warnings(
+        &mut self,
+        what: Warnings,
+        reply: &mut Reply<'_>,
+        target: &mut Peer,
+    ) -> io::Result<Done> {
         if !self.is_ours {
             return Ok(Done::Forward(None));
         }
@@ -412,7 +417,7 @@ impl<E: Engine> Conversation<E> {
             );
             out
         };
-        let notes = self.notes.iter().map(|note| {
+        let notes = self.notes.iter().filter(|_| !what.are_errors).map(|note| {
             let level = if note.is_warning { "Warning" } else { "Note" };
             row(level, note.code, &note.message)
         });
@@ -420,7 +425,8 @@ impl<E: Engine> Conversation<E> {
             .failure
             .iter()
             .map(|one| row("Error", one.code, &one.message));
-        let rows: Vec<Vec<u8>> = notes.chain(failure).collect();
+        let rows = notes.chain(failure);
+        let rows: Vec<Vec<u8>> = rows.skip(what.limit.passed).take(what.limit.shown).collect();
         reply.rows(&answer, &rows);
         Ok(Done::Answered)
     }

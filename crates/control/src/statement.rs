@@ -16,7 +16,22 @@ const SLAVE: [&str; 2] = ["SLAVE", "REPLICA"];
 const WORDS: [&[u8]; 6] = [b"slave", b"replica", b"master", b"gtid_", b"relay", b"replicate_"];
 
 /// Words that count beside `SHOW`: elsewhere they are names of columns.
-const SHOWN: [&[u8]; 3] = [b"status", b"variables", b"warnings"];
+const SHOWN: [&[u8]; 4] = [b"status", b"variables", b"warnings", b"errors"];
+
+/// `LIMIT`: lines to pass over, and to show at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) passed: usize,
+    pub(crate) shown: usize,
+}
+
+/// What `SHOW WARNINGS` is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Warnings {
+    /// `SHOW ERRORS`.
+    pub(crate) are_errors: bool,
+    pub(crate) limit: Limit,
+}
 
 /// A statement about replication. Names are `None` where the statement has none: then the session's default connection is meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,9 +48,10 @@ pub(crate) enum Statement {
     /// With whether `ALL` was said.
     Reset(Option<String>, bool),
     FlushRelayLogs(Option<String>),
-    /// Name, file, offset, how many lines to pass over, how many to show.
-    ShowRelayLogEvents(Option<String>, Option<String>, u64, usize, usize),
-    ShowWarnings,
+    /// Name, file, offset.
+    ShowRelayLogEvents(Option<String>, Option<String>, u64, Limit),
+    /// `SHOW WARNINGS`, or `SHOW ERRORS`.
+    ShowWarnings(Warnings),
     /// `SHOW STATUS` or `SHOW VARIABLES`.
     ShowNamed,
     /// An assignment at least to a variable of replication.
@@ -135,7 +151,7 @@ pub(crate) fn refusal_of_long(text: &[u8], statement_bytes_max: usize) -> Option
 impl Statement {
     /// Whether the target, given it, would show or change replication of its own: others only read.
     fn is_carried_out(&self) -> bool {
-        !matches!(self, Self::ShowWarnings | Self::ShowNamed | Self::Reads)
+        !matches!(self, Self::ShowWarnings(_) | Self::ShowNamed | Self::Reads)
     }
 }
 
@@ -204,7 +220,7 @@ fn prepared(tokens: &mut Tokens<'_>) -> Option<Statement> {
     const NOT_PREPARED: u16 = 1295;
     let text = tokens.string()?;
     match recognise(text.as_bytes())?.0 {
-        Statement::ShowNamed | Statement::ShowWarnings => None,
+        Statement::ShowNamed | Statement::ShowWarnings(_) => None,
         _ => Some(Statement::Refused(Refusal::new(
             NOT_PREPARED,
             "This command is not supported in the prepared statement protocol yet",
@@ -415,8 +431,10 @@ fn show(tokens: &mut Tokens<'_>) -> Option<Option<Statement>> {
     if tokens.word("RELAYLOG") {
         return Some(relaylog(tokens));
     }
-    if tokens.word("WARNINGS") {
-        return Some(Some(Statement::ShowWarnings));
+    let are_errors = tokens.clone().word("ERRORS");
+    if tokens.one_of(&["WARNINGS", "ERRORS"]) {
+        let shown = limit(tokens).map(|limit| Warnings { are_errors, limit });
+        return Some(shown.map(Statement::ShowWarnings));
     }
     let mut other = tokens.clone();
     other.one_of(&["GLOBAL", "SESSION", "LOCAL"]);
@@ -440,17 +458,26 @@ fn relaylog(tokens: &mut Tokens<'_>) -> Option<Statement> {
         true => tokens.number()?,
         false => 0,
     };
-    let (mut passed, mut shown) = (0, usize::MAX);
+    let limit = limit(tokens)?;
+    let name = name.or(channel(tokens)?);
+    Some(Statement::ShowRelayLogEvents(name, file, offset, limit))
+}
+
+/// `LIMIT [offset,] count` or `LIMIT count OFFSET offset`, if it is there. `None`: it is not understood.
+fn limit(tokens: &mut Tokens<'_>) -> Option<Limit> {
+    let mut limit = Limit {
+        passed: 0,
+        shown: usize::MAX,
+    };
     if tokens.word("LIMIT") {
-        shown = usize::try_from(tokens.number()?).ok()?;
+        limit.shown = usize::try_from(tokens.number()?).ok()?;
         if tokens.kind(TokenKind::Comma) {
-            passed = std::mem::replace(&mut shown, usize::try_from(tokens.number()?).ok()?);
+            limit.passed = std::mem::replace(&mut limit.shown, usize::try_from(tokens.number()?).ok()?);
         } else if tokens.word("OFFSET") {
-            passed = usize::try_from(tokens.number()?).ok()?;
+            limit.passed = usize::try_from(tokens.number()?).ok()?;
         }
     }
-    let name = name.or(channel(tokens)?);
-    Some(Statement::ShowRelayLogEvents(name, file, offset, passed, shown))
+    Some(limit)
 }
 
 #[cfg(test)]
@@ -551,7 +578,12 @@ mod tests {
             ("CHANGE MASTER TO MASTER_COLOUR='red'", Some(S::Unknown)),
             (
                 "SHOW RELAYLOG 'm1' EVENTS IN 'f' FROM 4 LIMIT 2, 3",
-                Some(S::ShowRelayLogEvents(named("m1"), named("f"), 4, 2, 3)),
+                Some(S::ShowRelayLogEvents(
+                    named("m1"),
+                    named("f"),
+                    4,
+                    Limit { passed: 2, shown: 3 },
+                )),
             ),
             ("SELECT 'START SLAVE'", None),
             ("SELECT @@gtid_slave_pos", Some(S::Reads)),

@@ -3,6 +3,7 @@
 
 mod check;
 mod check_config;
+mod clients;
 mod commands;
 mod control_tls;
 mod decode;
@@ -13,5 +14,6 @@ mod metrics;
 mod relay_events;
 mod run;
 mod status;
+mod stopping;
 mod support;
 mod tutorial;

@@ -163,15 +163,20 @@ async fn what_the_engine_says_is_a_value_and_no_sql() {
 #[tokio::test]
 async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
     let (mut client, mut target) = logged_in(0).await;
-    for (statement, messages) in [
-        ("STOP SLAVE 'm1'", &[][..]),
-        ("START SLAVE 'm1'", &["not configured"]),
+    let failed = "START SLAVE 'm1'";
+    for (statement, show, messages) in [
+        ("STOP SLAVE 'm1'", "SHOW WARNINGS", &[][..]),
+        (failed, "SHOW WARNINGS", &["not configured"]),
+        (failed, "show warnings limit 5;", &["not configured"]),
+        (failed, "SHOW WARNINGS LIMIT 1, 5", &[]),
+        (failed, "SHOW ERRORS LIMIT 5 OFFSET 0", &["not configured"]),
+        ("STOP SLAVE 'm1'", "SHOW ERRORS", &[]),
     ] {
         ask(&mut client, statement.as_bytes()).await;
         asked(&mut target).await;
         answer(&mut target, OK).await;
         client.packet().await.unwrap();
-        ask(&mut client, b"SHOW WARNINGS").await;
+        ask(&mut client, show.as_bytes()).await;
         assert_eq!(asked(&mut target).await, "SHOW WARNINGS", "for the columns");
         let end = [0xFE, 0, 0, 2, 0];
         let row = b"\x04Note\x041255\x06of our";
@@ -186,12 +191,17 @@ async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
             let (_, row) = client.packet().await.unwrap();
             assert!(
                 row.ends_with(message.as_bytes()),
-                "{statement}: {}",
+                "{statement}, {show}: {}",
                 row.escape_ascii()
             );
         }
         let (_, last) = client.packet().await.unwrap();
-        assert_eq!(last.first(), Some(&0xFE), "{statement}: {}", last.escape_ascii());
+        assert_eq!(
+            last.first(),
+            Some(&0xFE),
+            "{statement}, {show}: {}",
+            last.escape_ascii()
+        );
     }
 }
 
