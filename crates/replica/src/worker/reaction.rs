@@ -6,7 +6,8 @@ use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, RowsChange, StatementChange};
-use crate::error::{StopReason, excerpt_of, number};
+use crate::error::{StopReason, beginning_of, number};
+use crate::records::full_name;
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,11 +212,7 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
 
 /// A statement and where it ran. Native form: MariaDB server, `sql/log_event_server.cc`, `Query_log_event::do_apply_event`.
 pub(super) fn query_of(statement: &StatementChange) -> String {
-    let text = excerpt_of(statement.kind, &statement.text);
-    let text = text
-        .strip_prefix('`')
-        .and_then(|text| text.strip_suffix('`'))
-        .unwrap_or(&text);
+    let text = beginning_of(statement.kind, &statement.text);
     let database = String::from_utf8_lossy(&statement.context.database);
     format!("Default database: '{database}'. Query: '{text}'")
 }
@@ -230,14 +227,13 @@ fn rows_failed(group: &PreparedGroup, change: &Change, rows: &RowsChange, error:
         number::UNKNOWN => rows.source.describe(rows),
         _ => String::new(),
     };
+    let (database, table) = change.table().unwrap_or_default();
+    let table = full_name(&database, &table);
     let handler =
         handler_error(error.code).map_or_else(String::new, |name| format!(" handler error {name};"));
     format!(
-        "Could not execute {event} event{}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
-        on_table(change).replacen(" on ", " on table ", 1),
-        error.message,
-        error.code,
-        group.label.end.file,
+        "Could not execute {event} event on table {table}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
+        error.message, error.code, group.label.end.file,
     )
 }
 
@@ -252,16 +248,6 @@ fn handler_error(code: u16) -> Option<&'static str> {
         1451 => "HA_ERR_ROW_IS_REFERENCED",
         1452 => "HA_ERR_NO_REFERENCED_ROW",
         _ => return None,
-    })
-}
-
-fn on_table(change: &Change) -> String {
-    change.table().map_or_else(String::new, |(database, table)| {
-        format!(
-            " on {}.{}",
-            String::from_utf8_lossy(&database),
-            String::from_utf8_lossy(&table)
-        )
     })
 }
 
