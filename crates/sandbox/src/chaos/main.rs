@@ -140,7 +140,7 @@ impl Chaos {
         for (source, number) in self.stage.sources.iter().zip(0..) {
             traffic::prepare(&source.server, engines).await?;
             let own = seed.wrapping_mul(u64::from(SOURCE_COUNT)).wrapping_add(number);
-            traffic.push(Traffic::start(&source.server, engines, own));
+            traffic.push(Traffic::start(&source.server, engines, kind.loads(), own));
         }
         let known_doubts = self
             .stage
