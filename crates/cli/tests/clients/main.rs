@@ -8,6 +8,7 @@
 )]
 
 mod drivers;
+mod programs;
 #[path = "../command/site.rs"]
 mod site;
 #[path = "../command/support.rs"]
