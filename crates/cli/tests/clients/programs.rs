@@ -1,5 +1,6 @@
 //! Programs that are pointed at a replica: sysbench, Prometheus' `mysqld_exporter`, and the Percona toolkit.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
-use crate::support::{DEADLINE, POLL_INTERVAL};
+use crate::support::{DEADLINE, POLL_INTERVAL, Ran};
 use crate::{PASSWORD, Stage, Way, free_port, installed, limited, run};
 
 /// A number of a program's report, behind its name.
@@ -192,8 +193,11 @@ fn dsn(socket: &Path) -> String {
 }
 
 fn toolkit(name: &str) -> Command {
-    let mut command = limited(&installed(&format!("bin/{name}")));
-    // It asks the network for newer versions otherwise.
+    alone(limited(&installed(&format!("bin/{name}"))))
+}
+
+/// It reads no file of a user, and asks nobody for newer versions.
+fn alone(mut command: Command) -> Command {
     command
         .env("PERCONA_VERSION_CHECK", "0")
         .env("HOME", "/nonexistent");
@@ -236,5 +240,140 @@ async fn pt_heartbeat_beats_on_the_source_and_is_heard_through_the_port() {
         stage.site.target.value(place).await.unwrap(),
         format!("{file}:{offset}")
     );
+    stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pt_table_checksum_compares_a_renamed_database_through_the_port() {
+    let stage = Stage::new().await;
+    let tables = "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20)) ENGINE=InnoDB; \
+         INSERT INTO t SELECT seq, CONCAT('row ', seq) FROM mysql.seq_1_to_3000";
+    let source = &stage.site.sources[0].0;
+    let target = &stage.site.target;
+    target
+        .run(&format!(
+            "CREATE DATABASE master1_asterisk; USE master1_asterisk; {tables}"
+        ))
+        .await
+        .unwrap();
+    source
+        .run(
+            "SET SESSION binlog_format=STATEMENT; SET sql_log_bin=0; CREATE DATABASE percona; \
+              CREATE TABLE percona.dsns (id INT AUTO_INCREMENT PRIMARY KEY, parent_id INT, dsn VARCHAR(255))",
+        )
+        .await
+        .unwrap();
+    source
+        .run(&format!("SET sql_log_bin=0; USE asterisk; {tables}"))
+        .await
+        .unwrap();
+    let (_, socket) = stage.place(Way::Port);
+    let insert = format!(
+        "SET sql_log_bin=0; INSERT INTO percona.dsns (dsn) VALUES ('{}')",
+        dsn(&socket)
+    );
+    source.run(&insert).await.unwrap();
+    let check = || {
+        let mut command = toolkit("pt-table-checksum");
+        command
+            .args([
+                "--databases=asterisk",
+                "--tables=t",
+                "--no-check-binlog-format",
+                "--no-check-slave-tables",
+                "--no-check-replication-filters",
+            ])
+            .args(["--chunk-size=500", "--no-version-check"])
+            .arg(format!(
+                "--recursion-method=dsn={},D=percona,t=dsns",
+                dsn(source.socket())
+            ))
+            .args(["--set-vars", "default_master_connection='master1'"])
+            .arg(dsn(source.socket()));
+        let ran: Ran = command.output().unwrap().into();
+        let line = ran.stdout.lines().find(|line| line.ends_with(" asterisk.t"));
+        let line = line.unwrap_or_else(|| panic!("{ran:?}"));
+        // When, errors, differences, rows.
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        (
+            ran.code,
+            cells[1].to_owned(),
+            cells[2].to_owned(),
+            cells[3].to_owned(),
+        )
+    };
+    let said = |code, differences: &str| {
+        (
+            Some(code),
+            "0".to_owned(),
+            differences.to_owned(),
+            "3000".to_owned(),
+        )
+    };
+    assert_eq!(check(), said(0, "0"));
+    target
+        .run("UPDATE master1_asterisk.t SET a = 'changed' WHERE id = 777")
+        .await
+        .unwrap();
+    /// "At least one diff was found".
+    const DIFFERS: i32 = 16;
+    assert_eq!(check(), said(DIFFERS, "1"));
+    let chunk = "SELECT MAX(lower_boundary <= 777 AND upper_boundary >= 777), COUNT(*) FROM percona.checksums \
+         WHERE db = 'asterisk' AND tbl = 't' AND this_crc <> master_crc";
+    let found = target.rows(chunk).await.unwrap().remove(0);
+    assert_eq!(
+        found,
+        [Some("1".to_owned()), Some("1".to_owned())],
+        "the chunk of the changed row"
+    );
+    stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pt_slave_restart_passes_over_what_stops_a_connection() {
+    let stage = Stage::new().await;
+    let (source, target) = (&stage.site.sources[0].0, &stage.site.target);
+    target
+        .run(
+            "CREATE DATABASE master1_asterisk; CREATE TABLE master1_asterisk.t (id INT PRIMARY KEY, a INT); \
+              INSERT INTO master1_asterisk.t VALUES (2,0),(3,0)",
+        )
+        .await
+        .unwrap();
+    source
+        .run("SET sql_log_bin=0; CREATE TABLE asterisk.t (id INT PRIMARY KEY, a INT)")
+        .await
+        .unwrap();
+    source
+        .run("INSERT INTO asterisk.t VALUES (1,1); INSERT INTO asterisk.t VALUES (2,1); INSERT INTO asterisk.t VALUES (3,1); \
+              INSERT INTO asterisk.t VALUES (4,1)")
+        .await
+        .unwrap();
+    stage.site.wait_for_field("master1", "Last_SQL_Errno", "1062");
+    let (_, socket) = stage.place(Way::Port);
+    let log = stage.site.dir.path().join("restart.log");
+    let mut command = alone(Command::new(installed("bin/pt-slave-restart")));
+    command
+        .args([
+            "--error-numbers=1062",
+            "--sleep=1",
+            "--min-sleep=0.1",
+            "--max-sleep=1",
+            "--verbose",
+        ])
+        .args(["--set-vars", "default_master_connection='master1'"])
+        .arg(dsn(&socket))
+        .stdout(File::create(&log).unwrap());
+    let restart = Background(command.spawn().unwrap());
+    let rows = "SELECT GROUP_CONCAT(id, '=', a ORDER BY id) FROM master1_asterisk.t";
+    let deadline = Instant::now() + DEADLINE;
+    while target.value(rows).await.unwrap() != "1=1,2=0,3=0,4=1" {
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(Instant::now() < deadline, "{said}");
+        sleep(POLL_INTERVAL);
+    }
+    drop(restart);
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(said.matches("1062").count(), 2, "{said}");
     stage.end();
 }
