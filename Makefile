@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/sh
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo matrix test lint fuzz-seeds unit bench bench-page suite soak chaos fuzz-smoke tools
+.PHONY: help demo matrix test lint fuzz-seeds unit bench bench-page suite soak chaos clients fuzz-smoke tools
 
 help:
 	@echo "make demo        three sources with live traffic into one target, compared row by row (DEMO_SECONDS=30, DEMO_KEEP=1)"
@@ -15,6 +15,7 @@ help:
 	@echo "make chaos       kills, stops, cuts, damage, purges and full disks under traffic, compared after each (CHAOS_ROUNDS=30, CHAOS_SEED=1, CHAOS_ONLY=flip)"
 	@echo "make suite       MariaDB's own replication tests, read from the package mariadb-test-data (SUITE=rpl.rpl_insert,mix)"
 	@echo "make matrix      sources and targets of all supported versions, each pair compared (fetches servers with debootstrap, as root, once)"
+	@echo "make clients     drivers of Python and Node, sysbench, the Percona toolkit and mysqld_exporter through the control port (fetches them)"
 	@echo "make fuzz-smoke  every fuzz target for a short while (needs a nightly toolchain; FUZZ_SECONDS=10)"
 
 demo: tools
@@ -60,6 +61,12 @@ soak: tools
 chaos: tools
 	$(CARGO) build --release --locked -p tributary-cli -p tributary-sandbox
 	@$(BINARIES)/tributary-chaos
+
+# Drivers and programs of others, in a folder that stays.
+CLIENTS_DIR ?= $(or $(CARGO_TARGET_DIR),target)/clients
+clients: tools
+	scripts/clients.sh $(CLIENTS_DIR)
+	CLIENTS_DIR=$(abspath $(CLIENTS_DIR)) $(CARGO) test --locked -p tributary-cli --test clients
 
 # What the masters of these tests write goes through Tributary and a native replica. Takes a file of names: SUITE='--list FILE'.
 SUITE ?= rpl.rpl_insert,mix rpl.rpl_ddl,mix rpl.rpl_loaddata,stmt

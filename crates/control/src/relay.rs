@@ -43,6 +43,21 @@ const SSL: u8 = (capabilities::SSL >> 8) as u8;
 
 /// `ER_SECURE_TRANSPORT_REQUIRED`.
 const TLS_REQUIRED: u16 = 3159;
+const NEEDS_TLS: &str =
+    "Connections using insecure transport are prohibited: the control port has control_ssl_require=ON";
+
+/// What a client may not take although the target has it: it would be taken for something else by the one or the other.
+const NOT_TAKEN: u32 = (capabilities::COMPRESS | capabilities::DEPRECATE_EOF) as u32;
+
+/// `ER_NET_UNCOMPRESS_ERROR`.
+const NOT_UNCOMPRESSED: u16 = 1157;
+const NO_COMPRESSION: &str = "Couldn't uncompress communication packet: the control port offers no compression, and the client uses it all \
+    the same; turn compression off there";
+
+/// `ER_NOT_SUPPORTED_YET`.
+const NOT_SUPPORTED: u16 = 1235;
+const NO_SHORT_END: &str =
+    "The control port does not offer the client flag DEPRECATE_EOF, and the client uses it all the same";
 
 /// Where the client's next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,12 +229,15 @@ impl<E: Engine> Relay<E> {
                             }
                             return self.secure().await;
                         }
+                        if let Some(taken) = taken_unasked(first) {
+                            return self.refuse(head, taken).await;
+                        }
                         let several = (capabilities::MULTI_STATEMENTS >> 16) as u8;
                         self.conversation.set_takes_several(first[2] & several != 0);
                         self.has_introduced = true;
                     }
                     if self.needs_tls && !self.is_secured {
-                        return self.insist(head).await;
+                        return self.refuse(head, (TLS_REQUIRED, NEEDS_TLS)).await;
                     }
                     let is_command = self.is_command(head) && head.length > 0;
                     if is_command {
@@ -250,10 +268,9 @@ impl<E: Engine> Relay<E> {
         Ok(())
     }
 
-    /// Refuses a client that is about to log in without TLS.
-    async fn insist(&mut self, head: Head) -> io::Result<()> {
-        let message = "Connections using insecure transport are prohibited: the control port has control_ssl_require=ON";
-        let mut packet = refusal(TLS_REQUIRED, message);
+    /// Refuses a client that is about to log in.
+    async fn refuse(&mut self, head: Head, (code, message): (u16, &str)) -> io::Result<()> {
+        let mut packet = refusal(code, message);
         packet[SEQUENCE] = head.sequence.wrapping_add(1);
         self.client.output.unsplit(packet);
         self.client.flush().await?;
@@ -349,6 +366,16 @@ impl<E: Engine> Relay<E> {
             self.has_answered = true;
         }
         Ok(Some(answered))
+    }
+}
+
+/// Why a client cannot log in that says that it `can` this: it goes by the target's, which it cannot know.
+fn taken_unasked(can: &[u8]) -> Option<(u16, &'static str)> {
+    let all = u32::from_le_bytes(*can.first_chunk()?);
+    match all & NOT_TAKEN {
+        0 => None,
+        taken if taken & (capabilities::COMPRESS as u32) != 0 => Some((NOT_UNCOMPRESSED, NO_COMPRESSION)),
+        _ => Some((NOT_SUPPORTED, NO_SHORT_END)),
     }
 }
 

@@ -4,8 +4,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, OptsBuilder, Row};
 
+use crate::site::Site;
 use crate::support::testdata;
-use crate::tutorial::Site;
 
 /// What the clients find, the same before each pass.
 const TABLES: &str = "DROP DATABASE IF EXISTS d; DROP DATABASE IF EXISTS heartbeat; DROP DATABASE IF EXISTS percona; \

@@ -13,6 +13,7 @@ mod lint;
 mod metrics;
 mod relay_events;
 mod run;
+mod site;
 mod status;
 mod stopping;
 mod support;

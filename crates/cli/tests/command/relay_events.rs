@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use tributary_sandbox::{Server, ServerOptions};
 
+use crate::site::Site;
 use crate::support::{DEADLINE, POLL_INTERVAL};
-use crate::tutorial::Site;
 
 /// Every kind of event that a source of this version writes without being ill.
 const WORKLOAD: &str = "
@@ -54,6 +54,21 @@ fn of_source(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
 fn table(text: &str) -> Vec<Row> {
     let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
     text.lines().map(cells).collect()
+}
+
+/// All events of a native replica's relay log.
+async fn native_events(native: &Server) -> Vec<Row> {
+    let mut events = Vec::new();
+    for number in 1..=9 {
+        let sql = format!("SHOW RELAYLOG EVENTS IN 'relay.{number:06}'");
+        if let Ok(rows) = native.rows(&sql).await {
+            events.extend(
+                rows.into_iter()
+                    .map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Row>()),
+            );
+        }
+    }
+    events
 }
 
 async fn native_rows(server: &Server, sql: &str) -> Vec<Row> {
@@ -110,16 +125,15 @@ async fn relay_log_events_are_those_of_a_native_replica() {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 
-    let mut expected = Vec::new();
-    for number in 1..=9 {
-        let sql = format!("SHOW RELAYLOG EVENTS IN 'relay.{number:06}'");
-        if let Ok(rows) = native.rows(&sql).await {
-            expected.extend(
-                rows.into_iter()
-                    .map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Row>()),
-            );
+    // What a native replica has received it shows when it is written out.
+    let expected = loop {
+        let expected = native_events(&native).await;
+        if expected.iter().any(|row| row[4] == end[1]) {
+            break expected;
         }
-    }
+        assert!(Instant::now() < deadline, "the native replica: {expected:?}");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    };
     let expected = of_source(expected);
     let ran = site.client(&["-NBre", "SHOW RELAYLOG 'master1' EVENTS"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::site::Site;
 use crate::support::{DEADLINE, POLL_INTERVAL};
-use crate::tutorial::Site;
 
 /// `stop_timeout`, the shortest there is.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);

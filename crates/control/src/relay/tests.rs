@@ -88,6 +88,17 @@ const WRITE_WAIT: Duration = Duration::from_millis(200);
 
 /// A client that has logged in with these capabilities, and the target that it is connected to.
 async fn logged_in(client_can: u64) -> (Peer, Peer) {
+    let (mut client, mut target) = greeted().await;
+    client.put(1, &(client_can as u32).to_le_bytes());
+    client.flush().await.unwrap();
+    target.packet().await.unwrap();
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    (client, target)
+}
+
+/// A client that has heard the greeting, and the target.
+async fn greeted() -> (Peer, Peer) {
     let (client, of_client) = tokio::io::duplex(1 << 16);
     let (target, of_target) = tokio::io::duplex(1 << 16);
     let relay = Relay::new(
@@ -100,11 +111,6 @@ async fn logged_in(client_can: u64) -> (Peer, Peer) {
     let mut target = Peer::new(Box::new(target), Duration::from_secs(60));
     target.put(0, b"\x0agreeting");
     target.flush().await.unwrap();
-    client.packet().await.unwrap();
-    client.put(1, &(client_can as u32).to_le_bytes());
-    client.flush().await.unwrap();
-    target.packet().await.unwrap();
-    answer(&mut target, OK).await;
     client.packet().await.unwrap();
     (client, target)
 }
@@ -148,6 +154,23 @@ async fn statements_are_only_told_apart_for_clients_that_may_send_several() {
     assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
     answer(&mut target, OK).await;
     assert_eq!(asked(&mut target).await, " DROP TABLE t");
+}
+
+#[tokio::test]
+async fn what_nobody_has_offered_is_refused_before_the_target_grants_it() {
+    for (flag, code) in [
+        (capabilities::COMPRESS, NOT_UNCOMPRESSED),
+        (capabilities::DEPRECATE_EOF, NOT_SUPPORTED),
+    ] {
+        let (mut client, mut target) = greeted().await;
+        let can = (capabilities::PROTOCOL_41 | flag) as u32;
+        client.put(1, &[&can.to_le_bytes()[..], b"the rest of a login"].concat());
+        client.flush().await.unwrap();
+        let (head, error) = client.packet().await.unwrap();
+        assert_eq!((head.sequence, error.first()), (2, Some(&status::ERR)));
+        assert_eq!(error[1..3], code.to_le_bytes());
+        assert!(target.packet().await.is_err(), "the target hears nothing");
+    }
 }
 
 #[tokio::test]
