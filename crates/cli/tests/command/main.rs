@@ -11,6 +11,7 @@ mod help;
 mod lint;
 mod metrics;
 mod relay_events;
+mod relay_log;
 mod run;
 mod status;
 mod support;
