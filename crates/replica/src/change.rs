@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
+use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, GtidFlags, RowsItem, UserVar};
 use tributary_rules::Tolerance;
 use tributary_schedule::{Access, GroupSeq, Scope, TableId, WorkerId};
 use tributary_sql::StatementKind;
@@ -28,9 +28,43 @@ pub(crate) struct GroupLabel {
     pub(crate) end: Coordinates,
     /// When the source executed it, in seconds since 1970.
     pub(crate) timestamp: u32,
+    /// What it is counted as; `None` for one that is passed over, and for those of MySQL.
+    pub(crate) counted: Option<CountedAs>,
+}
+
+/// What a native replica counts a group as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CountedAs {
+    /// `Slave_DDL_Groups`.
+    Ddl,
+    /// `Slave_Non_Transactional_Groups`.
+    NonTransactional,
+    /// `Slave_Transactional_Groups`.
+    Transactional,
+}
+
+impl CountedAs {
+    /// By what the source says at the group's beginning.
+    fn of(flags: GtidFlags) -> Self {
+        match (flags.is_ddl(), flags.is_transactional()) {
+            (true, _) => Self::Ddl,
+            (false, true) => Self::Transactional,
+            (false, false) => Self::NonTransactional,
+        }
+    }
 }
 
 impl GroupLabel {
+    pub(crate) fn of(group: &EventGroup) -> Self {
+        let gtid = group.gtid.as_ref();
+        Self {
+            gtid: gtid.map(|event| event.gtid),
+            end: group.end.clone(),
+            timestamp: group.timestamp,
+            counted: gtid.map(|event| CountedAs::of(event.flags)),
+        }
+    }
+
     /// What tells the group from all others of its connection.
     pub(crate) fn identity(&self) -> Gtid {
         self.gtid.unwrap_or_else(|| stand_in(&self.end))
@@ -155,14 +189,9 @@ impl PreparedGroup {
 
     /// A group of which nothing is to be applied.
     pub(crate) fn empty(group: &EventGroup, seq: GroupSeq) -> Self {
-        let gtid = group.gtid.as_ref().map(|event| event.gtid);
         Self {
             seq,
-            label: GroupLabel {
-                gtid,
-                end: group.end.clone(),
-                timestamp: group.timestamp,
-            },
+            label: GroupLabel::of(group),
             changes: Changes::new(),
             bytes: 0,
             tables: SmallVec::new(),

@@ -249,6 +249,7 @@ impl ConnectionView {
             groups_applied: count(&counters.groups_applied),
             statements_applied: count(&counters.statements_applied),
             rows_applied: count(&counters.rows_applied),
+            groups_done: counters.groups.counts(),
             groups_ignored: count(&counters.groups_ignored),
             skipped: count(&counters.skipped),
             records: counters.records.counts(),

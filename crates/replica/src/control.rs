@@ -364,6 +364,9 @@ impl Controller {
             return Err(ControlError::TooMany(shared.views().all().len()));
         };
         let view = Arc::new(ConnectionView::new(number, options, Threads::default()));
+        if let Some(before) = &before {
+            view.counters.groups.go_on_from(&before.counters.groups);
+        }
         match (place, before.and_then(|before| before.position())) {
             (Some((coordinates, gtid_pos)), _) => self.save(&view, coordinates, gtid_pos).await?,
             (None, Some(position)) => {

@@ -220,7 +220,8 @@ impl Lives {
             saved.clone(),
             self.workers + 1,
             self.common.epoch,
-        );
+        )
+        .counting(view.counters.groups.clone());
         let connection = Arc::new(ConnectionShared {
             name: view.options.name.clone(),
             catalog: self.common.catalog.clone(),
