@@ -147,8 +147,8 @@ pub struct ConnectionStatus {
     pub left_out: LeftOutStatus,
     /// Heartbeats received.
     pub heartbeats: u64,
-    /// Age of the oldest group that is received and not yet applied, by the source's clock; 0 when there is none and the
-    /// stream runs; `null` when the stream does not run and nothing is waiting.
+    /// Age of the oldest group that is received and not yet applied, by the source's clock (our own until the first login there
+    /// tells it); 0 when there is none and the stream runs; `null` when the stream does not run and nothing is waiting.
     pub seconds_behind: Option<u64>,
     /// The last error of stream or applying; cleared when both run again.
     pub last_error: Option<ErrorStatus>,
