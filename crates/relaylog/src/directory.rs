@@ -21,6 +21,14 @@ pub fn file_name(number: u64) -> String {
     format!("{BASE_NAME}.{number:06}")
 }
 
+/// The number of the file with this name; `None` if it is none of a relay log.
+#[must_use]
+pub fn file_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(BASE_NAME)?.strip_prefix('.')?;
+    let is_number = digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
 /// A claimed directory.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -67,11 +75,7 @@ impl Directory {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed())? {
             let name = entry.map_err(failed())?.file_name();
-            let number: Option<u64> = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(BASE_NAME)?.strip_prefix('.'))
-                .filter(|digits| digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok());
+            let number: Option<u64> = name.to_str().and_then(file_number);
             numbers.extend(number);
         }
         numbers.sort_unstable();

@@ -25,7 +25,7 @@ mod recovery;
 mod shared;
 mod sink;
 
-pub use directory::{INDEX_FILE, file_name};
+pub use directory::{INDEX_FILE, file_name, file_number};
 pub use error::{Damage, Error};
 pub use listing::{ListedEvent, ListedEvents, Listing, LogView};
 pub use log::{Limits, RelayLog};

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tributary_binlog::file::MAGIC;
 use tributary_binlog::{ChecksumAlgorithm, Decoder, Event, EventType, Header};
 
 use crate::directory::file_name;
 use crate::error::Error;
 use crate::event_file::EventFile;
-use crate::shared::{LogFile, Shared};
+use crate::shared::{LogFile, Place, Shared};
 
 /// Looks at a log's files while others write and read them.
 #[derive(Debug, Clone)]
@@ -62,6 +63,26 @@ impl LogView {
     pub fn oldest(&self) -> Option<String> {
         let state = self.shared.lock();
         state.files.front().map(|file| file_name(file.number))
+    }
+
+    /// Bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let state = self.shared.lock();
+        state.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Where somebody goes on who has come to `place`: there, or at the beginning of the oldest file if the place was purged. `None`
+    /// without files.
+    #[must_use]
+    pub fn resume(&self, place: Place) -> Option<Place> {
+        let state = self.shared.lock();
+        let oldest = state.files.front()?.number;
+        let begin = Place {
+            file: oldest,
+            offset: MAGIC.len() as u64,
+        };
+        Some(place.max(begin).min(state.end()))
     }
 
     /// The events from `offset` of a file on. Blocks: what is before them is read, too.

@@ -97,6 +97,12 @@ impl RelayReader {
         self.place.file
     }
 
+    /// The end of the last event handed out; before the first, where reading began. The default before there is a file.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// What comes next, without waiting for anything.
     #[must_use]
     pub fn fetch(&mut self) -> Next {

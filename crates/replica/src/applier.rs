@@ -297,7 +297,7 @@ impl Applier {
             SourceMessage::Groups(groups) => groups
                 .into_iter()
                 .for_each(|group| self.arrived(connection, group)),
-            SourceMessage::Moved(coordinates) => slot.shared.progress.moved(&coordinates),
+            SourceMessage::Moved(coordinates, relay) => slot.shared.progress.moved(&coordinates, relay),
             SourceMessage::StartsAt(gtid_pos) => slot.shared.progress.starts_at(gtid_pos),
             SourceMessage::Stopped(stop) => {
                 slot.source_stop = Some(stop);

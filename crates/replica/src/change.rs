@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, GtidFlags, RowsItem, UserVar};
+use tributary_relaylog::Place;
 use tributary_rules::Tolerance;
 use tributary_schedule::{Access, GroupSeq, Scope, TableId, WorkerId};
 use tributary_sql::StatementKind;
@@ -28,6 +29,8 @@ pub(crate) struct GroupLabel {
     pub(crate) end: Coordinates,
     /// When the source executed it, in seconds since 1970.
     pub(crate) timestamp: u32,
+    /// Where its last event ends in the relay log; the default without one.
+    pub(crate) relay_end: Place,
     /// What it is counted as; `None` for one that is passed over, and for those of MySQL.
     pub(crate) counted: Option<CountedAs>,
 }
@@ -61,6 +64,7 @@ impl GroupLabel {
             gtid: gtid.map(|event| event.gtid),
             end: group.end.clone(),
             timestamp: group.timestamp,
+            relay_end: Place::default(),
             counted: gtid.map(|event| CountedAs::of(event.flags)),
         }
     }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tributary_relaylog::{Place, file_name};
+
 use crate::config::ConnectionOptions;
 use crate::control::{Threads, Until};
 use crate::error::{StartError, StopReason, number};
@@ -47,6 +49,8 @@ struct Current {
     life: Option<(Arc<ConnectionShared>, Arc<Used>)>,
     /// What is saved on the target, before the first life.
     saved: Option<Position>,
+    /// Where that is in the relay log, as far as it was looked for.
+    relay: Option<Place>,
 }
 
 fn heals_in(state: &ConnectionState) -> Option<Duration> {
@@ -158,7 +162,13 @@ impl ConnectionView {
         *lock(&self.current) = Current {
             life: None,
             saved: Some(position),
+            relay: None,
         };
+    }
+
+    /// Where that is in the relay log.
+    pub(crate) fn stands_in_relay_log(&self, place: Place) {
+        lock(&self.current).relay = Some(place);
     }
 
     /// How far the target is.
@@ -168,6 +178,21 @@ impl ConnectionView {
             Some((shared, _)) => Some(shared.progress.low_water()),
             None => current.saved.clone(),
         }
+    }
+
+    /// How far the target is in the relay log.
+    fn relay_place(&self) -> Option<CoordinatesStatus> {
+        let view = &self.receiver()?.view;
+        let current = lock(&self.current);
+        let place = match &current.life {
+            Some((shared, _)) => Some(shared.progress.relay_place()),
+            None => current.relay,
+        };
+        let place = view.resume(place?)?;
+        Some(CoordinatesStatus {
+            file: file_name(place.file),
+            offset: place.offset,
+        })
     }
 
     /// Whether an error has stopped it.
@@ -272,9 +297,8 @@ impl ConnectionView {
                 .as_ref()
                 .map_or(0, |used| used.groups.load(Ordering::Relaxed)),
             queue_bytes: used.as_ref().map_or(0, |used| used.bytes.load(Ordering::Relaxed)),
-            relay_log_bytes: self
-                .receiver()
-                .map(|receiver| receiver.shared.bytes.load(Ordering::Relaxed)),
+            relay_log_bytes: self.receiver().map(|receiver| receiver.view.bytes()),
+            relay_log: self.relay_place().unwrap_or_default(),
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Until {
     Coordinates(Coordinates),
     /// Behind the groups with these GTIDs.
     Gtid(GtidPos),
+    /// Behind the group that reaches this place in the relay log; at once where the name is none of its files'.
+    RelayLog(Coordinates),
 }
 
 /// Why a connection was not started, stopped or changed.
@@ -257,7 +259,9 @@ impl Controller {
         {
             let start = self.stream_start(view).await?;
             // Nobody reads yet, but the stream begins there.
-            receiver.read_from(start, None).await;
+            if let Some(reader) = receiver.read_from(start, None).await {
+                view.stands_in_relay_log(reader.place());
+            }
         }
         Ok(())
     }

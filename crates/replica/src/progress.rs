@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
+use tributary_relaylog::Place as RelayPlace;
 use tributary_schedule::{GroupSeq, WorkerId};
 
 use crate::change::GroupLabel;
@@ -39,10 +40,12 @@ struct Inner {
     low_water: Position,
     /// The mark that a row of the applier holds: where a restart begins at the earliest.
     saved: Position,
+    /// The same place in the relay log; the default without one, or before it is known.
+    relay: RelayPlace,
     labels: VecDeque<(GroupLabel, Option<Place>)>,
     done: Vec<Vec<GroupSeq>>,
     /// Where the stream moved without a group, and the newest group received before that: counts once that is applied.
-    move_behind: Option<(GroupSeq, Coordinates)>,
+    move_behind: Option<(GroupSeq, Coordinates, RelayPlace)>,
     /// Groups above the low-water mark that earlier lives of the engine have committed. Some may not have arrived yet, so they
     /// have no seq; the applier's own row keeps them until the low-water mark has passed them.
     earlier: GtidSet,
@@ -71,6 +74,7 @@ impl Progress {
             inner: Mutex::new(Inner {
                 saved: saved.position.clone(),
                 low_water: saved.position,
+                relay: RelayPlace::default(),
                 labels: VecDeque::new(),
                 done: vec![Vec::new(); rows],
                 move_behind: None,
@@ -112,14 +116,15 @@ impl Progress {
     }
 
     /// The end of a group that was received in pieces is known.
-    pub(crate) fn ended(&self, seq: GroupSeq, end: &Coordinates) {
+    pub(crate) fn ended(&self, seq: GroupSeq, last: &GroupLabel) {
         let mut inner = self.lock();
         let index = seq.0.checked_sub(inner.low_water.seq.0 + 1);
         let label = index
             .and_then(|index| usize::try_from(index).ok())
             .and_then(|index| inner.labels.get_mut(index));
         if let Some((label, _)) = label {
-            label.end = end.clone();
+            label.end = last.end.clone();
+            label.relay_end = last.relay_end;
         }
     }
 
@@ -137,6 +142,7 @@ impl Progress {
                 inner.low_water.gtid_pos.advance(gtid);
             }
             inner.low_water.coordinates = label.end;
+            inner.relay = label.relay_end;
         }
         for done in &mut inner.done {
             done.drain(..done.partition_point(|done| *done <= seq));
@@ -146,10 +152,10 @@ impl Progress {
 
     /// The stream moved on without a group (a new file, a checkpoint). Counts once every group before it is applied, and never
     /// backwards: a stream asked for by GTID begins before the groups that are applied.
-    pub(crate) fn moved(&self, coordinates: &Coordinates) {
+    pub(crate) fn moved(&self, coordinates: &Coordinates, relay: RelayPlace) {
         let mut inner = self.lock();
         let newest = GroupSeq(inner.low_water.seq.0 + inner.labels.len() as u64);
-        inner.move_behind = Some((newest, coordinates.clone()));
+        inner.move_behind = Some((newest, coordinates.clone(), relay));
         inner.follow_move();
     }
 
@@ -174,6 +180,11 @@ impl Progress {
 
     pub(crate) fn low_water(&self) -> Position {
         self.lock().low_water.clone()
+    }
+
+    /// The low-water mark in the relay log.
+    pub(crate) fn relay_place(&self) -> RelayPlace {
+        self.lock().relay
     }
 
     /// The timestamp of the oldest group that is not committed, and how many there are.
@@ -267,11 +278,13 @@ impl Progress {
 impl Inner {
     /// Takes the coordinates of a move once the low-water mark has reached it. Behind it, groups bring their own.
     fn follow_move(&mut self) {
-        let Some((seq, coordinates)) = self.move_behind.take_if(|(seq, _)| *seq <= self.low_water.seq) else {
+        let is_reached = |(seq, ..): &mut (GroupSeq, Coordinates, RelayPlace)| *seq <= self.low_water.seq;
+        let Some((seq, coordinates, relay)) = self.move_behind.take_if(is_reached) else {
             return;
         };
         if seq == self.low_water.seq && !coordinates.is_before(&self.low_water.coordinates) {
             self.low_water.coordinates = coordinates;
+            self.relay = relay;
         }
     }
 
@@ -337,6 +350,7 @@ mod tests {
                         offset: sequence * 100,
                     },
                     timestamp: 7,
+                    relay_end: tributary_relaylog::Place::default(),
                     counted: None,
                 },
                 None,
@@ -411,7 +425,7 @@ mod tests {
             file: "b.000002".into(),
             offset: 4,
         };
-        progress.moved(&next);
+        progress.moved(&next, RelayPlace::default());
         assert_eq!(
             progress.low_water().coordinates.offset,
             4,

@@ -5,7 +5,7 @@
 //! not what the source task asks for, or is damaged, it begins anew from there.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,8 +50,6 @@ pub(crate) struct RelayShared {
     pub(crate) has_ended: AtomicBool,
     /// The source has been away for [`OPEN_GROUP_WAIT`], and what was here of a group is taken back.
     pub(crate) is_away: AtomicBool,
-    /// Bytes of the log.
-    pub(crate) bytes: AtomicU64,
     /// Files that need not be kept once a group is applied: all before the file, once the group with this number is.
     marks: Mutex<VecDeque<(u64, GroupSeq)>>,
     /// How far the target is.
@@ -122,7 +120,6 @@ impl Receiver {
         let (stop, stopped) = watch::channel(false);
         let (receives, gate) = watch::channel(true);
         let shared = Arc::new(RelayShared::default());
-        shared.bytes.store(log.bytes(), Ordering::Relaxed);
         let view = log.view();
         let task = Task {
             options: options.clone(),
@@ -535,7 +532,6 @@ impl Task {
             state.read.offset = coordinates.offset;
             state.read_gtid = gtid_pos.to_string();
         });
-        self.shared.bytes.store(self.log.bytes(), Ordering::Relaxed);
     }
 
     fn show(&self, io_state: IoState, error: Option<StopReason>) {
@@ -600,7 +596,6 @@ impl Task {
         }
         self.log
             .begin(start.coordinates.clone(), start.gtid_pos.clone())?;
-        self.shared.bytes.store(0, Ordering::Relaxed);
         self.log.reader(&start.coordinates)
     }
 

@@ -15,7 +15,7 @@ use tributary_binlog::{
     GtidSet, ReplicaDecoder,
 };
 use tributary_client::Error as ClientError;
-use tributary_relaylog::Damage;
+use tributary_relaylog::{Damage, Place};
 use tributary_schedule::GroupSeq;
 
 use crate::change::{PreparedGroup, PreparedGroups, stand_in};
@@ -45,8 +45,8 @@ const MESSAGE_GROUPS_MAX: usize = 128;
 pub(crate) enum SourceMessage {
     /// Groups, in order.
     Groups(PreparedGroups),
-    /// The stream has moved here without a group.
-    Moved(Coordinates),
+    /// The stream has moved here without a group, and there in the relay log.
+    Moved(Coordinates, Place),
     /// The GTID position of the coordinates the stream starts from.
     StartsAt(GtidPos),
     /// Nothing more will come; everything before has been sent.
@@ -79,6 +79,8 @@ pub(crate) struct Source {
     pub(crate) position: ReadPosition,
     /// Whether the source is MySQL, whose groups have no GTIDs of MariaDB.
     pub(crate) is_mysql: bool,
+    /// Where the last event that was read ends in the relay log.
+    pub(crate) relay_end: Place,
     /// Groups that are prepared and not handed over yet. `position` is already behind them, so they outlive the stream.
     pub(crate) batch: PreparedGroups,
     /// The group that is handed over in pieces.
@@ -101,6 +103,8 @@ pub(crate) struct ReadPosition {
     pub(crate) seq: GroupSeq,
     pub(crate) coordinates: Coordinates,
     pub(crate) gtid_pos: GtidPos,
+    /// The same place in the relay log; the default without one, or before it is known.
+    pub(crate) relay: Place,
     /// Groups that are on the target already, from before a restart.
     pub(crate) done: GtidSet,
     /// Groups that may be there though nothing says so.
@@ -327,6 +331,7 @@ impl Source {
         if self.open.is_none() {
             self.preparer.spool.clear();
         }
+        self.begins_in_relay_log(feed.place()).await?;
         self.stop_where_told()?;
         loop {
             // Most events are here already, and waiting costs more than many of them.
@@ -343,6 +348,7 @@ impl Source {
             {
                 self.starts_at(position.clone()).await?;
             }
+            self.enter_relay_file(feed.place(), payload.len(), assembler.is_inside_group())?;
             decoder
                 .push(payload)
                 .map_err(|error| self.unreadable(&assembler, &error))?;
@@ -361,11 +367,36 @@ impl Source {
 
     /// Ends the stream where it is to stop.
     fn stop_where_told(&self) -> Result<(), End> {
-        let position = &self.position;
-        match self.open.is_none() && self.orders.are_done(&position.coordinates, &position.gtid_pos) {
+        match self.open.is_none() && self.orders.are_done(&self.position) {
             true => Err(End::Reached),
             false => Ok(()),
         }
+    }
+
+    /// Where reading begins has been found in the relay log.
+    async fn begins_in_relay_log(&mut self, place: Place) -> Result<(), End> {
+        if place == Place::default() || self.position.needs_gtid {
+            return Ok(());
+        }
+        (self.relay_end, self.position.relay) = (place, place);
+        let here = self.position.coordinates.clone();
+        self.message(SourceMessage::Moved(here, place)).await
+    }
+
+    /// An event of so many bytes was read that ends there in the relay log. The first of a file may be behind where to stop, though
+    /// what was before it, in another file, was not.
+    fn enter_relay_file(&mut self, end: Place, bytes: usize, is_inside_group: bool) -> Result<(), End> {
+        let before = std::mem::replace(&mut self.relay_end, end);
+        if before.file == end.file || is_inside_group {
+            return Ok(());
+        }
+        // What a reader begins with stands in no file.
+        let offset = match before.file {
+            0 => end.offset,
+            _ => end.offset.saturating_sub(bytes as u64),
+        };
+        self.position.relay = Place { offset, ..end };
+        self.stop_where_told()
     }
 
     /// What the events that have been decoded make.
@@ -437,6 +468,7 @@ impl Source {
                 }
                 self.position.seq = seq;
                 self.position.coordinates = end;
+                self.position.relay = self.relay_end;
                 if let Some(gtid) = gtid {
                     self.position.gtid_pos.advance(gtid);
                 }
@@ -483,6 +515,7 @@ impl Source {
     /// The stream is further, without a group.
     async fn moved(&mut self, coordinates: &Coordinates) -> Result<(), End> {
         self.send().await?;
+        self.position.relay = self.relay_end;
         // A stream asked for by GTID begins before the groups that are here; until its first group is, only the
         // GTID position says where to resume.
         if coordinates.is_before(&self.position.coordinates) {
@@ -492,7 +525,10 @@ impl Source {
         self.note_read();
         match self.position.needs_gtid {
             true => Ok(()),
-            false => self.message(SourceMessage::Moved(coordinates.clone())).await,
+            false => {
+                self.message(SourceMessage::Moved(coordinates.clone(), self.relay_end))
+                    .await
+            }
         }
     }
 
@@ -519,6 +555,7 @@ impl Source {
         prepared.may_be_made = self.position.announced.contains(&identity);
         prepared.is_executed = self.position.executed.contains(&identity);
         prepared.was_begun = self.position.begun.contains(&identity);
+        prepared.label.relay_end = self.relay_end;
         self.note_ignored(&prepared, part);
         self.admit(&mut prepared).await?;
         self.batch.push(prepared);

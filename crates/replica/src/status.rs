@@ -166,6 +166,8 @@ pub struct ConnectionStatus {
     pub queue_bytes: usize,
     /// Bytes of the relay log on disk (`Relay_Log_Space`); `null` without one.
     pub relay_log_bytes: Option<u64>,
+    /// Where `executed` is in the relay log; empty without one, or before it has files.
+    pub relay_log: CoordinatesStatus,
 }
 
 /// Event groups by the flags of their GTID events, as a native replica counts them; those of MySQL are not among them.

@@ -606,10 +606,15 @@ fn until_of(until: control::Until, detail: &ConnectionDetail) -> Result<Until, R
             Ok(Until::Coordinates(Coordinates::new(file.as_str(), place.offset)))
         }
         control::Until::Gtid(position) => Ok(Until::Gtid(position)),
-        control::Until::RelayLog(_) => Err(Refusal::new(
+        control::Until::RelayLog(_) if detail.options.relay_log.is_none() => Err(Refusal::new(
             1235,
-            "This version of Tributary doesn't yet support 'START SLAVE UNTIL RELAY_LOG_FILE'; use MASTER_LOG_FILE",
+            "START SLAVE UNTIL RELAY_LOG_FILE needs a relay log, which is off for this connection (tributary_relay_log=OFF); use \
+             MASTER_LOG_FILE",
         )),
+        control::Until::RelayLog(place) => Ok(Until::RelayLog(Coordinates::new(
+            place.file.as_str(),
+            place.offset,
+        ))),
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         master_port,
         connect_retry: seconds(options.connect_retry),
         read_master_log: place(&status.read),
-        relay_log: Place::default(),
+        relay_log: place(&status.relay_log),
         // Nowhere, until it runs.
         exec_master_log: match status.executed.file.is_empty() && !is_applying {
             true => Place::default(),
@@ -157,5 +157,9 @@ fn until_of(until: &Until) -> control::Until {
             offset: coordinates.offset,
         }),
         Until::Gtid(position) => control::Until::Gtid(position.clone()),
+        Until::RelayLog(place) => control::Until::RelayLog(Place {
+            file: place.file.to_string(),
+            offset: place.offset,
+        }),
     }
 }

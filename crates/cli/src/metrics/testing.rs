@@ -54,6 +54,7 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         queue_groups: 0,
         queue_bytes: 0,
         relay_log_bytes: None,
+        relay_log: Default::default(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Waiting for room: for files to be applied and purged, or for the disk. Meanwhile the socket is not read, which is what slows
 //! the source's dump thread down.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,7 +29,6 @@ impl Task {
         if let Err(error) = self.log.purge_before(file) {
             tracing::warn!(connection = %self.options.name, "{error}");
         }
-        self.shared.bytes.store(self.log.bytes(), Ordering::Relaxed);
     }
 
     /// Waits until the limit leaves room for so many bytes.

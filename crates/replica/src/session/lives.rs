@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_client::{Client, Error as ClientError};
+use tributary_relaylog::Place;
 use tributary_schedule::GroupSeq;
 
 use super::own_login;
@@ -366,6 +367,7 @@ fn source(
             needs_gtid: coordinates.file.is_empty() && !gtid_pos.is_empty(),
             coordinates,
             gtid_pos,
+            relay: Place::default(),
             done: saved.done,
             announced: saved.announced,
             executed: saved.executed,
@@ -373,6 +375,7 @@ fn source(
         },
         options: view.options.clone(),
         is_mysql: false,
+        relay_end: Place::default(),
         batch: Vec::new(),
         open: None,
         receiver: view.receiver().cloned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tributary_binlog::GtidPos;
 use tributary_client::DumpStream;
-use tributary_relaylog::{Error as LogError, Next, RelayReader};
+use tributary_relaylog::{Error as LogError, Next, Place, RelayReader};
 use tributary_schedule::GroupSeq;
 
 use super::End;
@@ -50,6 +50,16 @@ impl Feed<'_> {
                 Ok(payload_of(packet.map_err(|error| upstream.dump_error(error))?)?)
             }
             Self::Relay(relay) => relay.next(open).await,
+        }
+    }
+
+    /// Where the last event ends in the relay log; the default without one.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Relay(RelayFeed {
+                reader: Some(reader), ..
+            }) => reader.place(),
+            _ => Place::default(),
         }
     }
 

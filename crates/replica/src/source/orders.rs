@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tributary_binlog::{Coordinates, EventGroup, GroupEnd, GtidPos};
+use tributary_binlog::{EventGroup, GroupEnd, GtidPos};
+use tributary_relaylog::{Place, file_number};
 
-use super::{End, Source};
+use super::{End, ReadPosition, Source};
 use crate::control::Until;
 use crate::status::now_seconds;
 
@@ -34,10 +35,15 @@ pub(crate) struct PassingOver {
 
 impl Orders {
     /// Whether everything up to where it is to stop has been handed over.
-    pub(super) fn are_done(&self, coordinates: &Coordinates, gtid_pos: &GtidPos) -> bool {
+    pub(super) fn are_done(&self, position: &ReadPosition) -> bool {
+        let (coordinates, gtid_pos) = (&position.coordinates, &position.gtid_pos);
         match &self.until {
             None => false,
             Some(Until::Coordinates(until)) => !coordinates.is_before(until),
+            Some(Until::RelayLog(until)) => file_number(&until.file).is_none_or(|file| {
+                let offset = until.offset;
+                position.relay >= Place { file, offset }
+            }),
             Some(Until::Gtid(until)) => until.iter().all(|gtid| has_reached(gtid_pos, gtid)),
         }
     }

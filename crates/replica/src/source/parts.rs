@@ -143,6 +143,7 @@ impl Source {
                 return Err(End::Refused(reason));
             }
         };
+        piece.label.relay_end = self.relay_end;
         if !(is_open && piece.is_empty()) {
             let worker = self.worker_for(&piece, name).await?;
             let is_final = !piece.can_roll_back();

@@ -174,7 +174,7 @@ impl Worker {
         if last.rolls_back {
             self.login.rollback().await?;
         }
-        work.connection.progress.ended(head.seq, &last.label.end);
+        work.connection.progress.ended(head.seq, &last.label);
         Ok(match self.mark(work, last).await? {
             Outcome::Done | Outcome::Skipped => {
                 self.in_part = InPart::Nothing;
