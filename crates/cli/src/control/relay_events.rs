@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 use tributary::{ListedEvent, ListedEvents, Listing, LogView};
-use tributary_binlog::info;
+use tributary_binlog::{EventType, info};
 use tributary_control::{Refusal, RelayEvent, RelayEvents, RelayQuery};
 
 /// Most events read that the client has not taken.
@@ -65,10 +65,24 @@ fn row(name: &str, listed: &ListedEvent, query: &RelayQuery) -> RelayEvent {
     RelayEvent {
         log_name: name.to_owned(),
         pos: listed.start,
-        event_type: listed.header.kind.name().to_owned(),
+        event_type: expanded(listed.header.kind).name().to_owned(),
         server_id: listed.header.server_id,
         end_log_pos: listed.header.end_offset.into(),
         info: text,
+    }
+}
+
+/// What a native replica has in its relay log for an event that the source has compressed; the files here have it as it came.
+fn expanded(kind: EventType) -> EventType {
+    match kind {
+        EventType::QUERY_COMPRESSED => EventType::QUERY,
+        EventType::WRITE_ROWS_COMPRESSED_V1 => EventType::WRITE_ROWS_V1,
+        EventType::UPDATE_ROWS_COMPRESSED_V1 => EventType::UPDATE_ROWS_V1,
+        EventType::DELETE_ROWS_COMPRESSED_V1 => EventType::DELETE_ROWS_V1,
+        EventType::WRITE_ROWS_COMPRESSED_V2 => EventType::WRITE_ROWS_V2,
+        EventType::UPDATE_ROWS_COMPRESSED_V2 => EventType::UPDATE_ROWS_V2,
+        EventType::DELETE_ROWS_COMPRESSED_V2 => EventType::DELETE_ROWS_V2,
+        other => other,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tributary_sandbox::{Server, ServerOptions};
 
-use crate::site::{Site, field_of};
+use crate::site::{Site, field_of, wait_for_checkpoint};
 use crate::support::{DEADLINE, POLL_INTERVAL, Ran};
 
 const GROUP_COUNTS: [&str; 3] = [
@@ -110,6 +110,7 @@ async fn groups_are_counted_as_by_a_native_replica() {
     site.change_master("master1", 0).await;
     site.run("START SLAVE 'master1'");
     source.run(WORKLOAD).await.unwrap();
+    wait_for_checkpoint(source).await;
     let counts = |of: &dyn Fn(&str) -> String| GROUP_COUNTS.map(|field| of(field).parse::<u64>().unwrap());
     let ours = || counts(&|field| site.field("master1", field));
     let theirs = || counts(&|field| native_field(&native, field));

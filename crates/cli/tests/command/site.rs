@@ -20,6 +20,28 @@ pub(crate) struct Site {
 pub(crate) const TABLES: &str = "CREATE DATABASE asterisk; CREATE TABLE asterisk.vicidial_log (id INT PRIMARY KEY, status VARCHAR(9)) ENGINE=MyISAM; \
      CREATE TABLE asterisk.sip_packets (id INT) ENGINE=MyISAM";
 
+/// Waits until a source has written what it writes some time after it has begun a binlog.
+pub(crate) async fn wait_for_checkpoint(source: &Server) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let file = source.rows("SHOW MASTER STATUS").await.unwrap().remove(0)[0]
+            .clone()
+            .unwrap();
+        let events = source
+            .rows(&format!("SHOW BINLOG EVENTS IN '{file}'"))
+            .await
+            .unwrap();
+        let is_it = |row: &Vec<Option<String>>| {
+            (row[2].as_deref(), row[5].as_ref()) == (Some("Binlog_checkpoint"), Some(&file))
+        };
+        if events.iter().any(is_it) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no checkpoint: {events:?}");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
 /// A field of what the client shows with `\G`.
 pub(crate) fn field_of(shown: &str, field: &str) -> String {
     let prefix = format!("{field}: ");
