@@ -73,6 +73,9 @@ pub trait Engine: Send + Sync + 'static {
     /// `FLUSH RELAY LOGS`: the next event goes into a new file.
     fn flush_relay_log(&self, name: &str) -> impl Future<Output = Outcome> + Send;
 
+    /// The engine in `SHOW PROCESSLIST`.
+    fn processes(&self) -> Processes;
+
     /// `SHOW RELAYLOG EVENTS`.
     fn relay_log_events(
         &self,
@@ -371,6 +374,30 @@ pub struct ConnectionStatus {
     pub gtid_slave_pos: String,
     pub slave_open_temp_tables: u64,
     pub slave_skipped_errors: u64,
+}
+
+/// What of a process list is the engine's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// Threads that run, which the target knows nothing of.
+    pub threads: Vec<Thread>,
+    /// The engine's account on the target.
+    pub user: String,
+    /// The numbers of its sessions there that apply.
+    pub worker_sessions: Vec<u64>,
+}
+
+/// A thread of a connection, as a line of `SHOW PROCESSLIST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Its number, which no session of the target has.
+    pub id: u64,
+    /// `Slave_IO` or `Slave_SQL`; `Connect` as long as the source is not reached.
+    pub command: &'static str,
+    /// Seconds since it was started.
+    pub seconds: u64,
+    /// What it does.
+    pub state: String,
 }
 
 /// What `SHOW RELAYLOG EVENTS` asks for.

@@ -14,6 +14,7 @@ mod conversation;
 mod engine;
 mod peer;
 mod port;
+mod processes;
 mod question;
 mod relay;
 mod reply;
@@ -23,8 +24,8 @@ mod tls;
 mod tokens;
 
 pub use engine::{
-    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Password, Place, Refusal, RelayEvent, RelayEvents,
-    RelayQuery, Running, ServerIds, Threads, Until, UseGtid, Variable,
+    ChangeMaster, ConnectionStatus, Engine, Note, Outcome, Password, Place, Processes, Refusal, RelayEvent,
+    RelayEvents, RelayQuery, Running, ServerIds, Thread, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};
 pub use tls::Tls;

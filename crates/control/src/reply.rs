@@ -1,13 +1,15 @@
 //! A reply to one command of a client: its packets, numbered, from the engine's answers and the target's.
 
+use std::borrow::Cow;
 use std::io;
 
 use tokio::sync::mpsc;
-use tributary_wire::command;
 use tributary_wire::status::{self, OkInfo, ServerError};
+use tributary_wire::{command, row};
 
 use crate::engine::Refusal;
 use crate::peer::{FULL_PACKET_BYTES, Peer};
+use crate::processes::Cells;
 use crate::question::{Answer, Error, invalid, with_more};
 
 /// Bytes of rows that are gathered before they are sent; one row more may be held.
@@ -148,6 +150,69 @@ impl<'a> Reply<'a> {
                 return Ok(true);
             }
         }
+    }
+
+    /// Has the target execute a statement that has one result, and hands that on, row by row: as `change` wants it, and with
+    /// `more` behind.
+    pub(crate) async fn forward_rows(
+        &mut self,
+        text: &[u8],
+        target: &mut Peer,
+        change: impl Fn(&[String], Cells) -> Option<Cells>,
+        more: impl Fn(&[String]) -> Vec<Cells>,
+    ) -> io::Result<Done> {
+        target.send(command::QUERY, text).await?;
+        let (mut head, first) = target.packet().await?;
+        match first.first() {
+            Some(&status::ERR) => {
+                self.put(&first);
+                return Ok(Done::Failed);
+            }
+            Some(&status::OK) | None => return Err(invalid("no rows where there are some")),
+            Some(_) => self.put(&first),
+        }
+        let (mut answer, mut names) = (Answer::default(), None);
+        loop {
+            let goes_on = head.length == FULL_PACKET_BYTES;
+            let (next, packet) = target.packet().await?;
+            head = next;
+            if goes_on || head.length == FULL_PACKET_BYTES {
+                self.put_part(&packet);
+            } else if packet.first() == Some(&status::ERR) {
+                self.put(&packet);
+                return Ok(Done::Failed);
+            } else if status::is_eof(&packet) {
+                let info = OkInfo::decode_eof(&packet).map_err(invalid)?;
+                let is_end = names.is_some();
+                let columns = names.get_or_insert_with(|| answer.names());
+                if is_end {
+                    let rows = more(columns);
+                    rows.into_iter().for_each(|row| self.put_row(row));
+                }
+                let mut payload = Vec::new();
+                with_more(info, self.has_more).encode_eof(&mut payload);
+                self.put(&payload);
+                if is_end {
+                    self.client.flush().await?;
+                    return Ok(Done::Answered);
+                }
+            } else if let Some(columns) = &names {
+                match change(columns, answer.cells(&packet)) {
+                    Some(row) => self.put_row(row),
+                    None => self.put_part(&packet),
+                }
+            } else {
+                answer.columns.push(packet.clone());
+                self.put_part(&packet);
+            }
+            self.client.flush().await?;
+        }
+    }
+
+    fn put_row(&mut self, cells: Cells) {
+        let mut row = Vec::new();
+        row::encode(&mut row, cells.into_iter().map(|cell| cell.map(Cow::from)));
+        self.put(&row);
     }
 
     /// One result. Whether it was an error, and whether it was the last.

@@ -16,7 +16,7 @@ const SLAVE: [&str; 2] = ["SLAVE", "REPLICA"];
 const WORDS: [&[u8]; 6] = [b"slave", b"replica", b"master", b"gtid_", b"relay", b"replicate_"];
 
 /// Words that count beside `SHOW`: elsewhere they are names of columns.
-const SHOWN: [&[u8]; 4] = [b"status", b"variables", b"warnings", b"errors"];
+const SHOWN: [&[u8]; 5] = [b"status", b"variables", b"warnings", b"errors", b"processlist"];
 
 /// `LIMIT`: lines to pass over, and to show at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(crate) enum Statement {
     ShowWarnings(Warnings),
     /// `SHOW STATUS` or `SHOW VARIABLES`.
     ShowNamed,
+    /// `SHOW [FULL] PROCESSLIST`.
+    ShowProcesses,
     /// An assignment at least to a variable of replication.
     Set(Vec<Assignment>),
     /// Reads variables of replication, or waits by functions.
@@ -151,7 +153,10 @@ pub(crate) fn refusal_of_long(text: &[u8], statement_bytes_max: usize) -> Option
 impl Statement {
     /// Whether the target, given it, would show or change replication of its own: others only read.
     fn is_carried_out(&self) -> bool {
-        !matches!(self, Self::ShowWarnings(_) | Self::ShowNamed | Self::Reads)
+        !matches!(
+            self,
+            Self::ShowWarnings(_) | Self::ShowNamed | Self::ShowProcesses | Self::Reads
+        )
     }
 }
 
@@ -220,7 +225,7 @@ fn prepared(tokens: &mut Tokens<'_>) -> Option<Statement> {
     const NOT_PREPARED: u16 = 1295;
     let text = tokens.string()?;
     match recognise(text.as_bytes())?.0 {
-        Statement::ShowNamed | Statement::ShowWarnings(_) => None,
+        Statement::ShowNamed | Statement::ShowProcesses | Statement::ShowWarnings(_) => None,
         _ => Some(Statement::Refused(Refusal::new(
             NOT_PREPARED,
             "This command is not supported in the prepared statement protocol yet",
@@ -431,6 +436,12 @@ fn show(tokens: &mut Tokens<'_>) -> Option<Option<Statement>> {
     if tokens.word("RELAYLOG") {
         return Some(relaylog(tokens));
     }
+    let mut list = tokens.clone();
+    list.word("FULL");
+    if list.word("PROCESSLIST") {
+        *tokens = list;
+        return Some(Some(Statement::ShowProcesses));
+    }
     let are_errors = tokens.clone().word("ERRORS");
     if tokens.one_of(&["WARNINGS", "ERRORS"]) {
         let shown = limit(tokens).map(|limit| Warnings { are_errors, limit });
@@ -559,6 +570,12 @@ mod tests {
             ("SHOW ALL SLAVES STATUS", Some(S::ShowAllStatus)),
             ("SHOW SLAVE HOSTS", None),
             ("SHOW TABLE STATUS", None),
+            ("show full processlist", Some(S::ShowProcesses)),
+            ("SHOW PROCESSLIST;", Some(S::ShowProcesses)),
+            ("SHOW PROCESSLIST 'm1'", Some(S::Unknown)),
+            ("SHOW FULL TABLES", None),
+            ("EXECUTE IMMEDIATE 'SHOW PROCESSLIST'", None),
+            ("SELECT * FROM information_schema.PROCESSLIST", None),
             ("SHOW GLOBAL STATUS LIKE 'Slave%'", Some(S::ShowNamed)),
             (
                 "START SLAVE 'm1' SQL_THREAD",
@@ -675,6 +692,8 @@ mod tests {
             b"SELECT status, variables FROM vicidial_log WHERE status='A'"
         ));
         assert!(may_concern(b"show\nStatus"));
+        assert!(may_concern(b"Show full Processlist"));
+        assert!(!may_concern(b"SELECT * FROM information_schema.PROCESSLIST"));
         assert!(may_concern(b"select MASTER_pos_wait('f', 4)"));
     }
 }

@@ -21,7 +21,7 @@ use crate::progress::Position;
 use crate::replicator::{Shared, check_connection};
 use crate::session::{Request, own_login};
 use crate::source::{StreamStart, has_reached};
-use crate::status::{ConnectionState, ConnectionStatus, IoState, SqlState};
+use crate::status::{ConnectionState, ConnectionStatus, IoState, SqlState, ThreadRun};
 
 /// How often it is looked whether a connection has come to a place, or to rest.
 const LOOK: Duration = Duration::from_millis(2);
@@ -90,6 +90,10 @@ pub struct ConnectionDetail {
     pub options: ConnectionOptions,
     /// What it does.
     pub status: ConnectionStatus,
+    /// What receives, if it runs.
+    pub io_thread: Option<ThreadRun>,
+    /// What applies, if it runs.
+    pub sql_thread: Option<ThreadRun>,
     /// Where applying ends by itself.
     pub until: Option<Until>,
     /// Events that the next start passes over.
@@ -139,6 +143,18 @@ impl Controller {
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<ConnectionDetail> {
         self.inner.shared.views().find(name).map(|view| detail(&view))
+    }
+
+    /// The engine's account on the target.
+    #[must_use]
+    pub fn target_user(&self) -> &str {
+        &self.inner.options.target.login.user
+    }
+
+    /// The target's numbers of the sessions that apply; none while it cannot be reached.
+    #[must_use]
+    pub fn worker_sessions(&self) -> Vec<u32> {
+        self.inner.shared.worker_sessions()
     }
 
     /// The relay log of a connection, to look at. `None`: there is no such connection, or it has none, or has not been started.
@@ -595,10 +611,12 @@ impl Controller {
 }
 
 pub(crate) fn detail(view: &ConnectionView) -> ConnectionDetail {
-    let wanted = view.wanted();
+    let (wanted, state) = (view.wanted(), view.counters.state());
     ConnectionDetail {
         options: view.options.clone(),
         status: view.status(),
+        io_thread: state.io_thread,
+        sql_thread: state.sql_thread,
         until: wanted.until,
         skip_events: wanted.skip_events.load(Ordering::Relaxed),
     }

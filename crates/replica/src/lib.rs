@@ -52,7 +52,7 @@ pub use records::{RecordCount, RecordKind};
 pub use replicator::{Replicator, Starting, StatusHandle, StopReport};
 pub use status::{
     ConnectionStatus, CoordinatesStatus, ErrorStatus, GroupsStatus, IoState, LeftOutStatus, SqlState, Status,
-    TargetStatus,
+    TargetStatus, ThreadRun,
 };
 pub use tributary_relaylog::{ListedEvent, ListedEvents, Listing, LogView};
 pub use tributary_rules::SkipErrors;

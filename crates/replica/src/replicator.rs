@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     started: Instant,
     workers: usize,
     target: Mutex<TargetStatus>,
+    /// The target's numbers of the sessions that apply.
+    worker_sessions: Mutex<Vec<u32>>,
     views: Arc<Views>,
     /// Counts the lives with the target; see [`crate::positions`].
     epoch: AtomicU64,
@@ -45,6 +47,20 @@ impl Shared {
             state,
             last_error: error,
         };
+    }
+
+    fn set_worker_sessions(&self, sessions: Vec<u32>) {
+        *self
+            .worker_sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = sessions;
+    }
+
+    pub(crate) fn worker_sessions(&self) -> Vec<u32> {
+        self.worker_sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn views(&self) -> &Views {
@@ -198,6 +214,7 @@ impl Replicator {
             started: Instant::now(),
             workers: options.apply.workers.max(1),
             target: Mutex::default(),
+            worker_sessions: Mutex::default(),
             views: Arc::new(Views::new(connections)),
             epoch: AtomicU64::new(0),
             watches: Mutex::default(),
@@ -401,7 +418,10 @@ async fn supervise(
         if let Some(current) = session.take() {
             shared.epoch.store(current.epoch(), Ordering::Release);
             shared.set_target("running", None);
-            match current.run(&shared.views, stop.clone(), &mut requests).await {
+            shared.set_worker_sessions(current.worker_sessions());
+            let end = current.run(&shared.views, stop.clone(), &mut requests).await;
+            shared.set_worker_sessions(Vec::new());
+            match end {
                 ApplierEnd::Stopped => break true,
                 ApplierEnd::BeginAgain(reason) => {
                     tracing::warn!("beginning again from the saved positions: {}", reason.message);

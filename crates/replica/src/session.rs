@@ -168,6 +168,11 @@ impl Session {
         self.common.epoch
     }
 
+    /// The target's numbers of the sessions that apply.
+    pub(crate) fn worker_sessions(&self) -> Vec<u32> {
+        self.workers.iter().map(Login::connection_id).collect()
+    }
+
     /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
     pub(crate) async fn run(
         self,
@@ -179,7 +184,7 @@ impl Session {
         let (report_sender, reports) = mpsc::channel(self.workers.len().max(1));
         let (command_sender, commands) = mpsc::channel(self.connections.len() + COMMANDS_MAX);
         let mut tasks = JoinSet::new();
-        let worker_sessions = self.workers.iter().map(Login::connection_id).collect();
+        let worker_sessions = self.worker_sessions();
         let mut orders = Vec::new();
         for (slot, login) in self.workers.into_iter().enumerate() {
             let (order_sender, order_receiver) = mpsc::channel(ORDERS_MAX);

@@ -87,6 +87,44 @@ pub enum SqlState {
     Stopped,
 }
 
+/// Threads that have been started since the process began.
+static THREADS: AtomicU64 = AtomicU64::new(0);
+
+/// A thread of a connection, from its start until it stops. What brings it back after the loss of a server does not start it anew.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadRun {
+    number: u64,
+    since: Instant,
+}
+
+impl ThreadRun {
+    fn begin() -> Self {
+        Self {
+            number: THREADS.fetch_add(1, Ordering::Relaxed),
+            since: Instant::now(),
+        }
+    }
+
+    fn follow(run: &mut Option<Self>, is_running: bool) {
+        match is_running {
+            true => _ = run.get_or_insert_with(Self::begin),
+            false => *run = None,
+        }
+    }
+
+    /// Its number: no other thread of this process has it, or has had it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Since it was started.
+    #[must_use]
+    pub fn running(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
 /// One connection.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConnectionStatus {
@@ -265,6 +303,10 @@ pub(crate) struct ConnectionState {
     pub(crate) clock_difference: i64,
     pub(crate) io_error: Option<ErrorStatus>,
     pub(crate) sql_error: Option<ErrorStatus>,
+    /// Since `io_state` has not been stopped.
+    pub(crate) io_thread: Option<ThreadRun>,
+    /// Since `sql_state` has not been stopped.
+    pub(crate) sql_thread: Option<ThreadRun>,
     /// It has stopped by an error that time heals.
     pub(crate) heal: Option<Heal>,
     pub(crate) purge_warning: Option<String>,
@@ -299,6 +341,8 @@ impl ConnectionCounters {
                 read_gtid: String::new(),
                 source_id: 0,
                 clock_difference: 0,
+                io_thread: Some(ThreadRun::begin()),
+                sql_thread: Some(ThreadRun::begin()),
                 io_error: None,
                 sql_error: None,
                 heal: None,
@@ -330,7 +374,11 @@ impl ConnectionCounters {
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut ConnectionState)) {
-        change(&mut self.lock());
+        let mut state = self.lock();
+        change(&mut state);
+        let (io, sql) = (state.io_state, state.sql_state);
+        ThreadRun::follow(&mut state.io_thread, io != IoState::Stopped);
+        ThreadRun::follow(&mut state.sql_thread, sql != SqlState::Stopped);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionState> {

@@ -9,7 +9,8 @@ use tributary_binlog::{Coordinates, GtidPos};
 use tributary_client::Address;
 use tributary_control as control;
 use tributary_control::{
-    ChangeMaster, ConnectionStatus, Engine, Outcome, Place, Refusal, RelayEvents, RelayQuery, Variable,
+    ChangeMaster, ConnectionStatus, Engine, Outcome, Place, Processes, Refusal, RelayEvents, RelayQuery,
+    Variable,
 };
 
 use super::error;
@@ -578,6 +579,16 @@ impl Engine for ControlEngine {
     async fn flush_relay_log(&self, name: &str) -> Outcome {
         self.detail(name)?;
         Ok(Vec::new())
+    }
+
+    fn processes(&self) -> Processes {
+        let details = self.controller.connections();
+        let sessions = self.controller.worker_sessions();
+        Processes {
+            threads: details.iter().flat_map(status::threads).collect(),
+            user: self.controller.target_user().to_owned(),
+            worker_sessions: sessions.into_iter().map(u64::from).collect(),
+        }
     }
 
     async fn relay_log_events(&self, name: &str, query: RelayQuery) -> Result<RelayEvents, Refusal> {

@@ -1,7 +1,8 @@
 //! A connection of the engine as `SHOW ALL SLAVES STATUS` shows it.
 
 use tributary::{
-    ConnectionDetail, ConnectionOptions, CoordinatesStatus, ErrorStatus, IoState, SqlState, Threads, Until,
+    ConnectionDetail, ConnectionOptions, CoordinatesStatus, ErrorStatus, IoState, SqlState, ThreadRun,
+    Threads, Until,
 };
 use tributary_client::TlsMode;
 use tributary_control as control;
@@ -26,6 +27,8 @@ pub(crate) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         status,
         until,
         skip_events,
+        io_thread: _,
+        sql_thread: _,
     } = detail;
     let (master_host, master_port) = host_and_port(&options.source.address);
     let tls = &options.source.tls;
@@ -109,6 +112,29 @@ pub(crate) fn of(detail: &ConnectionDetail, parallel_mode: &str) -> ConnectionSt
         slave_skipped_errors: status.skipped,
         ..ConnectionStatus::default()
     }
+}
+
+/// Numbers of threads begin here: the target's own are smaller, and nobody ends a session there who means one of these.
+const THREAD_IDS_FROM: u64 = 1 << 32;
+
+/// The threads that run, as a process list shows them.
+pub(super) fn threads(detail: &ConnectionDetail) -> Vec<control::Thread> {
+    let thread = |run: ThreadRun, command, state: String| control::Thread {
+        id: THREAD_IDS_FROM + run.number(),
+        command,
+        seconds: run.running().as_secs(),
+        state,
+    };
+    let shown = of(detail, "");
+    let command = match shown.slave_io_running {
+        Running::Yes => "Slave_IO",
+        Running::No | Running::Connecting | Running::Preparing => "Connect",
+    };
+    let io = detail.io_thread.filter(|_| shown.slave_io_running != Running::No);
+    let sql = detail.sql_thread.filter(|_| shown.slave_sql_running);
+    let io = io.map(|run| thread(run, command, shown.slave_io_state));
+    let sql = sql.map(|run| thread(run, "Slave_SQL", shown.slave_sql_running_state));
+    io.into_iter().chain(sql).collect()
 }
 
 fn io_state(state: IoState) -> &'static str {

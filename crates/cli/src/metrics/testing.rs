@@ -86,6 +86,8 @@ pub(super) fn detail(status: ConnectionStatus) -> ConnectionDetail {
     ConnectionDetail {
         options,
         status,
+        io_thread: None,
+        sql_thread: None,
         until: None,
         skip_events: 0,
     }

@@ -76,6 +76,19 @@ impl Engine for Nothing {
     async fn flush_relay_log(&self, _: &str) -> Outcome {
         Ok(Vec::new())
     }
+    fn processes(&self) -> crate::Processes {
+        let thread = crate::Thread {
+            id: 1 << 32,
+            command: "Slave_SQL",
+            seconds: 7,
+            state: "at rest".to_owned(),
+        };
+        crate::Processes {
+            threads: vec![thread],
+            user: "writer".to_owned(),
+            worker_sessions: vec![5],
+        }
+    }
     async fn relay_log_events(&self, _: &str, _: crate::RelayQuery) -> Result<crate::RelayEvents, Refusal> {
         Ok(tokio::sync::mpsc::channel(1).1)
     }
@@ -226,6 +239,70 @@ async fn warnings_are_those_of_the_statement_and_not_of_our_questions() {
             last.escape_ascii()
         );
     }
+}
+
+#[tokio::test]
+async fn a_process_list_is_handed_on_row_by_row_with_the_engine_in_it() {
+    const TEXT: &str = "SHOW PROCESSLIST; SELECT 1";
+    let column = |name: &str| {
+        let texts = ["def", "", "", "", name, ""];
+        let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+        texts.map(text).concat()
+    };
+    let row = |cells: [&str; 6]| {
+        let mut row = Vec::new();
+        tributary_wire::row::encode(&mut row, cells.map(|cell| Some(cell.as_bytes().into())));
+        row
+    };
+    let stranger = row(["4", "root", "localhost", "d", "Sleep", ""]);
+    let worker = row(["5", "writer", "localhost", "d", "Query", "Updating"]);
+    let end = vec![0xFE, 0, 0, 2, 0];
+    for may_see_all in [true, false] {
+        let (mut client, mut target) = logged_in(capabilities::MULTI_STATEMENTS).await;
+        ask(&mut client, TEXT.as_bytes()).await;
+        assert_eq!(asked(&mut target).await, "SHOW ENGINE MyISAM STATUS");
+        let refused = b"\xff\xcb\x04#42000Access denied";
+        answer(&mut target, if may_see_all { OK } else { refused }).await;
+        assert_eq!(asked(&mut target).await, "SHOW PROCESSLIST");
+        let mut packets = vec![vec![6]];
+        packets.extend(["Id", "User", "Host", "db", "Command", "State"].map(column));
+        packets.extend([end.clone(), stranger.clone(), worker.clone(), end.clone()]);
+        for (sequence, payload) in packets.iter().enumerate() {
+            target.put(sequence as u8 + 1, payload);
+        }
+        target.flush().await.unwrap();
+        // The columns, as they came; then more results follow.
+        let mut expected = packets[..7].to_vec();
+        let more = vec![0xFE, 0, 0, 10, 0];
+        expected.extend([more.clone(), stranger.clone()]);
+        expected.push(row(["5", "system user", "", "d", "Slave_worker", "Updating"]));
+        if may_see_all {
+            let mut thread = Vec::new();
+            let cells = ["4294967296", "system user", "", "", "Slave_SQL", "at rest"];
+            let cell = |cell: &'static str| Some(cell.as_bytes().into());
+            let mut cells = cells.map(cell);
+            cells[3] = None;
+            tributary_wire::row::encode(&mut thread, cells);
+            expected.push(thread);
+        }
+        expected.push(more);
+        for expected in expected {
+            let (_, packet) = client.packet().await.unwrap();
+            assert_eq!(
+                packet.escape_ascii().to_string(),
+                expected.escape_ascii().to_string()
+            );
+        }
+        assert_eq!(asked(&mut target).await, " SELECT 1");
+    }
+
+    // In a prepared statement it is the target's.
+    let (mut client, mut target) = logged_in(0).await;
+    client
+        .send(command::STMT_PREPARE, b"SHOW PROCESSLIST")
+        .await
+        .unwrap();
+    assert_eq!(asked(&mut target).await, "SHOW PROCESSLIST");
 }
 
 #[tokio::test]
