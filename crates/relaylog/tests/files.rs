@@ -13,7 +13,9 @@ use std::process::Command;
 
 use support::{LIMITS, SOURCE, assemble, groups, new_log, read_all, start, stream, write};
 use tributary_binlog::ChecksumAlgorithm;
-use tributary_relaylog::{Error, INDEX_FILE, Limits, Listing, Recovery, RelayLog, file_name};
+use tributary_relaylog::{
+    Error, INDEX_FILE, Limits, Listing, Next, Place, Recovery, RelayLog, file_name, file_number,
+};
 
 const CAPTURES: [&str; 6] = ["mixed", "row", "statement", "xa", "compressed", "no-checksum"];
 
@@ -336,4 +338,84 @@ fn a_file_is_listed_from_any_event_on() {
             Listing::NoFile
         ));
     }
+}
+
+/// A reader tells where it is, in places that stand in a file and in the order in which they were written; a purged place goes on
+/// with the oldest file, and one that was taken back at the end.
+#[test]
+fn a_reader_is_at_a_place_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = new_log(dir.path(), SMALL_FILES);
+    let view = log.view();
+    assert_eq!((view.bytes(), view.resume(Place::default())), (0, None));
+    write(&mut log, &stream("row"));
+    let ends: Vec<Place> = (1..=log.file())
+        .flat_map(|file| {
+            let Listing::Events(mut events) = view.list(&file_name(file), 0).unwrap() else {
+                panic!("file {file}")
+            };
+            let mut starts = Vec::new();
+            while let Some(listed) = events.fetch().unwrap() {
+                starts.push(listed.start);
+            }
+            let bytes = fs::metadata(dir.path().join(file_name(file))).unwrap().len();
+            let ends = starts.into_iter().skip(1).chain([bytes]);
+            ends.map(move |offset| Place { file, offset })
+        })
+        .collect();
+    let mut reader = log.reader(&start()).unwrap().unwrap();
+    let mut places = vec![reader.place()];
+    loop {
+        match reader.fetch() {
+            Next::Event(_) => places.push(reader.place()),
+            Next::InFiles => reader.read_files().unwrap(),
+            Next::Wait => break,
+            Next::Cut => panic!("nothing was taken back"),
+        }
+    }
+    assert!(places.is_sorted() && places.len() > 10, "{places:?}");
+    assert!(
+        places.iter().all(|place| ends.contains(place)),
+        "{places:?} {ends:?}"
+    );
+    assert_eq!(places.last(), ends.last());
+
+    let last = log.file();
+    assert!(last > 2, "{last}");
+    let end = *ends.last().unwrap();
+    let (here, behind) = (
+        ends[ends.len() - 2],
+        Place {
+            file: last,
+            offset: u64::MAX,
+        },
+    );
+    assert_eq!(view.resume(here), Some(here));
+    assert_eq!(view.resume(behind), Some(end));
+    log.purge_before(last).unwrap();
+    assert_eq!(view.bytes(), end.offset);
+    assert_eq!(
+        view.resume(places[0]),
+        Some(Place {
+            file: last,
+            offset: 4
+        })
+    );
+}
+
+#[test]
+fn files_have_numbers_and_others_have_none() {
+    for number in [1, 999_999, 1_000_000] {
+        assert_eq!(file_number(&file_name(number)), Some(number));
+    }
+    for name in [
+        "relay-bin.1",
+        "relay-bin.index",
+        "relay-bin.00000x",
+        "elsewhere.000001",
+        "",
+    ] {
+        assert_eq!(file_number(name), None, "{name}");
+    }
+    assert_eq!(file_number("relay-bin.99999999999999999999"), None);
 }
