@@ -1,6 +1,7 @@
 //! Replication statements as calls of the engine.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct ControlEngine {
     /// Variables of the engine as a whole, as far as they were set.
     common: Mutex<HashMap<&'static str, String>>,
     defaults: Defaults,
+    /// Connections wait for `START SLAVE` after the engine's start.
+    skips_start: AtomicBool,
     /// There is no port: connections are those of the files, each where it stands, and nothing is kept of them.
     is_of_files: bool,
 }
@@ -66,6 +69,7 @@ impl ControlEngine {
             kept: Mutex::new(kept),
             common: Mutex::default(),
             defaults: config.defaults,
+            skips_start: AtomicBool::new(false),
             is_of_files: false,
         }
     }
@@ -79,6 +83,7 @@ impl ControlEngine {
             kept: Mutex::default(),
             common: Mutex::default(),
             defaults,
+            skips_start: AtomicBool::new(false),
             is_of_files: true,
         }
     }
@@ -98,6 +103,7 @@ impl ControlEngine {
     /// # Errors
     /// What cannot be made, as text. The others are.
     pub(crate) async fn begin(&self, skips_start: bool) -> Vec<String> {
+        self.skips_start.store(skips_start, Ordering::Relaxed);
         let mut names: Vec<String> = self
             .configured
             .iter()
@@ -345,13 +351,25 @@ impl Engine for ControlEngine {
         if !is_news {
             return Ok(vec![error::was_running()]);
         }
+        let starts_sql = asked.sql && !running.sql;
+        let mut notes = Vec::new();
+        if let Some(control::Until::Place(place) | control::Until::RelayLog(place)) = &until {
+            if !starts_sql {
+                notes.push(error::until_ignored());
+            } else if !is_numbered(&place.file) {
+                return Err(error::bad_until());
+            } else if !self.skips_start.load(Ordering::Relaxed) {
+                notes.push(error::starts_after_restart());
+            }
+        }
+        let until = until.filter(|_| starts_sql);
         let until = until.map(|until| until_of(until, &detail)).transpose()?;
         if detail.options.use_gtid && running == Threads::default() && !self.is_of_files {
             self.follow_gtid_pos(&detail).await?;
         }
         let started = self.controller.start(name, asked, until).await;
         started.map_err(|error| error::refusal(&error))?;
-        Ok(Vec::new())
+        Ok(notes)
     }
 
     async fn stop(&self, name: &str, threads: control::Threads) -> Outcome {
@@ -605,6 +623,12 @@ impl Engine for ControlEngine {
         let log = self.controller.relay_log(name).ok_or_else(relay_events::no_log)?;
         relay_events::list(log, query).await
     }
+}
+
+/// Whether a log's file has a name that ends in its number.
+fn is_numbered(file: &str) -> bool {
+    let number = file.rsplit_once('.').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn until_of(until: control::Until, detail: &ConnectionDetail) -> Result<Until, Refusal> {

@@ -29,6 +29,31 @@ pub(super) fn was_running() -> Note {
     note(1254, "Slave is already running")
 }
 
+/// `ER_BAD_SLAVE_UNTIL_COND`.
+pub(super) fn bad_until() -> Refusal {
+    Refusal::new(
+        1277,
+        "Incorrect parameter or combination of parameters for START SLAVE UNTIL",
+    )
+}
+
+/// `ER_MISSING_SKIP_SLAVE`.
+pub(super) fn starts_after_restart() -> Note {
+    note(
+        1278,
+        "It is recommended to use --skip-slave-start when doing step-by-step replication with START SLAVE UNTIL; otherwise, you will get \
+         problems if you get an unexpected slave's mariadbd restart",
+    )
+}
+
+/// `ER_UNTIL_COND_IGNORED`.
+pub(super) fn until_ignored() -> Note {
+    note(
+        1279,
+        "SQL thread is not to be started so UNTIL options are ignored",
+    )
+}
+
 /// `ER_SLAVE_WAS_NOT_RUNNING`.
 pub(super) fn was_not_running() -> Note {
     note(1255, "Slave already has been stopped")

@@ -386,6 +386,8 @@ async fn the_place_in_the_relay_log_is_shown_and_can_be_applied_up_to() {
         "RELAY_LOG_FILE='relay-bin.000001'",
         "RELAY_LOG_POS=4",
         "RELAY_LOG_FILE='relay-bin.000001', MASTER_LOG_POS=4",
+        "RELAY_LOG_FILE='relay-bin', RELAY_LOG_POS=4",
+        "MASTER_LOG_FILE='mysql-bin.x', MASTER_LOG_POS=4",
     ] {
         for side in [&ours, &theirs] {
             let ran = (side.client)(&format!("START SLAVE {} UNTIL {what}", side.name));
@@ -403,6 +405,31 @@ async fn the_place_in_the_relay_log_is_shown_and_can_be_applied_up_to() {
         "{}",
         refused.stderr
     );
+    // Without what applies there is nothing to end.
+    let noted = |side: &Side<'_>, threads: &str| {
+        let name = side.name;
+        side.run(&format!(
+            "STOP SLAVE {name}; START SLAVE {name} {threads} UNTIL RELAY_LOG_FILE='elsewhere.000001', RELAY_LOG_POS=4; SHOW WARNINGS"
+        ))
+    };
+    for side in [&ours, &theirs] {
+        let shown = noted(side, "IO_THREAD");
+        assert_eq!(
+            shown,
+            "Note\t1279\tSQL thread is not to be started so UNTIL options are ignored\n"
+        );
+    }
+    assert_eq!(ours.field("Until_Condition"), "None");
+    assert_eq!(noted(&ours, ""), "", "a restart does not go further");
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0), "{}", running.log());
+    let options = std::fs::read_to_string(&site.option_file).unwrap();
+    let options = options.replace("skip_slave_start=ON", "skip_slave_start=OFF");
+    std::fs::write(&site.option_file, options).unwrap();
+    let mut running = site.start();
+    let shown = noted(&theirs, "");
+    assert!(shown.starts_with("Note\t1278\t"), "{shown}");
+    assert_eq!(noted(&ours, ""), shown);
     running.signal("TERM");
     assert_eq!(running.wait(), Some(0), "{}", running.log());
 }
