@@ -375,6 +375,7 @@ impl Source {
 
     /// Where reading begins has been found in the relay log.
     async fn begins_in_relay_log(&mut self, place: Place) -> Result<(), End> {
+        self.relay_end = Place::default();
         if place == Place::default() || self.position.needs_gtid {
             return Ok(());
         }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tributary_sandbox::{Server, ServerOptions};
 
-use crate::site::{Site, field_of, wait_for_checkpoint};
-use crate::support::{DEADLINE, POLL_INTERVAL, Ran};
+use crate::site::{Site, TABLES, field_of, wait_for_checkpoint};
+use crate::support::{DEADLINE, POLL_INTERVAL, Ran, Running};
 
 const GROUP_COUNTS: [&str; 3] = [
     "Slave_DDL_Groups",
@@ -430,6 +430,44 @@ async fn the_place_in_the_relay_log_is_shown_and_can_be_applied_up_to() {
     let shown = noted(&theirs, "");
     assert!(shown.starts_with("Note\t1278\t"), "{shown}");
     assert_eq!(noted(&ours, ""), shown);
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0), "{}", running.log());
+}
+
+/// The one file that the log has is full, and all of it is applied: it makes room for what comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_room_gives_up_what_is_applied() {
+    const KIB: u32 = 256;
+    let site = Site::new().await;
+    let mut running = Running::start_with_short_files(&site.option_file, KIB);
+    running.wait_for_log("listening for control");
+    site.target
+        .run(&TABLES.replace("asterisk", "master1_asterisk"))
+        .await
+        .unwrap();
+    site.change_master("master1", 0).await;
+    site.run("START SLAVE 'master1'");
+    let (source, _) = &site.sources[0];
+    // Sources compress what can be compressed.
+    let words = (1..128_u64).map(|word| format!("{:016x}", word.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    let long: String = words.collect();
+    let write = format!("INSERT INTO asterisk.sip_packets SELECT 1 FROM DUAL WHERE '{long}'<>''");
+    for _ in 0..4 {
+        for _ in 0..KIB / 4 {
+            source.run(&write).await.unwrap();
+        }
+        site.wait_for("master1", 0).await;
+    }
+    let log = running.log();
+    assert!(
+        log.contains("trying again") && log.contains("begins anew: all of it is applied"),
+        "{log}"
+    );
+    // The place is in the log that was begun anew.
+    let file = site.field("master1", "Relay_Log_File");
+    let path = site.dir.path().join("state/relay/master1").join(&file);
+    let bytes = std::fs::metadata(&path).unwrap().len().to_string();
+    assert_eq!(site.field("master1", "Relay_Log_Pos"), bytes, "{file}");
     running.signal("TERM");
     assert_eq!(running.wait(), Some(0), "{}", running.log());
 }
