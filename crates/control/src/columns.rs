@@ -116,6 +116,9 @@ pub(crate) fn status_variable(
     let is_on = default.is_some_and(runs);
     let text = match name.to_ascii_lowercase().as_str() {
         "slave_running" => (if is_on { "ON" } else { "OFF" }).to_owned(),
+        "slave_ddl_groups" => sum(|status| status.slave_ddl_groups),
+        "slave_non_transactional_groups" => sum(|status| status.slave_non_transactional_groups),
+        "slave_transactional_groups" => sum(|status| status.slave_transactional_groups),
         "slave_open_temp_tables" => sum(|status| status.slave_open_temp_tables),
         "slave_received_heartbeats" => sum(|status| status.slave_received_heartbeats),
         "slave_retried_transactions" => sum(|status| status.retried_transactions),

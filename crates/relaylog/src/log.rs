@@ -71,6 +71,8 @@ pub struct RelayLog {
     format: Option<Format>,
     /// The end of the last whole group.
     boundary: Place,
+    /// The end of the last whole group that is in a file, at the source and here.
+    written: (Coordinates, Place),
     next_number: u64,
     unsynced_events: u64,
     shared: Arc<Shared>,
@@ -102,6 +104,7 @@ impl RelayLog {
             tracker: new_tracker(Coordinates::new("", Coordinates::FIRST_OFFSET), GtidPos::new()),
             format: None,
             boundary: Place::default(),
+            written: (Coordinates::new("", Coordinates::FIRST_OFFSET), Place::default()),
             next_number: numbers.back().map_or(1, |last| last + 1),
             unsynced_events: 0,
             shared: Arc::new(Shared::new()),
@@ -134,6 +137,7 @@ impl RelayLog {
         self.tracker.restart(ChecksumAlgorithm::Off);
         self.format = Some(recovered.format);
         self.boundary = recovered.boundary;
+        self.written = (self.tracker.resume().clone(), self.boundary);
         let found = self.files.back().map_or(0, |file| file.bytes);
         self.cut_to_boundary()?;
         Ok(Recovery::Whole {
@@ -148,6 +152,18 @@ impl RelayLog {
     #[must_use]
     pub fn end(&self) -> (&Coordinates, &GtidPos) {
         (self.tracker.resume(), self.tracker.gtid_pos())
+    }
+
+    /// Where the log ends as far as it is in files, and how many bytes they have up to there. It is before [`RelayLog::end`] when
+    /// events are taken that could not be written.
+    #[must_use]
+    pub fn written(&self) -> (&Coordinates, u64) {
+        let (coordinates, place) = &self.written;
+        let before = self.files.iter().filter(|file| file.number < place.file);
+        (
+            coordinates,
+            before.map(|file| file.bytes).sum::<u64>() + place.offset,
+        )
     }
 
     /// The GTID position at [`RelayLog::end`] has become known. Does nothing if it was known.
@@ -195,6 +211,7 @@ impl RelayLog {
         }
         self.format = None;
         self.boundary = Place::default();
+        self.written = (start.clone(), Place::default());
         self.tracker = new_tracker(start, gtid_pos);
         self.write_index();
         Ok(())
@@ -326,6 +343,8 @@ impl RelayLog {
                 .map_err(Error::io("write", self.directory.path_of(file.number)))?;
             file.bytes = sink.end;
             self.buffer.clear();
+            self.written.0.clone_from(self.tracker.resume());
+            self.written.1 = self.boundary;
             self.unsynced_events += self.taken.len() as u64;
             self.shared
                 .wrote(*file, self.taken.drain(..), self.limits.fresh_bytes_max);

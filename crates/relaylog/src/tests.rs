@@ -36,6 +36,10 @@ fn a_full_disk_loses_nothing() {
             while let Err(error) = log.flush() {
                 assert!(error.to_string().starts_with("write "), "{error}");
                 read.extend(read_all(&mut reader));
+                let whole = groups(&start(), &read);
+                let (written, bytes) = log.written();
+                assert!(whole.last().is_none_or(|last| last.end == *written), "{room}");
+                assert!(bytes <= log.bytes());
                 failures += 1;
                 log.set_room(u64::MAX);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, RowsItem, UserVar};
+use tributary_binlog::{Coordinates, EventGroup, FormatDescription, Gtid, GtidFlags, RowsItem, UserVar};
 use tributary_rules::Tolerance;
 use tributary_schedule::{Access, GroupSeq, Scope, TableId, WorkerId};
 use tributary_sql::StatementKind;
@@ -28,9 +28,43 @@ pub(crate) struct GroupLabel {
     pub(crate) end: Coordinates,
     /// When the source executed it, in seconds since 1970.
     pub(crate) timestamp: u32,
+    /// What it is counted as; `None` for one that is passed over, and for those of MySQL.
+    pub(crate) counted: Option<CountedAs>,
+}
+
+/// What a native replica counts a group as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CountedAs {
+    /// `Slave_DDL_Groups`.
+    Ddl,
+    /// `Slave_Non_Transactional_Groups`.
+    NonTransactional,
+    /// `Slave_Transactional_Groups`.
+    Transactional,
+}
+
+impl CountedAs {
+    /// By what the source says at the group's beginning.
+    fn of(flags: GtidFlags) -> Self {
+        match (flags.is_ddl(), flags.is_transactional()) {
+            (true, _) => Self::Ddl,
+            (false, true) => Self::Transactional,
+            (false, false) => Self::NonTransactional,
+        }
+    }
 }
 
 impl GroupLabel {
+    pub(crate) fn of(group: &EventGroup) -> Self {
+        let gtid = group.gtid.as_ref();
+        Self {
+            gtid: gtid.map(|event| event.gtid),
+            end: group.end.clone(),
+            timestamp: group.timestamp,
+            counted: gtid.map(|event| CountedAs::of(event.flags)),
+        }
+    }
+
     /// What tells the group from all others of its connection.
     pub(crate) fn identity(&self) -> Gtid {
         self.gtid.unwrap_or_else(|| stand_in(&self.end))
@@ -144,16 +178,20 @@ impl PreparedGroup {
             .any(|table| table.info.as_ref().is_none_or(|info| !info.related.is_empty()))
     }
 
+    /// Whether it may wait for locks of rows, which come in its middle.
+    pub(crate) fn locks_rows(&self) -> bool {
+        let has_locks = |used: &TableUseDraft| {
+            let info = used.info.as_ref();
+            info.is_none_or(|info| info.is_transactional || info.is_view || info.has_triggers)
+        };
+        !matches!(self.scope, Scope::Tables) || self.tables.iter().any(has_locks)
+    }
+
     /// A group of which nothing is to be applied.
     pub(crate) fn empty(group: &EventGroup, seq: GroupSeq) -> Self {
-        let gtid = group.gtid.as_ref().map(|event| event.gtid);
         Self {
             seq,
-            label: GroupLabel {
-                gtid,
-                end: group.end.clone(),
-                timestamp: group.timestamp,
-            },
+            label: GroupLabel::of(group),
             changes: Changes::new(),
             bytes: 0,
             tables: SmallVec::new(),
@@ -264,6 +302,8 @@ pub(crate) struct StatementChange {
     pub(crate) insert_id: Option<u64>,
     /// The error the source's client got, 0 for none.
     pub(crate) expected_error: u16,
+    /// Whether there is but one row that it can change, at once and for good: when it has failed, nothing of it is there.
+    pub(crate) is_one_row: bool,
     /// Whether another statement may follow in the same packet.
     pub(crate) is_joinable: bool,
     /// Whether an unused `INSERT_ID` of an earlier statement could be taken by this one.

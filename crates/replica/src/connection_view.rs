@@ -1,6 +1,6 @@
 //! A connection as the engine's face sees it, across lives of the target.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) threads: Threads,
     /// Where applying ends by itself.
     pub(crate) until: Option<Until>,
-    /// Events that the next start passes over.
-    pub(crate) skip_events: u64,
+    /// Events that the next start passes over, those less that it has.
+    pub(crate) skip_events: Arc<AtomicU64>,
 }
 
 /// A connection. When its options change, another one with the same number takes its place.
@@ -37,6 +37,8 @@ pub(crate) struct ConnectionView {
     /// Receives, if there is a relay log.
     receiver: OnceLock<Arc<Receiver>>,
     current: Mutex<Current>,
+    /// How often applying has begun.
+    lives: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl ConnectionView {
             wanted: Mutex::default(),
             receiver: OnceLock::new(),
             current: Mutex::default(),
+            lives: AtomicU64::new(0),
             options,
         };
         view.want(threads, None);
@@ -96,15 +99,16 @@ impl ConnectionView {
 
     /// Passes over so many events at the next start.
     pub(crate) fn skip_events(&self, count: u64) {
-        lock(&self.wanted).skip_events = count;
+        lock(&self.wanted).skip_events.store(count, Ordering::Relaxed);
     }
 
     /// What the life that begins now is told.
     pub(crate) fn take_orders(&self) -> Orders {
-        let mut wanted = lock(&self.wanted);
+        let wanted = self.wanted();
         Orders {
-            until: wanted.until.clone(),
-            skip_events: std::mem::take(&mut wanted.skip_events),
+            until: wanted.until,
+            skip_events: wanted.skip_events.load(Ordering::Relaxed),
+            skip_events_left: wanted.skip_events,
             passing: None,
         }
     }
@@ -133,6 +137,12 @@ impl ConnectionView {
     /// The connection has begun a new life.
     pub(crate) fn attach(&self, shared: Arc<ConnectionShared>, used: Arc<Used>) {
         lock(&self.current).life = Some((shared, used));
+        self.lives.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often applying has begun.
+    pub(crate) fn lives(&self) -> u64 {
+        self.lives.load(Ordering::Relaxed)
     }
 
     /// Shows that nothing is received beyond this place.
@@ -239,6 +249,7 @@ impl ConnectionView {
             groups_applied: count(&counters.groups_applied),
             statements_applied: count(&counters.statements_applied),
             rows_applied: count(&counters.rows_applied),
+            groups_done: counters.groups.counts(),
             groups_ignored: count(&counters.groups_ignored),
             skipped: count(&counters.skipped),
             records: counters.records.counts(),

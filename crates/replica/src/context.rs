@@ -551,6 +551,7 @@ mod tests {
             inputs: None,
             insert_id,
             expected_error: 0,
+            is_one_row: false,
             is_joinable: true,
             may_generate_id: true,
             table: None,

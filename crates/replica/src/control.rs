@@ -1,6 +1,7 @@
 //! Single connections of a running engine: started, stopped, changed, made and removed by name.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -198,6 +199,7 @@ impl Controller {
         until: Option<Until>,
     ) -> Result<(), ControlError> {
         let running = running(view);
+        let lives = view.lives();
         let threads = with_both(view, threads);
         let all = Threads {
             io: running.io || threads.io,
@@ -212,7 +214,7 @@ impl Controller {
         let (opened, server_id) = (view.clone(), self.inner.options.server_id);
         let opening = tokio::task::spawn_blocking(move || opened.open_relay_log(server_id));
         let result = match opening.await {
-            Ok(Ok(())) => self.begin(view, running, all).await,
+            Ok(Ok(())) => self.begin(view, lives, running, all).await,
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(StartError::Config(format!("open the relay log: {error}")).into()),
         };
@@ -225,6 +227,7 @@ impl Controller {
     async fn begin(
         &self,
         view: &Arc<ConnectionView>,
+        lives: u64,
         running: Threads,
         all: Threads,
     ) -> Result<(), ControlError> {
@@ -239,7 +242,7 @@ impl Controller {
             let request = match running.sql {
                 // A life ends with its stream, if that ends inside a group.
                 true => Request::JoinIfEnded(view.clone(), reply),
-                false => Request::Join(view.clone(), reply),
+                false => Request::Join(view.clone(), lives, reply),
             };
             if self.inner.requests.send(request).await.is_ok()
                 && let Ok(Ok(joined)) = tokio::time::timeout(START_WAIT, answer).await
@@ -361,6 +364,9 @@ impl Controller {
             return Err(ControlError::TooMany(shared.views().all().len()));
         };
         let view = Arc::new(ConnectionView::new(number, options, Threads::default()));
+        if let Some(before) = &before {
+            view.counters.groups.go_on_from(&before.counters.groups);
+        }
         match (place, before.and_then(|before| before.position())) {
             (Some((coordinates, gtid_pos)), _) => self.save(&view, coordinates, gtid_pos).await?,
             (None, Some(position)) => {
@@ -590,7 +596,7 @@ pub(crate) fn detail(view: &ConnectionView) -> ConnectionDetail {
         options: view.options.clone(),
         status: view.status(),
         until: wanted.until,
-        skip_events: wanted.skip_events,
+        skip_events: wanted.skip_events.load(Ordering::Relaxed),
     }
 }
 

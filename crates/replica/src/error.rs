@@ -140,19 +140,28 @@ pub(crate) fn how_to_leave_out(schema: &str, connection: &str, gtid: Option<Gtid
 
 /// The beginning of a statement for a message. Account statements hold password hashes: only their first word is shown.
 pub(crate) fn excerpt_of(kind: StatementKind, text: &[u8]) -> String {
+    format!("`{}`", beginning_of(kind, text))
+}
+
+/// The same without quotes.
+pub(crate) fn beginning_of(kind: StatementKind, text: &[u8]) -> String {
     if kind != StatementKind::Account {
-        return excerpt(text);
+        return beginning(text);
     }
     let word = text
         .split(|byte| !byte.is_ascii_alphabetic())
         .find(|word| !word.is_empty());
-    format!("`{} ...`", String::from_utf8_lossy(word.unwrap_or_default()))
+    format!("{} ...", String::from_utf8_lossy(word.unwrap_or_default()))
 }
 
 /// The beginning of a statement for a message.
 pub(crate) fn excerpt(text: &[u8]) -> String {
+    format!("`{}`", beginning(text))
+}
+
+fn beginning(text: &[u8]) -> String {
     const LENGTH_MAX: usize = 200;
     let cut = &text[..text.len().min(LENGTH_MAX)];
     let more = if text.len() > LENGTH_MAX { "..." } else { "" };
-    format!("`{}{more}`", String::from_utf8_lossy(cut))
+    format!("{}{more}", String::from_utf8_lossy(cut))
 }

@@ -60,7 +60,7 @@ pub(crate) async fn create_tables(client: &mut Client, schema: &str) -> Result<(
             "CREATE TABLE IF NOT EXISTS `{schema}`.skipped (\
              id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
              skipped_at DATETIME(6) NOT NULL, \
-             kind VARCHAR(16) NOT NULL DEFAULT 'skipped' COMMENT 'why it stands here: skipped, overwritten, ignored, diverging, engine, in_doubt', \
+             kind VARCHAR(16) NOT NULL DEFAULT 'skipped' COMMENT 'why it stands here: skipped, overwritten, ignored, diverging, engine, in_doubt, emptied', \
              connection VARCHAR(64) NOT NULL, \
              log_file VARCHAR(512) NOT NULL, \
              log_offset BIGINT UNSIGNED NOT NULL COMMENT 'end of the group', \
@@ -168,13 +168,11 @@ pub(crate) async fn newest_epoch(client: &mut Client, schema: &str) -> Result<u6
     Ok(newest.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// Begins an epoch: from here on nobody of an earlier one saves a position, nor makes changes that need it saved with them.
+/// Begins this epoch: from here on nobody of an earlier one saves a position, nor makes changes that need it saved with them.
 /// Waits for transactions that have saved theirs and are not committed yet.
-pub(crate) async fn begin_epoch(client: &mut Client, schema: &str) -> Result<u64, ClientError> {
-    let epoch = newest_epoch(client, schema).await? + 1;
+pub(crate) async fn begin_epoch(client: &mut Client, schema: &str, epoch: u64) -> Result<(), ClientError> {
     let text = format!("UPDATE `{schema}`.position SET epoch={epoch}");
-    client.execute(text.as_bytes()).await?;
-    Ok(epoch)
+    client.execute(text.as_bytes()).await.map(drop)
 }
 
 /// Reads where a connection stands. `None` when it has never been started.

@@ -154,11 +154,8 @@ impl Preparer {
         seq: GroupSeq,
     ) -> Result<Box<PreparedGroup>, StopReason> {
         let gtid = group.gtid.as_ref();
-        let label = GroupLabel {
-            gtid: gtid.map(|event| event.gtid),
-            end: group.end.clone(),
-            timestamp: group.timestamp,
-        };
+        let mut label = GroupLabel::of(&group);
+        label.counted.take_if(|_| group.server_id == self.own_server_id);
         let commit_id = gtid.and_then(|event| event.commit_id);
         let is_left_out = group.server_id == self.own_server_id
             || gtid.is_some_and(|event| {

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tributary_binlog::{Coordinates, GtidPos, GtidSet};
 use tributary_schedule::{GroupSeq, WorkerId};
@@ -16,6 +16,7 @@ use crate::change::GroupLabel;
 use crate::context::quote_text;
 use crate::positions::Saved;
 use crate::relay::Place;
+use crate::status::GroupCounts;
 
 /// The server's error when a position is saved in an epoch that is over (`ER_SUBQUERY_NO_1_ROW`).
 pub(crate) const FENCED: u16 = 1242;
@@ -54,6 +55,8 @@ pub(crate) struct Progress {
     schema: String,
     /// Which engine this is: once a later one has begun, nothing is saved any more.
     epoch: u64,
+    /// Groups behind the low-water mark, of all lives.
+    counts: Arc<GroupCounts>,
     inner: Mutex<Inner>,
 }
 
@@ -64,6 +67,7 @@ impl Progress {
             connection: connection.to_owned(),
             schema: schema.to_owned(),
             epoch,
+            counts: Arc::default(),
             inner: Mutex::new(Inner {
                 saved: saved.position.clone(),
                 low_water: saved.position,
@@ -73,6 +77,11 @@ impl Progress {
                 earlier: saved.done,
             }),
         }
+    }
+
+    /// Counts with those of earlier lives.
+    pub(crate) fn counting(self, counts: Arc<GroupCounts>) -> Self {
+        Self { counts, ..self }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -123,6 +132,7 @@ impl Progress {
             };
             inner.low_water.seq.0 += 1;
             inner.earlier.remove_through(&label.identity());
+            self.counts.add(label.counted);
             if let Some(gtid) = label.gtid {
                 inner.low_water.gtid_pos.advance(gtid);
             }
@@ -327,6 +337,7 @@ mod tests {
                         offset: sequence * 100,
                     },
                     timestamp: 7,
+                    counted: None,
                 },
                 None,
             );

@@ -13,7 +13,7 @@ const OTHERS: &str = "(others)";
 
 /// Why something stands in the ledger `tributary.skipped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum RecordKind {
     /// A statement or row failed and was left out, as the rules allow.
     Skipped,
@@ -27,6 +27,8 @@ pub enum RecordKind {
     Engine,
     /// A group that cannot be rolled back was made once more, and a part of it may have been there.
     InDoubt,
+    /// A MEMORY table has lost its rows with a restart of the target.
+    Emptied,
 }
 
 impl RecordKind {
@@ -40,6 +42,7 @@ impl RecordKind {
             Self::Diverging => "diverging",
             Self::Engine => "engine",
             Self::InDoubt => "in_doubt",
+            Self::Emptied => "emptied",
         }
     }
 }

@@ -23,9 +23,11 @@ use crate::report;
 use crate::source::OpenGroups;
 use crate::worker::{Login, LoginSettings, Worker};
 
+mod emptied;
 mod leftovers;
 mod lives;
 
+use emptied::record_emptied;
 use leftovers::{end_leftover, end_surplus, hold_target, slot_lock};
 pub(crate) use lives::first_start;
 use lives::{Common, Lives, StartingConnection};
@@ -44,8 +46,9 @@ pub(crate) const OWN_REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What the session is asked for while it runs.
 pub(crate) enum Request {
-    /// Apply for this connection. The answer is why that cannot be; it does not come when the target is lost meanwhile.
-    Join(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
+    /// Apply for this connection, unless its lives are more than these: then a session has begun meanwhile, and it with that. The answer
+    /// is why that cannot be; it does not come when the target is lost meanwhile.
+    Join(Arc<ConnectionView>, u64, oneshot::Sender<Result<(), StartError>>),
     /// The same, unless it is applied for.
     JoinIfEnded(Arc<ConnectionView>, oneshot::Sender<Result<(), StartError>>),
     /// Apply no more for it. The sender is dropped when it is at rest.
@@ -117,7 +120,12 @@ impl Session {
         };
         let workers = open_workers(workers, &mut login, settings, lost).await?;
         end_surplus(&mut login, schema, workers.len()).await?;
-        let epoch = positions::begin_epoch(&mut login, schema).await.map_err(lost)?;
+        let epoch = newest + 1;
+        let begun = positions::begin_epoch(&mut login, schema, epoch).await;
+        begun.map_err(lost)?;
+        record_emptied(&mut login, schema, &views.all())
+            .await
+            .map_err(lost)?;
         if !options.target.status_interval.is_zero() {
             report::create(&mut login, schema, epoch).await.map_err(lost)?;
         }
@@ -217,7 +225,10 @@ impl Session {
                     Request::JoinIfEnded(view, reply) if lives.is_alive(&view) => {
                         let _ = reply.send(Ok(()));
                     }
-                    Request::Join(view, reply) | Request::JoinIfEnded(view, reply) => {
+                    Request::Join(view, before, reply) if view.lives() > before => {
+                        let _ = reply.send(Ok(()));
+                    }
+                    Request::Join(view, _, reply) | Request::JoinIfEnded(view, reply) => {
                         let lived = lives.has_lived(&view);
                         let ended = lives.end(&view);
                         let common = common.clone();

@@ -451,6 +451,7 @@ impl Source {
             // Passed over like a group of one event.
             Assembled::Incident { .. } if self.orders.skip_events > 0 => {
                 self.orders.skip_events = 0;
+                self.orders.passed_over();
                 self.moved(coordinates).await?;
             }
             Assembled::Incident {
@@ -500,9 +501,12 @@ impl Source {
         let gtid = group.gtid.as_ref().map(|event| event.gtid);
         let identity = gtid.unwrap_or_else(|| stand_in(&group.end));
         self.delay(&group).await?;
-        let is_done = self.position.done.contains(&identity) || self.leaves_out(&group);
-        let mut prepared = if is_done {
-            Box::new(PreparedGroup::empty(&group, seq))
+        let is_done = self.position.done.contains(&identity);
+        let is_left_out = !is_done && self.leaves_out(&group);
+        let mut prepared = if is_done || is_left_out {
+            let mut empty = Box::new(PreparedGroup::empty(&group, seq));
+            empty.label.counted.take_if(|_| is_left_out);
+            empty
         } else {
             match self.preparer.prepare(group, seq) {
                 Ok(prepared) => prepared,

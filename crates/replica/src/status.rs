@@ -1,12 +1,13 @@
 //! What the engine tells about itself: one snapshot, from which status output, control and tools print.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tributary_binlog::{Coordinates, EventType, Gtid, GtidSet, Header};
 
+use crate::change::CountedAs;
 use crate::heal::Heal;
 use crate::pieces::BegunAgain;
 use crate::records::{RecordCount, Tally};
@@ -130,6 +131,8 @@ pub struct ConnectionStatus {
     pub statements_applied: u64,
     /// Row changes applied from row events since the engine started.
     pub rows_applied: u64,
+    /// Event groups that the target is through with, by what the source says of them; those that filters leave nothing of count, too.
+    pub groups_done: GroupsStatus,
     /// Event groups of which nothing was left after the filters.
     pub groups_ignored: u64,
     /// Statements and rows that were skipped because of an error the rules pass over; each is in the ledger.
@@ -144,8 +147,8 @@ pub struct ConnectionStatus {
     pub left_out: LeftOutStatus,
     /// Heartbeats received.
     pub heartbeats: u64,
-    /// Age of the oldest group that is received and not yet applied, by the source's clock; 0 when there is none and the
-    /// stream runs; `null` when the stream does not run and nothing is waiting.
+    /// Age of the oldest group that is received and not yet applied, by the source's clock (our own until the first login there
+    /// tells it); 0 when there is none and the stream runs; `null` when the stream does not run and nothing is waiting.
     pub seconds_behind: Option<u64>,
     /// The last error of stream or applying; cleared when both run again.
     pub last_error: Option<ErrorStatus>,
@@ -163,6 +166,53 @@ pub struct ConnectionStatus {
     pub queue_bytes: usize,
     /// Bytes of the relay log on disk (`Relay_Log_Space`); `null` without one.
     pub relay_log_bytes: Option<u64>,
+}
+
+/// Event groups by the flags of their GTID events, as a native replica counts them; those of MySQL are not among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct GroupsStatus {
+    /// `Slave_DDL_Groups`.
+    pub ddl: u64,
+    /// `Slave_Non_Transactional_Groups`.
+    pub non_transactional: u64,
+    /// `Slave_Transactional_Groups`.
+    pub transactional: u64,
+}
+
+/// The same while it is counted.
+#[derive(Debug, Default)]
+pub(crate) struct GroupCounts {
+    ddl: AtomicU64,
+    non_transactional: AtomicU64,
+    transactional: AtomicU64,
+}
+
+impl GroupCounts {
+    pub(crate) fn add(&self, counted: Option<CountedAs>) {
+        let counter = match counted {
+            Some(CountedAs::Ddl) => &self.ddl,
+            Some(CountedAs::NonTransactional) => &self.non_transactional,
+            Some(CountedAs::Transactional) => &self.transactional,
+            None => return,
+        };
+        add(counter, 1);
+    }
+
+    /// Goes on where another one is.
+    pub(crate) fn go_on_from(&self, other: &Self) {
+        let before = other.counts();
+        add(&self.ddl, before.ddl);
+        add(&self.non_transactional, before.non_transactional);
+        add(&self.transactional, before.transactional);
+    }
+
+    pub(crate) fn counts(&self) -> GroupsStatus {
+        GroupsStatus {
+            ddl: count(&self.ddl),
+            non_transactional: count(&self.non_transactional),
+            transactional: count(&self.transactional),
+        }
+    }
 }
 
 /// Statements that were left out, by kind.
@@ -186,6 +236,7 @@ pub(crate) struct ConnectionCounters {
     pub(crate) groups_applied: AtomicU64,
     pub(crate) statements_applied: AtomicU64,
     pub(crate) rows_applied: AtomicU64,
+    pub(crate) groups: Arc<GroupCounts>,
     pub(crate) groups_ignored: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) retried: AtomicU64,
@@ -228,6 +279,7 @@ impl ConnectionCounters {
             groups_applied: zero(),
             statements_applied: zero(),
             rows_applied: zero(),
+            groups: Arc::default(),
             groups_ignored: zero(),
             skipped: zero(),
             retried: zero(),

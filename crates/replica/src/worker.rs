@@ -45,6 +45,7 @@ pub(crate) use login::{Login, LoginSettings};
 
 use bulk::Left;
 use burst::{Failure, Step};
+pub(crate) use doubt::MadeAgain;
 use doubt::{InPart, leaves_part};
 use passing::Passing;
 use plan::{BULK_ROWS_MIN, PlanStep, Planned, plan};
@@ -67,6 +68,8 @@ pub(crate) struct ConnectionShared {
     pub(crate) columns: Arc<SourceColumns>,
     /// Attempts of a group after deadlocks and lock waits.
     pub(crate) retries: u32,
+    /// What was made once more.
+    pub(crate) made_again: MadeAgain,
 }
 
 /// What the applier tells a worker.
@@ -232,12 +235,9 @@ impl Worker {
         if work.run.kind == RunKind::Transactional {
             return self.transactional(work).await;
         }
-        let end = match self.name_doubtful(work).await? {
+        let end = match self.record_doubts(work).await? {
             Some(end) => end,
-            None => match self.record_doubts(work).await? {
-                Some(end) => end,
-                None => self.for_good(work).await?,
-            },
+            None => self.for_good(work).await?,
         };
         self.settle_names(work, &end).await?;
         Ok(end)
@@ -464,7 +464,7 @@ impl Worker {
                 Step::Change(index) => index,
                 Step::Mark | Step::Commit => {
                     self.in_part = InPart::AsNamed;
-                    return self.cannot_save(&failure.error).await;
+                    return self.stop_unsaved(&failure.error).await;
                 }
             };
             let Planned { group, change } = changes[failed];
@@ -572,7 +572,7 @@ impl Worker {
         self.login.add_commit();
         if let Some(second) = self.login.finish().await? {
             self.in_part = InPart::AsNamed;
-            return self.cannot_save(&second.error).await;
+            return self.stop_unsaved(&second.error).await;
         }
         if failure.is_of_many {
             self.in_part = InPart::AsNamed;
@@ -581,7 +581,7 @@ impl Worker {
                 .iter()
                 .filter(|planned| planned.group.seq == group.seq)
                 .count();
-            self.leaves_part = of_group < group.changes.len() || leaves_part(change, failure);
+            self.leaves_part = of_group < group.changes.len() || leaves_part(group, change, failure);
             self.note_left(work, group);
         }
         let reason = left
@@ -590,17 +590,22 @@ impl Worker {
         Ok(RunEnd::Stopped { committed, reason })
     }
 
-    async fn cannot_save(&mut self, error: &ServerError) -> Result<RunEnd, ClientError> {
+    /// The end of a run of which nothing more can be saved.
+    async fn stop_unsaved(&mut self, error: &ServerError) -> Result<RunEnd, ClientError> {
         self.login.rollback().await?;
-        let message = format!(
-            "cannot save the position on the target: error {}: {}",
-            error.code, error.message
-        );
         Ok(RunEnd::Stopped {
             committed: Vec::new(),
-            reason: Some(StopReason::new(error.code, message)),
+            reason: Some(cannot_save(error)),
         })
     }
+}
+
+fn cannot_save(error: &ServerError) -> StopReason {
+    let message = format!(
+        "cannot save the position on the target: error {}: {}",
+        error.code, error.message
+    );
+    StopReason::new(error.code, message)
 }
 
 /// The changes of these groups, in order.

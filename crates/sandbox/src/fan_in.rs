@@ -187,11 +187,7 @@ impl FanIn {
     /// # Errors
     /// When a connection stops, or nothing moves for a minute.
     pub async fn drain(&mut self) -> anyhow::Result<()> {
-        let mut ends = Vec::new();
-        for source in &self.sources {
-            ends.push((source.name.clone(), end_of_log(&source.server).await?));
-        }
-        let mut drain = Drain::to(ends);
+        let mut drain = Drain::to(self.ends_of_logs().await?);
         loop {
             let status = self.look().await?;
             let is_done = drain
@@ -209,10 +205,7 @@ impl FanIn {
     /// # Errors
     /// When nothing moves for a minute.
     pub async fn drain_or_stop(&mut self) -> anyhow::Result<Vec<(String, EngineError)>> {
-        let mut ends = Vec::new();
-        for source in &self.sources {
-            ends.push((source.name.clone(), end_of_log(&source.server).await?));
-        }
+        let ends = self.ends_of_logs().await?;
         let mut drain = Drain::to(ends.clone());
         loop {
             // With the last connection the engine ends.
@@ -238,6 +231,15 @@ impl FanIn {
             }
             tokio::time::sleep(STATUS_INTERVAL).await;
         }
+    }
+
+    /// Where each source stands.
+    async fn ends_of_logs(&self) -> anyhow::Result<Vec<(String, Coordinates)>> {
+        let mut ends = Vec::new();
+        for source in &self.sources {
+            ends.push((source.name.clone(), end_of_log(&source.server).await?));
+        }
+        Ok(ends)
     }
 
     /// Takes one status, and fails on a connection that has stopped.

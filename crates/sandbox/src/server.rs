@@ -201,6 +201,14 @@ impl Server {
         self.running.is_some()
     }
 
+    /// Whether the server is meant to run and does not: it has ended by itself.
+    ///
+    /// # Errors
+    /// When its process cannot be asked.
+    pub fn has_died(&self) -> anyhow::Result<bool> {
+        self.running.as_ref().map_or(Ok(false), OwnedChild::has_ended)
+    }
+
     /// The options for the next [`Server::start_again`].
     pub fn options_mut(&mut self) -> &mut ServerOptions {
         &mut self.options

@@ -45,7 +45,13 @@ fn ends_equal(kinds: &[&str]) {
 
 #[test]
 fn what_happens_to_the_engine_leaves_no_trace() {
-    ends_equal(&["engine-killed", "failpoint", "two-engines", "clock-jump"]);
+    ends_equal(&[
+        "engine-killed",
+        "engine-killed-loads",
+        "failpoint",
+        "two-engines",
+        "clock-jump",
+    ]);
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         groups_applied: 0,
         statements_applied: 0,
         rows_applied: 0,
+        groups_done: Default::default(),
         groups_ignored: 0,
         skipped: 0,
         records: Vec::new(),

@@ -12,6 +12,7 @@ mod help;
 mod lint;
 mod metrics;
 mod relay_events;
+mod relay_log;
 mod run;
 mod site;
 mod status;

@@ -20,6 +20,14 @@ pub(crate) struct Site {
 pub(crate) const TABLES: &str = "CREATE DATABASE asterisk; CREATE TABLE asterisk.vicidial_log (id INT PRIMARY KEY, status VARCHAR(9)) ENGINE=MyISAM; \
      CREATE TABLE asterisk.sip_packets (id INT) ENGINE=MyISAM";
 
+/// A field of what the client shows with `\G`.
+pub(crate) fn field_of(shown: &str, field: &str) -> String {
+    let prefix = format!("{field}: ");
+    let mut lines = shown.lines();
+    let line = lines.find_map(|line| line.trim_start().strip_prefix(&prefix));
+    line.unwrap_or_default().to_owned()
+}
+
 impl Site {
     pub(crate) async fn new() -> Self {
         let target = Server::start(ServerOptions::target()).await.unwrap();
@@ -84,12 +92,7 @@ impl Site {
     pub(crate) fn field(&self, name: &str, field: &str) -> String {
         let ran = self.client(&["-e", &format!("SHOW SLAVE '{name}' STATUS\\G")]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        let prefix = format!("{field}: ");
-        let line = ran
-            .stdout
-            .lines()
-            .find_map(|line| line.trim_start().strip_prefix(&prefix));
-        line.unwrap_or_default().to_owned()
+        field_of(&ran.stdout, field)
     }
 
     pub(crate) fn wait_for_field(&self, name: &str, field: &str, value: &str) {

@@ -89,9 +89,21 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it; its log goes to a new file beside the option file.
     pub(crate) fn start(option_file: &Path, args: &[&str]) -> Self {
+        Self::spawn(command(), option_file, args)
+    }
+
+    /// The same, with no file longer than so many KiB: it is as if the disk were full.
+    pub(crate) fn start_with_short_files(option_file: &Path, kib: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        shell.args(["-c", &script]).arg(command().get_program());
+        Self::spawn(shell, option_file, &[])
+    }
+
+    fn spawn(mut command: Command, option_file: &Path, args: &[&str]) -> Self {
         let log = (0..).map(|number| option_file.with_extension(format!("{number}.log")));
         let log = log.into_iter().find(|path| !path.exists()).unwrap();
-        let child = command()
+        let child = command
             .arg("run")
             .arg(defaults(option_file))
             .args(args)

@@ -64,6 +64,7 @@ struct Pattern {
     /// The table in the target's names.
     full_name: (Bytes, Bytes),
     kind: StatementKind,
+    is_one_row: bool,
     is_joinable: bool,
     may_generate_id: bool,
     may_be_mapped: bool,
@@ -236,6 +237,7 @@ impl Preparer {
             inputs: None,
             insert_id: given.insert_id,
             expected_error: 0,
+            is_one_row: pattern.is_one_row,
             is_joinable: pattern.is_joinable,
             may_generate_id: pattern.may_generate_id,
             table: Some(pattern.full_name.clone()),
@@ -338,6 +340,7 @@ impl Preparer {
                 .as_ref()
                 .map(|(database, table)| (Bytes::copy_from_slice(database), table.clone()))?,
             kind: change.kind,
+            is_one_row: change.is_one_row,
             is_joinable: change.is_joinable,
             may_generate_id: change.may_generate_id,
             may_be_mapped: found.may_be_mapped,

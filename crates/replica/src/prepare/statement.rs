@@ -181,9 +181,9 @@ impl Preparer {
             || inputs.is_some()
             || !effects.is_empty()
             || !renamed.is_joinable;
+        let is_one_row = rows.as_ref().is_some_and(RowsWritten::is_one_final_row);
         // A source that stops kills statements, and logs those that had changed a table for good.
-        let was_whole =
-            number::is_kill(query.error_code) && rows.as_ref().is_some_and(RowsWritten::is_one_final_row);
+        let was_whole = number::is_kill(query.error_code) && is_one_row;
         let rows = rows.filter(|_| is_as_written && !stands_alone);
         let bulk = rows
             .as_ref()
@@ -209,6 +209,7 @@ impl Preparer {
             insert_id: given.insert_id,
             inputs,
             expected_error: if was_whole { 0 } else { query.error_code },
+            is_one_row,
             is_joinable: renamed.is_joinable,
             may_generate_id,
         };

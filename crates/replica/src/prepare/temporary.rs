@@ -316,6 +316,7 @@ impl Preparer {
                 })),
                 insert_id: None,
                 expected_error: 0,
+                is_one_row: false,
                 is_joinable: true,
                 may_generate_id: false,
                 table: None,

@@ -310,6 +310,7 @@ impl<'a> Life<'a> {
                 gtid: Some(gtid(seq)),
                 end: Coordinates::new("b.000001", seq),
                 timestamp: 0,
+                counted: None,
             };
             self.progress[connection].received(label, None);
             if self.done[connection].contains(&gtid(seq)) {

@@ -9,6 +9,7 @@ use tributary_relaylog::Error as LogError;
 
 use super::{End, Lost, PURGE_TICK, Task, told_otherwise, told_to_stop};
 use crate::error::{StopReason, number};
+use crate::progress::Position;
 use crate::status::IoState;
 
 /// How often it is looked whether there is room.
@@ -16,6 +17,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How often a disk that refused is tried again.
 const DISK_RETRY: Duration = Duration::from_secs(1);
+
+/// So many bytes are worth a new stream.
+const GIVEN_UP_BYTES_MIN: u64 = 64 << 10;
 
 impl Task {
     /// Removes the files of which everything is applied, and saved as such.
@@ -62,9 +66,9 @@ impl Task {
     /// When all groups before the end of the log are applied, no file is needed for a restart. What the reader has in memory of a
     /// group that is larger than the log is not needed either: after a restart, the source sends it again.
     fn end_file_that_is_applied(&mut self) {
-        let applied = super::lock(&self.shared.applied).clone();
-        let is_applied =
-            applied.is_some_and(|applied| applied.progress.saved().coordinates == *self.log.end().0);
+        let is_applied = self
+            .saved()
+            .is_some_and(|saved| saved.coordinates == *self.log.end().0);
         if !is_applied || !self.log.is_read() {
             return;
         }
@@ -83,7 +87,33 @@ impl Task {
             Some(StopReason::new(number::DISK_FULL, message)),
         );
         self.purge();
+        if self.give_up_what_is_applied() {
+            return Err(End::Restarted);
+        }
         self.pause(DISK_RETRY).await
+    }
+
+    /// When all that is in the files is applied, they only take room: the log begins anew there, and the source sends again what could
+    /// not be written. Whether that is done.
+    fn give_up_what_is_applied(&mut self) -> bool {
+        let Some(saved) = self.saved() else { return false };
+        let (written, bytes) = self.log.written();
+        if bytes < GIVEN_UP_BYTES_MIN || saved.coordinates != *written || !self.log.is_read() {
+            return false;
+        }
+        tracing::info!(connection = %self.options.name, at = %saved.coordinates, "the relay log begins anew: all of it is applied");
+        if let Err(error) = self.log.begin(saved.coordinates, saved.gtid_pos) {
+            tracing::warn!(connection = %self.options.name, "{error}");
+        }
+        self.shared.bytes.store(self.log.bytes(), Ordering::Relaxed);
+        self.shared.arrived.notify_one();
+        true
+    }
+
+    /// The position that is saved on the target.
+    fn saved(&self) -> Option<Position> {
+        let applied = super::lock(&self.shared.applied).clone();
+        applied.map(|applied| applied.progress.saved())
     }
 
     async fn pause(&mut self, time: Duration) -> Result<(), End> {

@@ -27,7 +27,7 @@ use crate::progress::{Position, Progress};
 use crate::relay::RelayQueue;
 use crate::source::{OpenGroups, ReadPosition, Source, SourceMessage};
 use crate::temporary::{self, ServerIds};
-use crate::worker::ConnectionShared;
+use crate::worker::{ConnectionShared, MadeAgain};
 
 /// A connection that takes part.
 pub(super) struct StartingConnection {
@@ -220,7 +220,8 @@ impl Lives {
             saved.clone(),
             self.workers + 1,
             self.common.epoch,
-        );
+        )
+        .counting(view.counters.groups.clone());
         let connection = Arc::new(ConnectionShared {
             name: view.options.name.clone(),
             catalog: self.common.catalog.clone(),
@@ -229,6 +230,7 @@ impl Lives {
             counters: view.counters.clone(),
             columns: columns.clone(),
             retries: options.apply.transaction_retries,
+            made_again: MadeAgain::default(),
         });
         let queue = RelayQueue::new(view.options.relay_groups_max, view.options.relay_bytes_max);
         view.attach(connection.clone(), queue.used());

@@ -1,5 +1,7 @@
 //! What a connection is told besides its rules: which groups to pass over, where to stop, how long to wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tributary_binlog::{Coordinates, EventGroup, GroupEnd, GtidPos};
@@ -15,6 +17,8 @@ pub(crate) struct Orders {
     pub(crate) until: Option<Until>,
     /// Events to pass over, to the end of the group in which the number is reached (`sql_slave_skip_counter`).
     pub(crate) skip_events: u64,
+    /// The same for the next life: what is passed over in part comes to it whole.
+    pub(crate) skip_events_left: Arc<AtomicU64>,
     /// The group in parts that is being passed over.
     pub(crate) passing: Option<PassingOver>,
 }
@@ -54,8 +58,15 @@ impl Orders {
         if group.end_kind == GroupEnd::Open {
             let parts = parts.max(group.part + 1);
             self.passing = Some(PassingOver { name, parts });
+        } else {
+            self.passed_over();
         }
         true
+    }
+
+    /// Something has been passed over as a whole.
+    pub(super) fn passed_over(&self) {
+        self.skip_events_left.store(self.skip_events, Ordering::Relaxed);
     }
 }
 

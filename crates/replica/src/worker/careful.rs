@@ -9,7 +9,7 @@ use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
 use super::columns::{count_definition, precedes_rows};
-use super::doubt::{InPart, writes_for_good};
+use super::doubt::{InPart, is_ddl, writes_for_good};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -177,10 +177,13 @@ impl Worker {
             Ok(undone) => undone,
             Err(reason) => return Ok(Outcome::Stop(reason)),
         };
+        if let Some(outcome) = self.name_by_itself(work, group).await? {
+            return Ok(outcome);
+        }
         let saves_itself = saves_itself(group);
         // Within a run of tables it is there already.
-        let has_fence =
-            saves_itself && work.run.kind == RunKind::Alone && !is_ddl(group) && writes_for_good(work, group);
+        let has_fence = work.run.kind == RunKind::Alone
+            && (is_ddl(group) || saves_itself && writes_for_good(work, group));
         if has_fence {
             self.has_named = true;
             self.login.fence(Some((&work.connection.progress, self.id)));
@@ -370,8 +373,10 @@ impl Worker {
         }
         self.login.add_change(change, 0).await?;
         let mut failure = self.login.finish().await?;
-        if let Some(failure) = &failure {
-            self.note_failure(change, failure);
+        if let Some(failure) = &failure
+            && let Some(outcome) = self.note_failure(group, change, failure)
+        {
+            return Ok(outcome);
         }
         if let Some(failure) = failure
             .as_mut()
@@ -429,6 +434,15 @@ impl Worker {
         failure: Failure,
     ) -> Result<Outcome, ClientError> {
         if reaction::is_already_so(statement.kind, failure.error.code) {
+            return Ok(Outcome::Done);
+        }
+        if group.was_begun && reaction::is_made(statement.kind, failure.error.code) {
+            tracing::warn!(
+                connection = %work.connection.name,
+                group = %group.label,
+                error = %failure.error,
+                "taken for executed: it was sent before the target was lost, and is so now"
+            );
             return Ok(Outcome::Done);
         }
         if failure.error.code == 1050
@@ -499,7 +513,9 @@ impl Worker {
             let Some(failure) = failure else {
                 return Ok(Outcome::Done);
             };
-            self.note_failure(change, &failure);
+            if let Some(outcome) = self.note_failure(group, change, &failure) {
+                return Ok(outcome);
+            }
             let is_retry = reaction::to(&failure.error, &SkipErrors::None) == Reaction::Retry;
             if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
                 // The rows before this place are final: only the rest can be tried again.
@@ -547,12 +563,6 @@ pub(super) fn saves_itself(group: &PreparedGroup) -> bool {
         Change::Load(_) => false,
     };
     is_plain && group.temporary.is_empty() && !group.rolls_back && !group.can_roll_back()
-}
-
-/// Whether statements of the group define something: made again, they mostly find it so.
-pub(super) fn is_ddl(group: &PreparedGroup) -> bool {
-    let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
-    group.changes.iter().any(is_ddl)
 }
 
 /// Whether the packet of the group's one change can say that it is executed, so that it is not repeated should the engine die before

@@ -5,16 +5,18 @@
 //! that a packet makes and saves is made again, and is recorded; of the others (`LOAD DATA` above all) much may be there, and their
 //! connection stops: only a person can tell.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use tributary_client::{Client, Error as ClientError, ServerError};
-use tributary_schedule::{GroupSeq, RunKind};
+use tributary_schedule::{GroupSeq, RunKind, TableId};
 use tributary_sql::StatementKind;
 
-use super::burst::Failure;
-use super::careful::{RETRY_PAUSE, is_ddl, saves_itself};
-use super::idempotent::DUPLICATE;
+use super::burst::{Failure, Step};
+use super::careful::{Outcome, saves_itself};
 use super::ledger::Record;
 use super::rows::RowPlace;
-use super::{RunEnd, RunWork, Worker, reaction};
+use super::{RunEnd, RunWork, Worker, cannot_save, reaction};
 use crate::bulk::BulkRow;
 use crate::catalog::TableUseDraft;
 use crate::change::{Change, PreparedGroup};
@@ -23,7 +25,6 @@ use crate::error::{StopReason, number};
 use crate::progress::FENCED;
 use crate::records::RecordKind;
 use crate::session::OWN_REPLY_TIMEOUT;
-use crate::status;
 
 /// Row events are longer in a packet than in the binlog: 4 bytes for 3.
 const fn packed(bytes: usize) -> usize {
@@ -41,29 +42,49 @@ pub(super) enum InPart {
     AsNamed,
 }
 
+/// Rows that statements have written to which came once more, and may have been there already.
+///
+/// An `UPDATE` that found no row when it was first made finds the one that a later `INSERT` has made, where that was made, too.
+#[derive(Debug, Default)]
+pub(crate) struct MadeAgain(Mutex<HashSet<(TableId, u64)>>);
+
+impl MadeAgain {
+    /// Whether a row that the group inserts may have been changed by what stands in front of it. Notes what the group changes.
+    fn has_overtaken(&self, group: &PreparedGroup) -> bool {
+        let mut updated = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_overtaken = false;
+        for change in &group.changes {
+            let Change::Statement(statement) = change else {
+                continue;
+            };
+            let Some(bulk) = &statement.bulk else { continue };
+            let mut rows = bulk.keys.iter().map(|key| (bulk.shape.table, *key));
+            match statement.kind {
+                StatementKind::Update => updated.extend(rows),
+                StatementKind::Insert => is_overtaken |= rows.any(|row| updated.contains(&row)),
+                _ => {}
+            }
+        }
+        is_overtaken
+    }
+}
+
 impl Worker {
-    /// Names the groups of the run that no packet both makes and saves; why that cannot be.
-    pub(super) async fn name_doubtful(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
-        let doubtful = |group: &&PreparedGroup| {
-            work.run.kind == RunKind::Alone && !group.was_begun && self.needs_name(work, group)
-        };
-        let groups = work.groups.iter().map(Box::as_ref);
-        let seqs: Vec<GroupSeq> = groups.filter(doubtful).map(|group| group.seq).collect();
-        if seqs.is_empty() {
+    /// Names the group that is about to be made by itself if no packet both makes and saves it; why that cannot be.
+    pub(super) async fn name_by_itself(
+        &mut self,
+        work: &RunWork,
+        group: &PreparedGroup,
+    ) -> Result<Option<Outcome>, ClientError> {
+        if group.was_begun || !self.needs_name(work, group, true) {
             return Ok(None);
         }
-        let mut attempt = 0;
-        while let Some(error) = self.name(work, &seqs).await? {
-            // Nothing is begun yet.
-            if !reaction::is_transient(&error) || attempt == work.connection.retries {
-                return self.cannot_save(&error).await.map(Some);
-            }
-            self.login.rollback().await?;
-            attempt += 1;
-            status::add(&work.connection.counters.retried, 1);
-            tokio::time::sleep(RETRY_PAUSE * attempt.min(10)).await;
-        }
-        Ok(None)
+        // Nothing is begun yet.
+        let refused = self.name(work, &[group.seq]).await?;
+        Ok(refused.map(|error| match reaction::is_transient(&error) {
+            true => Outcome::Retry(error),
+            false => Outcome::Stop(cannot_save(&error)),
+        }))
     }
 
     /// Names groups, in place of those before; why that cannot be. Commits.
@@ -127,9 +148,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Remembers whether a change that has failed may be there in part.
-    pub(super) fn note_failure(&mut self, change: &Change, failure: &Failure) {
-        self.leaves_part |= leaves_part(change, failure);
+    /// Remembers whether a change that has failed may be there in part. When it was not the change that failed but what saves it: how
+    /// the group ends, since the change may be there as a whole.
+    pub(super) fn note_failure(
+        &mut self,
+        group: &PreparedGroup,
+        change: &Change,
+        failure: &Failure,
+    ) -> Option<Outcome> {
+        if matches!(failure.step, Step::Mark | Step::Commit) {
+            self.in_part = InPart::AsNamed;
+            return Some(Outcome::Stop(cannot_save(&failure.error)));
+        }
+        self.leaves_part |= leaves_part(group, change, failure);
+        None
     }
 
     /// Remembers what a stop inside this group leaves of it.
@@ -141,11 +173,14 @@ impl Worker {
 
     /// Records which groups of the run are made once more although a part of them may be there.
     pub(super) async fn record_doubts(&mut self, work: &RunWork) -> Result<Option<RunEnd>, ClientError> {
-        for group in work.groups.iter().filter(|group| group.was_begun) {
-            if !writes_for_good(work, group)
-                || can_be_made_twice(work, group)
-                || self.is_in_doubt(work, group)
+        for group in &work.groups {
+            let comes_again = group.was_begun || group.may_be_made;
+            if !comes_again || is_ddl(group) || !writes_for_good(work, group) || self.is_in_doubt(work, group)
             {
+                continue;
+            }
+            let is_overtaken = work.connection.made_again.has_overtaken(group);
+            if !is_overtaken && (!group.was_begun || can_be_made_twice(work, group)) {
                 continue;
             }
             // Once in the engine's life: it may be tried again and again.
@@ -169,17 +204,17 @@ impl Worker {
                 };
                 if let Err(error) = self.login.record(work, group, &record).await? {
                     self.in_part = InPart::AsNamed;
-                    return self.cannot_save(&error).await.map(Some);
+                    return self.stop_unsaved(&error).await.map(Some);
                 }
             }
         }
         Ok(None)
     }
 
-    /// Whether the group may stay on the target in part, without a word in the saved position.
-    fn needs_name(&self, work: &RunWork, group: &PreparedGroup) -> bool {
-        let kind = work.run.kind;
-        if kind == RunKind::Transactional || group.xa.is_some() {
+    /// Whether the group may stay on the target in part, without a word in the saved position. One that is not made by itself shares the
+    /// packets of its run, which save it.
+    fn needs_name(&self, work: &RunWork, group: &PreparedGroup, is_by_itself: bool) -> bool {
+        if work.run.kind == RunKind::Transactional || group.xa.is_some() {
             return false;
         }
         let is_rows = |change: &Change| matches!(change, Change::Rows(_));
@@ -189,15 +224,18 @@ impl Worker {
             .iter()
             .any(|change| matches!(change, Change::Load(_)));
         let is_mixed = has_rows && !group.changes.iter().all(is_rows);
-        let is_split =
-            kind == RunKind::Alone && (group.changes.len() > 1 || !saves_itself(group) && !is_ddl(group));
+        let is_split = is_by_itself && (group.changes.len() > 1 || !saves_itself(group));
         let is_long = has_rows && packed(group.bytes) > self.login.packet_bytes_max;
-        (has_load || is_mixed || is_split || is_long) && !makes_table(group) && writes_for_good(work, group)
+        (has_load || is_mixed || is_split || is_long) && (is_ddl(group) || writes_for_good(work, group))
     }
 
     /// Whether a group comes once more of which much may be there.
     pub(super) fn is_in_doubt(&self, work: &RunWork, group: &PreparedGroup) -> bool {
-        group.was_begun && self.needs_name(work, group)
+        group.was_begun
+            && match is_ddl(group) {
+                true => turns_back(group),
+                false => self.needs_name(work, group, work.run.kind == RunKind::Alone),
+            }
     }
 
     /// Why a group stops that comes once more.
@@ -218,6 +256,28 @@ impl Worker {
     }
 }
 
+/// Whether statements of the group define something that outlives its session: made again, they mostly find it so.
+pub(super) fn is_ddl(group: &PreparedGroup) -> bool {
+    let is_ddl = |change: &Change| matches!(change, Change::Statement(statement) if statement.kind.is_ddl());
+    !group.uses_temporary && group.changes.iter().any(is_ddl)
+}
+
+/// Whether a definition that is made twice may be taken back by that: tables that change their names among each other, or places.
+fn turns_back(group: &PreparedGroup) -> bool {
+    const EXCHANGE: &[u8] = b"EXCHANGE";
+    group.changes.iter().any(|change| match change {
+        Change::Statement(statement) => match statement.kind {
+            StatementKind::RenameTable => group.tables.len() > 2,
+            StatementKind::AlterTable => {
+                let mut words = statement.text.windows(EXCHANGE.len());
+                words.any(|word| word.eq_ignore_ascii_case(EXCHANGE))
+            }
+            _ => false,
+        },
+        Change::Rows(_) | Change::Load(_) => false,
+    })
+}
+
 /// Whether the group makes a table: one that is there already is made anew, with its rows.
 pub(super) fn makes_table(group: &PreparedGroup) -> bool {
     matches!(
@@ -227,16 +287,17 @@ pub(super) fn makes_table(group: &PreparedGroup) -> bool {
 }
 
 /// Whether a change that cannot be rolled back and has failed may be there in part.
-pub(super) fn leaves_part(change: &Change, failure: &Failure) -> bool {
+pub(super) fn leaves_part(group: &PreparedGroup, change: &Change, failure: &Failure) -> bool {
     let is_one_row = match change {
         Change::Rows(rows) => failure.at == RowPlace::default() && (failure.is_row || rows.row_count == 1),
-        Change::Statement(statement) => statement.bulk.is_some() && !reaction::is_kill(&failure.error),
+        // All or nothing.
+        Change::Statement(statement) if statement.kind.is_ddl() => return false,
+        Change::Statement(statement) => statement.is_one_row && !reaction::is_kill(&failure.error),
         Change::Load(_) => false,
     };
-    // Made again, the rows in front of it are duplicates themselves.
-    let is_told_again = matches!(change, Change::Statement(statement) if statement.kind == StatementKind::Insert)
-        && DUPLICATE.contains(&failure.error.code);
-    !is_one_row && !is_told_again && !reaction::precedes_changes(&failure.error)
+    // Locks of tables are waited for in front of the first row, those of rows are not.
+    let is_lock_of_tables = reaction::is_lock_conflict(&failure.error) && !group.locks_rows();
+    !is_one_row && !is_lock_of_tables && !reaction::precedes_changes(&failure.error)
 }
 
 /// Whether the same rows are there when the group is made once more, however much of it was there: it names each row by a key, and gives

@@ -80,8 +80,7 @@ fn is_made_row(change: &Change, failure: &Failure) -> bool {
                 Some(_) | None => false,
             }
         }
-        // Of one row.
-        Change::Statement(statement) => is_duplicate && is_insert(change) && statement.bulk.is_some(),
+        Change::Statement(statement) => is_duplicate && is_insert(change) && statement.is_one_row,
         Change::Rows(_) | Change::Load(_) => false,
     }
 }

@@ -6,7 +6,8 @@ use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, RowsChange, StatementChange};
-use crate::error::{StopReason, excerpt_of, number};
+use crate::error::{StopReason, beginning_of, number};
+use crate::records::full_name;
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,11 @@ pub(super) fn is_transient(error: &ServerError) -> bool {
     TRANSIENT.contains(&error.code)
 }
 
+/// Whether another session held a lock for too long, or this one had to give way: `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`.
+pub(super) fn is_lock_conflict(error: &ServerError) -> bool {
+    matches!(error.code, 1205 | 1213)
+}
+
 /// Whether a statement was ended by somebody, at a moment nobody can tell.
 pub(super) fn is_kill(error: &ServerError) -> bool {
     number::is_kill(error.code)
@@ -36,7 +42,7 @@ pub(super) fn is_kill(error: &ServerError) -> bool {
 /// Whether the server refuses a statement with this error before it changes any row: it cannot be understood, names what is not there,
 /// or is not allowed.
 pub(super) fn precedes_changes(error: &ServerError) -> bool {
-    const REFUSALS: [u16; 30] = [
+    const REFUSALS: [u16; 28] = [
         1044,
         1045,
         1046,
@@ -53,8 +59,6 @@ pub(super) fn precedes_changes(error: &ServerError) -> bool {
         1146,
         1153,
         1193,
-        1205,
-        1213,
         1227,
         1231,
         1273,
@@ -133,6 +137,28 @@ pub(super) fn is_already_so(kind: StatementKind, code: u16) -> bool {
     }
 }
 
+/// Whether the error is what a definition meets that has been made already.
+pub(super) fn is_made(kind: StatementKind, code: u16) -> bool {
+    use StatementKind::{
+        AlterTable, CreateEvent, CreateIndex, CreateRoutine, CreateSequence, CreateTrigger, CreateView,
+        DropIndex, DropRoutine, DropTrigger, RenameTable,
+    };
+    match kind {
+        // A column, key, primary key, constraint or partition is there, or is not.
+        AlterTable | CreateIndex | DropIndex => {
+            matches!(code, 1060 | 1061 | 1068 | 1091 | 1507 | 1517 | 1826)
+        }
+        RenameTable => matches!(code, 1050 | 1146),
+        CreateView | CreateSequence => code == 1050,
+        CreateTrigger => code == 1359,
+        DropTrigger => code == 1360,
+        CreateRoutine => code == 1304,
+        DropRoutine => code == 1305,
+        CreateEvent => code == 1537,
+        _ => false,
+    }
+}
+
 /// `CREATE OR REPLACE TABLE ...` for a `CREATE TABLE` that met an existing table, as the native replica does it. `text` is a form
 /// of the statement.
 pub(super) fn or_replace(statement: &StatementChange, text: &[u8]) -> Option<Bytes> {
@@ -186,11 +212,7 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
 
 /// A statement and where it ran. Native form: MariaDB server, `sql/log_event_server.cc`, `Query_log_event::do_apply_event`.
 pub(super) fn query_of(statement: &StatementChange) -> String {
-    let text = excerpt_of(statement.kind, &statement.text);
-    let text = text
-        .strip_prefix('`')
-        .and_then(|text| text.strip_suffix('`'))
-        .unwrap_or(&text);
+    let text = beginning_of(statement.kind, &statement.text);
     let database = String::from_utf8_lossy(&statement.context.database);
     format!("Default database: '{database}'. Query: '{text}'")
 }
@@ -205,14 +227,13 @@ fn rows_failed(group: &PreparedGroup, change: &Change, rows: &RowsChange, error:
         number::UNKNOWN => rows.source.describe(rows),
         _ => String::new(),
     };
+    let (database, table) = change.table().unwrap_or_default();
+    let table = full_name(&database, &table);
     let handler =
         handler_error(error.code).map_or_else(String::new, |name| format!(" handler error {name};"));
     format!(
-        "Could not execute {event} event{}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
-        on_table(change).replacen(" on ", " on table ", 1),
-        error.message,
-        error.code,
-        group.label.end.file,
+        "Could not execute {event} event on table {table}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
+        error.message, error.code, group.label.end.file,
     )
 }
 
@@ -227,16 +248,6 @@ fn handler_error(code: u16) -> Option<&'static str> {
         1451 => "HA_ERR_ROW_IS_REFERENCED",
         1452 => "HA_ERR_NO_REFERENCED_ROW",
         _ => return None,
-    })
-}
-
-fn on_table(change: &Change) -> String {
-    change.table().map_or_else(String::new, |(database, table)| {
-        format!(
-            " on {}.{}",
-            String::from_utf8_lossy(&database),
-            String::from_utf8_lossy(&table)
-        )
     })
 }
 

@@ -128,6 +128,43 @@ async fn a_start_behind_a_fixed_cause_goes_on_in_order() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_to_be_passed_over_is_so_after_the_target_was_lost() -> anyhow::Result<()> {
+    log();
+    let (source, mut target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(&format!(
+            "CREATE DATABASE {SOURCE_DB}; CREATE TABLE {SOURCE_DB}.t (a INT PRIMARY KEY)"
+        ))
+        .await?;
+    let mut options = options(&source, &target);
+    options.connections[0].delay = Duration::from_secs(3);
+    let engine = Replicator::start(options).await?;
+    let controller = engine.controller();
+    caught_up(&engine, "m1", &source).await?;
+    controller.stop("m1", SQL).await?;
+    source
+        .run(&format!(
+            "INSERT INTO {SOURCE_DB}.t VALUES (1); INSERT INTO {SOURCE_DB}.t VALUES (2)"
+        ))
+        .await?;
+    controller.skip_events("m1", 1).await?;
+    controller.start("m1", SQL, None).await?;
+    // The group waits for its delay.
+    target.kill().await;
+    until("the loss", || Ok(engine.status().target.state == "connecting")).await?;
+    target.start_again().await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(
+        target
+            .value(&format!("SELECT GROUP_CONCAT(a) FROM {TARGET_DB}.t"))
+            .await?,
+        "2"
+    );
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_come_and_go() -> anyhow::Result<()> {
     log();
     let (first, target) = pair(ServerOptions::source(1)).await?;

@@ -2,8 +2,13 @@
 //! tell what is there of it.
 
 use crate::support::{TARGET_DB, assert_equal, caught_up, log, options, pair, stopped};
-use tributary::Replicator;
+use tributary::{Replicator, Threads};
 use tributary_sandbox::{Server, ServerOptions};
+
+/// As if somebody held the row of the saved position behind a change, for longer than anybody waits.
+const HOLD: &str = "CREATE TRIGGER tributary.held BEFORE UPDATE ON tributary.position FOR EACH ROW \
+                    IF NEW.begun<>'' AND (NEW.done<>OLD.done OR NEW.executed<>OLD.executed) THEN \
+                    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1205, MESSAGE_TEXT='Lock wait timeout exceeded'; END IF";
 
 const BEGUN: &str = "SELECT GROUP_CONCAT(begun SEPARATOR '') FROM tributary.position";
 
@@ -191,6 +196,123 @@ async fn a_large_group_that_was_cut_off_is_named() -> anyhow::Result<()> {
     let engine = Replicator::start(options).await?;
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_whose_position_cannot_be_saved_is_not_made_again_unnoticed() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run("CREATE DATABASE asterisk; USE asterisk; CREATE TABLE m (n INT, id INT) ENGINE=MyISAM; INSERT INTO m VALUES (0, 1); \
+              CREATE FUNCTION same(n INT) RETURNS INT DETERMINISTIC RETURN n")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    target.run(HOLD).await?;
+    source
+        .run("SET SESSION binlog_format=STATEMENT; USE asterisk; UPDATE m SET n=same(n + 1)")
+        .await?;
+    let group = source.value("SELECT @@gtid_binlog_pos").await?;
+    let error = stopped(&engine, "m1").await?;
+    assert!(
+        error.message.contains("cannot save the position"),
+        "{}",
+        error.message
+    );
+    assert_eq!(target.value("SELECT n FROM m1_asterisk.m").await?, "1");
+    assert_ne!(target.value(BEGUN).await?, "");
+    engine.stop().await;
+
+    target.run("DROP TRIGGER tributary.held").await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert!(engine.stop().await.is_clean);
+    let records =
+        "SELECT GROUP_CONCAT(kind, ' ', database_name, '.', table_name, ' ', gtid) FROM tributary.skipped";
+    let named = format!("in_doubt m1_asterisk.m {group}");
+    assert_eq!(target.value(records).await?, named);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_whose_position_was_lost_is_known_again() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; CREATE TABLE t (id INT, b INT) ENGINE=InnoDB; \
+              CREATE TABLE a (id INT) ENGINE=MyISAM; CREATE TABLE b (n INT) ENGINE=MyISAM",
+        )
+        .await?;
+    for (definition, stops) in [
+        ("ALTER TABLE asterisk.t ADD COLUMN c INT", false),
+        ("CREATE INDEX i ON asterisk.t (b)", false),
+        ("CREATE VIEW asterisk.v AS SELECT 1", false),
+        ("RENAME TABLE asterisk.b TO asterisk.d", false),
+        (
+            "RENAME TABLE asterisk.a TO asterisk.x, asterisk.d TO asterisk.a, asterisk.x TO asterisk.d",
+            true,
+        ),
+    ] {
+        let engine = Replicator::start(options(&source, &target)).await?;
+        caught_up(&engine, "m1", &source).await?;
+        target.run(HOLD).await?;
+        source.run(definition).await?;
+        let error = stopped(&engine, "m1").await?;
+        assert!(
+            error.message.contains("cannot save the position"),
+            "{definition}: {}",
+            error.message
+        );
+        engine.stop().await;
+        target.run("DROP TRIGGER tributary.held").await?;
+        let engine = Replicator::start(options(&source, &target)).await?;
+        if stops {
+            let error = stopped(&engine, "m1").await?;
+            assert_eq!(error.number, 1593, "{}", error.message);
+        } else {
+            source.run("INSERT INTO asterisk.t (id) VALUES (1)").await?;
+            caught_up(&engine, "m1", &source).await?;
+        }
+        engine.stop().await;
+    }
+    // It was made once.
+    assert_equal(&source, &target, TARGET_DB, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_an_earlier_statement_found_only_the_second_time_is_named() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; CREATE TABLE asterisk.k (id INT PRIMARY KEY, n INT) ENGINE=MyISAM; \
+              INSERT INTO asterisk.k VALUES (4, 0), (7, 0)",
+        )
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let controller = engine.controller();
+    controller.stop("m1", Threads::BOTH).await?;
+    // The first finds no row.
+    source
+        .run("USE asterisk; UPDATE k SET n=1 WHERE id=5; INSERT INTO k (id, n) VALUES (5, 0); INSERT INTO k (id, n) VALUES (6, 0)")
+        .await?;
+    target.run(HOLD).await?;
+    controller.start("m1", Threads::BOTH, None).await?;
+    stopped(&engine, "m1").await?;
+    let rows = "SELECT GROUP_CONCAT(id, ' ', n ORDER BY id) FROM m1_asterisk.k";
+    assert_eq!(target.value(rows).await?, "4 0,5 0,6 0,7 0");
+    target.run("DROP TRIGGER tributary.held").await?;
+    controller.start("m1", Threads::BOTH, None).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let records = "SELECT GROUP_CONCAT(kind, ' ', table_name, ' ', statement) FROM tributary.skipped";
+    assert_eq!(
+        target.value(records).await?,
+        "in_doubt k INSERT INTO k (id, n) VALUES (5, 0)"
+    );
     assert!(engine.stop().await.is_clean);
     Ok(())
 }

@@ -211,6 +211,33 @@ async fn a_target_that_is_killed_is_written_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_tables_that_a_restart_has_emptied_are_named_once() -> anyhow::Result<()> {
+    log();
+    let (source, mut target) = pair(ServerOptions::source(1)).await?;
+    source.run(TABLE).await?;
+    source
+        .run("CREATE TABLE asterisk.live (id INT PRIMARY KEY) ENGINE=MEMORY; INSERT INTO asterisk.live VALUES (1)")
+        .await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    let named = "SELECT IFNULL(GROUP_CONCAT(kind, ' ', connection, ' ', database_name, '.', table_name), '') FROM tributary.skipped";
+    assert_eq!(target.value(named).await?, "");
+    target.kill().await;
+    until("the loss", || Ok(engine.status().target.state == "connecting")).await?;
+    target.start_again().await?;
+    source.run("INSERT INTO asterisk.t (b) VALUES ('later')").await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(target.value(named).await?, "emptied m1 m1_asterisk.live");
+    assert_eq!(status(&engine, "m1").records[0].count, 1);
+    assert!(engine.stop().await.is_clean);
+    let engine = Replicator::start(options(&source, &target)).await?;
+    caught_up(&engine, "m1", &source).await?;
+    assert_eq!(target.value(named).await?, "emptied m1 m1_asterisk.live");
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_while_the_target_is_away_is_not_called_clean() -> anyhow::Result<()> {
     log();
     let (source, mut target) = pair(ServerOptions::source(1)).await?;

@@ -209,12 +209,19 @@ pub(crate) async fn target_full(stage: &mut FanIn, random: &mut Random) -> anyho
         if let Some(error) = errors.first() {
             break format!("{} stopped by {}", stopped.len(), error.number);
         }
+        if stage.target.has_died()? {
+            break "the target died of it".to_owned();
+        }
         ensure!(Instant::now() < deadline, "nobody misses room: {status:?}");
         filler.fill_up()?;
         tokio::time::sleep(STATUS_INTERVAL).await;
     };
     pause(random, 1000).await;
     drop(filler);
+    if stage.target.has_died()? {
+        stage.target.kill().await;
+        stage.target.start_again().await?;
+    }
     let has_ended = stage.engine.wait_for_end(Instant::now()).await?;
     // Left alone, it begins again by itself.
     if !has_ended && random.once_in(2) {

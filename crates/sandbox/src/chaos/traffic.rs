@@ -7,13 +7,21 @@ use std::time::Duration;
 use anyhow::Context;
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
-use tributary_sandbox::Site;
 use tributary_sandbox::random::Random;
+use tributary_sandbox::{Server, Site};
 
 /// Clients of one source.
 const CLIENTS: u64 = 3;
 /// Between two statements of a client: rounds are many, and what they write is read again by each comparison.
 const PAUSE: Duration = Duration::from_millis(2);
+/// From so many statements on a client is slower, so that a round that lasts long does not write without end.
+const STATEMENTS_FAST: u64 = 1000;
+/// Between two statements of a client that has made many.
+const PAUSE_LONG: Duration = Duration::from_millis(100);
+/// What is loaded, in the source's data directory.
+const LOAD_FILE: &str = "chaos.load";
+/// Lines of it: a load takes long enough to be hit.
+const LOAD_LINES: u64 = 10_000;
 /// Pause of a client whose source is away.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last statements may take.
@@ -41,7 +49,11 @@ impl Engines {
 }
 
 /// Makes an empty `asterisk` with the tables that are written.
-pub(crate) async fn prepare(source: &impl AsRef<Site>, engines: Engines) -> anyhow::Result<()> {
+pub(crate) async fn prepare(source: &Server, engines: Engines) -> anyhow::Result<()> {
+    let lines: String = (0..LOAD_LINES)
+        .map(|line| format!("{line}\tline {line}\n"))
+        .collect();
+    std::fs::write(source.data_dir().join(LOAD_FILE), lines).context("write what is loaded")?;
     let mut text = "DROP DATABASE IF EXISTS asterisk; CREATE DATABASE asterisk; USE asterisk;".to_owned();
     for engine in engines.names() {
         let values: Vec<String> = (0..20).map(|id| format!("({id},0,'row {id}')")).collect();
@@ -49,11 +61,12 @@ pub(crate) async fn prepare(source: &impl AsRef<Site>, engines: Engines) -> anyh
             "CREATE TABLE counter_{engine} (id INT PRIMARY KEY, n INT NOT NULL, s VARCHAR(40), KEY (n)) ENGINE={engine};\
              INSERT INTO counter_{engine} VALUES {};\
              CREATE TABLE keyless_{engine} (a INT, b VARCHAR(40)) ENGINE={engine};\
+             CREATE TABLE loaded_{engine} (a INT, b VARCHAR(40)) ENGINE={engine};\
              CREATE TABLE ids_{engine} (id INT AUTO_INCREMENT PRIMARY KEY, v INT, at DATETIME(6)) ENGINE={engine};",
             values.join(",")
         ));
     }
-    source.as_ref().run(&text).await
+    source.run(&text).await
 }
 
 /// The clients of one source.
@@ -64,7 +77,13 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    pub(crate) fn start(source: &impl AsRef<Site>, engines: Engines, seed: u64) -> Traffic {
+    /// `loads`: the storage engines whose tables are loaded from files.
+    pub(crate) fn start(
+        source: &Server,
+        engines: Engines,
+        loads: &'static [&'static str],
+        seed: u64,
+    ) -> Traffic {
         let mut tasks = JoinSet::new();
         let (is_over, statements) = (Arc::new(AtomicBool::new(false)), Arc::default());
         for number in 0..CLIENTS {
@@ -72,6 +91,7 @@ impl Traffic {
                 source: source.as_ref().clone(),
                 random: Random::new(seed.wrapping_mul(CLIENTS).wrapping_add(number)),
                 engines,
+                loads,
                 number,
                 definitions: 0,
                 is_over: is_over.clone(),
@@ -103,6 +123,7 @@ struct Client {
     source: Site,
     random: Random,
     engines: Engines,
+    loads: &'static [&'static str],
     number: u64,
     /// Definitions so far: the columns its own table has.
     definitions: u64,
@@ -122,6 +143,7 @@ impl Client {
             let _ = session
                 .query_drop(format!("USE asterisk; SET binlog_format={format}"))
                 .await;
+            let mut made = 0;
             while !self.is_over.load(Ordering::Relaxed) {
                 let text = self.statement();
                 match session.query_drop(&text).await {
@@ -134,7 +156,9 @@ impl Client {
                     }
                     Err(_) => break,
                 }
-                tokio::time::sleep(PAUSE).await;
+                made += 1;
+                let pause = if made < STATEMENTS_FAST { PAUSE } else { PAUSE_LONG };
+                tokio::time::sleep(pause).await;
             }
         }
         Ok(())
@@ -143,7 +167,7 @@ impl Client {
     fn statement(&mut self) -> String {
         let engine = self.random.pick(self.engines.names());
         let (id, value) = (self.random.below(20), self.random.below(1000));
-        match self.random.below(16) {
+        match self.random.below(17) {
             0..=4 => format!("UPDATE counter_{engine} SET n=n+1 WHERE id={id}"),
             5 => format!("UPDATE counter_{engine} SET n=n+1 WHERE n%7={}", id % 7),
             6 => format!(
@@ -161,7 +185,20 @@ impl Client {
                 "BEGIN; UPDATE counter_InnoDB SET n=n+1 WHERE id={id}; INSERT INTO ids_InnoDB (v) VALUES ({value});\
                  INSERT INTO keyless_InnoDB VALUES ({value},'t'); COMMIT"
             ),
+            15 => self.load(),
             _ => self.definition(engine),
+        }
+    }
+
+    /// A file, which goes into the binlog as one.
+    fn load(&mut self) -> String {
+        let engine = self.random.pick(self.loads);
+        match self.random.below(16) {
+            0 => format!(
+                "SET STATEMENT binlog_format=STATEMENT FOR LOAD DATA INFILE './{LOAD_FILE}' INTO TABLE loaded_{engine}"
+            ),
+            1 => format!("TRUNCATE loaded_{engine}"),
+            _ => format!("INSERT INTO loaded_{engine} VALUES (-1,'one')"),
         }
     }
 

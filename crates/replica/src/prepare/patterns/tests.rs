@@ -321,6 +321,7 @@ fn a_pattern_finds_what_reading_in_full_finds() {
         gtid: None,
         end: Coordinates::new("b.000001", 4),
         timestamp: 0,
+        counted: None,
     };
     let place = GroupPlace { label: &label };
     let mut hits = 0;
@@ -379,6 +380,7 @@ fn expected_error(info: TableInfo, text: &str, error_code: u16) -> u16 {
         gtid: None,
         end: Coordinates::new("b.000001", 4),
         timestamp: 0,
+        counted: None,
     };
     let (header, mut query, _) = event(&mut Random(7), &mut Random(7), text.into());
     (query.error_code, query.db) = (error_code, name("source"));
