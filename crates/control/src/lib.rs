@@ -7,6 +7,7 @@
 //! The path of a statement: [`port`] accepts, [`relay`] finds where commands begin, [`statement`] recognises those about replication,
 //! [`conversation`] answers them.
 
+mod answers;
 mod assignment;
 mod change;
 mod columns;
