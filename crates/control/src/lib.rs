@@ -28,4 +28,4 @@ pub use engine::{
     RelayQuery, Running, ServerIds, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};
-pub use tls::Tls;
+pub use tls::{Renewal, Tls};
