@@ -51,6 +51,9 @@ const FOREVER: Option<Duration> = None;
 /// Longer limits are this one: ten years, which every clock can add.
 const WAIT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
+/// Bytes that a client may send behind a statement that waits; the rest stays on the line.
+const BEHIND_BYTES_MAX: usize = 1 << 20;
+
 /// What the port knows of a client's session.
 pub(crate) struct Conversation<E> {
     engine: Arc<E>,
@@ -105,11 +108,11 @@ impl<E: Engine> Conversation<E> {
         self.is_ours = false;
     }
 
-    /// Answers a text, if it is about replication. `false`: it is the target's as it is. `is_owed`: the target has yet to
-    /// answer an earlier command, and what it says next would be taken for the answer to a question of ours.
+    /// Answers a text, if it is about replication. `false`: it is the target's as it is. The target has answered every earlier
+    /// command: what it says next is the answer to a question of ours.
     pub(crate) async fn statement(
         &mut self,
-        (kind, is_owed): (u8, bool),
+        kind: u8,
         text: &Bytes,
         client: &mut Peer,
         target: &mut Peer,
@@ -132,9 +135,6 @@ impl<E: Engine> Conversation<E> {
         if kind == command::STMT_PREPARE && ours.all(|(found, _)| *found == Statement::ShowProcesses) {
             self.forget();
             return Ok(false);
-        }
-        if is_owed {
-            return Err(out_of_turn());
         }
         let mut reply = Reply::new(client);
         if kind == command::STMT_PREPARE {
@@ -580,17 +580,20 @@ impl<E: Engine> Conversation<E> {
             let is_there = engine.wait_for_gtid(position, timeout).await;
             Ok(Some(if is_there { 0 } else { -1 }))
         };
-        tokio::select! {
-            waited = waiting => Ok(waited),
-            filled = reply.client.fill() => match filled? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                // Nothing comes before the answer, from a client that keeps to the protocol.
-                _ => Err(out_of_turn()),
-            },
-            filled = target.fill() => match filled? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Err(invalid("an answer to nothing")),
-            },
+        tokio::pin!(waiting);
+        loop {
+            let has_room = reply.client.input.len() < BEHIND_BYTES_MAX;
+            tokio::select! {
+                waited = &mut waiting => return Ok(waited),
+                // What a client sends behind the statement waits.
+                filled = reply.client.fill(), if has_room => if filled? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                },
+                filled = target.fill() => return match filled? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    _ => Err(invalid("an answer to nothing")),
+                },
+            }
         }
     }
 
@@ -701,11 +704,6 @@ impl<E: Engine> Conversation<E> {
             Some(String::from_utf8_lossy(&value).into_owned())
         }))
     }
-}
-
-/// A client has not waited for an answer, and sent a statement that the port cannot keep apart from it.
-pub(crate) fn out_of_turn() -> io::Error {
-    invalid("a command before the answer to the last one")
 }
 
 fn starts_with_scope(assignment: &[u8]) -> bool {

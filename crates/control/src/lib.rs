@@ -7,6 +7,7 @@
 //! The path of a statement: [`port`] accepts, [`relay`] finds where commands begin, [`statement`] recognises those about replication,
 //! [`conversation`] answers them.
 
+mod answers;
 mod assignment;
 mod change;
 mod columns;
@@ -28,4 +29,4 @@ pub use engine::{
     RelayEvents, RelayQuery, Running, ServerIds, Thread, Threads, Until, UseGtid, Variable,
 };
 pub use port::{ControlPort, Limits, Target};
-pub use tls::Tls;
+pub use tls::{Renewal, Tls};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tributary_wire::{capabilities, command, status};
 
-use crate::conversation::{Conversation, out_of_turn};
+use crate::answers::Answers;
+use crate::conversation::Conversation;
 use crate::engine::Engine;
 use crate::peer::{FULL_PACKET_BYTES, HEAD_BYTES, Head, Peer};
 use crate::reply::Reply;
@@ -26,8 +27,8 @@ const CAPABILITY_BYTES: usize = 4;
 /// The command that allows several statements in one text, or does not.
 const SET_OPTION: u8 = 0x1B;
 
-/// Commands that are not answered: values of a prepared statement that come in parts, and its end.
-const WITHOUT_ANSWER: [u8; 2] = [0x18, command::STMT_CLOSE];
+/// What a packet without a payload is to the server: a command that it does not know.
+const EMPTY: u8 = 0x00;
 
 /// What the port cannot look into, so the target must not offer it.
 const NOT_OFFERED: u64 = capabilities::SSL | capabilities::COMPRESS | capabilities::DEPRECATE_EOF;
@@ -58,6 +59,10 @@ const NO_COMPRESSION: &str = "Couldn't uncompress communication packet: the cont
 const NOT_SUPPORTED: u16 = 1235;
 const NO_SHORT_END: &str =
     "The control port does not offer the client flag DEPRECATE_EOF, and the client uses it all the same";
+
+/// `ER_HANDSHAKE_ERROR`.
+const BAD_HANDSHAKE: u16 = 1043;
+const NOT_41: &str = "Bad handshake: the control port needs clients of the protocol of 4.1 or later";
 
 /// Where the client's next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +95,26 @@ pub(crate) struct Relay<E> {
     place: Place,
     /// The head of the client's last packet.
     last: Head,
+    /// That packet went on with the one before it.
+    is_later_part: bool,
     /// The target has said something since then.
     has_answered: bool,
-    /// The target has said nothing yet to a command that has an answer.
-    is_owed: bool,
+    /// What the target has yet to answer.
+    answers: Answers,
+    /// The client's next command waits until everything before it is answered.
+    is_held: bool,
+}
+
+/// What becomes of a command.
+enum Next {
+    /// It was answered here.
+    Answered,
+    /// It is the target's.
+    Pass,
+    /// Not all of it is here.
+    Incomplete,
+    /// Everything before it must be answered first.
+    Hold,
 }
 
 impl<E: Engine> Relay<E> {
@@ -114,8 +135,10 @@ impl<E: Engine> Relay<E> {
                 length: 0,
                 sequence: 0,
             },
+            is_later_part: false,
             has_answered: true,
-            is_owed: false,
+            answers: Answers::new(),
+            is_held: false,
         }
     }
 
@@ -130,7 +153,9 @@ impl<E: Engine> Relay<E> {
     pub(crate) async fn run(mut self, silence_max: Duration) -> io::Result<()> {
         loop {
             let is_idle = tokio::time::sleep(silence_max);
-            let reads_client = self.target.output.is_empty();
+            // What a client sends behind a command that is held waits with it.
+            let has_room = !self.is_held || self.client.input.len() < WAITING_BYTES_MAX;
+            let reads_client = self.target.output.is_empty() && has_room && !self.answers.are_many();
             let reads_target = self.client.output.len() < WAITING_BYTES_MAX;
             tokio::select! {
                 filled = self.client.fill(), if reads_client => {
@@ -144,6 +169,9 @@ impl<E: Engine> Relay<E> {
                         break;
                     }
                     self.take_from_target()?;
+                    if self.is_held {
+                        self.take_from_client().await?;
+                    }
                 }
                 () = is_idle => break,
                 else => break,
@@ -170,9 +198,8 @@ impl<E: Engine> Relay<E> {
 
     fn take_from_target(&mut self) -> io::Result<()> {
         self.has_answered = true;
-        self.is_owed = false;
         if self.is_logged_in {
-            self.client.output.unsplit(self.target.input.split());
+            self.hand_on();
             return Ok(());
         }
         while let Some(head) = Head::of(&self.target.input)
@@ -189,18 +216,24 @@ impl<E: Engine> Relay<E> {
             if self.is_secured {
                 packet[SEQUENCE] = packet[SEQUENCE].wrapping_add(1);
             }
+            self.client.output.unsplit(packet);
             if first == Some(status::OK) {
                 self.is_logged_in = true;
+                self.hand_on();
             }
-            self.client.output.unsplit(packet);
-        }
-        if self.is_logged_in {
-            self.client.output.unsplit(self.target.input.split());
         }
         Ok(())
     }
 
+    /// Hands on to the client what is here of the target's answers.
+    fn hand_on(&mut self) {
+        let bytes = self.target.input.split();
+        self.answers.pass(&bytes);
+        self.client.output.unsplit(bytes);
+    }
+
     async fn take_from_client(&mut self) -> io::Result<()> {
+        self.is_held = false;
         loop {
             match self.place {
                 Place::Inside(left) => {
@@ -239,17 +272,27 @@ impl<E: Engine> Relay<E> {
                     if self.needs_tls && !self.is_secured {
                         return self.refuse(head, (TLS_REQUIRED, NEEDS_TLS)).await;
                     }
-                    let is_command = self.is_command(head) && head.length > 0;
-                    if is_command {
-                        match self.command(head).await? {
-                            Some(true) => continue,
-                            Some(false) => {}
-                            None => return Ok(()),
-                        }
+                    // A command in front of the end of the login.
+                    if !self.is_logged_in && head.sequence == 0 {
+                        self.is_held = true;
+                        return Ok(());
                     }
-                    let kind = self.client.input.get(HEAD_BYTES).copied();
-                    let is_answered = kind.is_none_or(|kind| !WITHOUT_ANSWER.contains(&kind));
-                    self.is_owed |= is_command && is_answered;
+                    if self.is_command(head) {
+                        match self.command(head).await? {
+                            Next::Answered => continue,
+                            Next::Pass => {}
+                            Next::Incomplete => return Ok(()),
+                            Next::Hold => {
+                                self.is_held = true;
+                                return Ok(());
+                            }
+                        }
+                        let kind = match head.length {
+                            0 => Some(EMPTY),
+                            _ => self.client.input.get(HEAD_BYTES).copied(),
+                        };
+                        self.answers.expect(kind.unwrap_or(EMPTY));
+                    }
                     self.pass(head);
                 }
             }
@@ -286,6 +329,7 @@ impl<E: Engine> Relay<E> {
         }
         self.target.output.unsplit(bytes);
         self.place = Place::Inside(head.length);
+        self.is_later_part = self.last.length == FULL_PACKET_BYTES;
         self.last = head;
         self.has_answered = false;
     }
@@ -301,77 +345,88 @@ impl<E: Engine> Relay<E> {
 
     /// Whether a packet begins a command, rather than going on with one: a long statement, or a file.
     fn is_command(&self, head: Head) -> bool {
-        let goes_on =
-            self.last.length == FULL_PACKET_BYTES || (self.last.sequence == u8::MAX && !self.has_answered);
+        // An empty packet ends a file.
+        let is_end = self.last.length == 0 && !self.is_later_part;
+        let goes_on = self.last.length == FULL_PACKET_BYTES
+            || (self.last.sequence == u8::MAX && !self.has_answered && !is_end);
         self.is_logged_in && head.sequence == 0 && !goes_on
     }
 
-    /// Looks at a command. Whether it was answered here; `None`: not all of it is here.
-    async fn command(&mut self, head: Head) -> io::Result<Option<bool>> {
+    /// Looks at a command.
+    async fn command(&mut self, head: Head) -> io::Result<Next> {
+        if head.length == 0 {
+            return Ok(Next::Pass);
+        }
         let Some(&kind) = self.client.input.get(HEAD_BYTES) else {
-            return Ok(None);
+            return Ok(Next::Incomplete);
         };
         if kind == SET_OPTION && head.length > 1 {
             let Some(&option) = self.client.input.get(HEAD_BYTES + 1) else {
-                return Ok(None);
+                return Ok(Next::Incomplete);
             };
             // 0 allows several statements, 1 does not.
             self.conversation.set_takes_several(option == 0);
         }
         if !matches!(kind, command::QUERY | command::STMT_PREPARE) {
             self.conversation.other_command(kind);
-            return Ok(Some(false));
+            return Ok(Next::Pass);
         }
         // What is not one packet is relayed without a look.
         if head.length == FULL_PACKET_BYTES {
             self.conversation.other_command(kind);
-            return Ok(Some(false));
+            return Ok(Next::Pass);
         }
         let Some(payload) = self.client.input.get(HEAD_BYTES..HEAD_BYTES + head.length) else {
-            return Ok(None);
+            return Ok(Next::Incomplete);
         };
         let text = &payload[1..];
         if !statement::may_concern(text) {
             self.conversation.other_command(kind);
-            return Ok(Some(false));
+            return Ok(Next::Pass);
+        }
+        // What comes before is answered before, and none of it is taken for the answer to a question of ours.
+        if !self.answers.are_complete() {
+            return Ok(Next::Hold);
         }
         if text.len() > STATEMENT_BYTES_MAX {
             let refusal = statement::refusal_of_long(text, STATEMENT_BYTES_MAX);
             self.conversation.other_command(kind);
             let Some(refusal) = refusal else {
-                return Ok(Some(false));
+                return Ok(Next::Pass);
             };
-            if self.is_owed {
-                return Err(out_of_turn());
-            }
             Reply::new(&mut self.client).error(&refusal);
             self.client.input.advance(HEAD_BYTES + head.length);
             self.client.flush().await?;
+            self.is_later_part = false;
             self.last = head;
             self.has_answered = true;
-            return Ok(Some(true));
+            return Ok(Next::Answered);
         }
         let text = Bytes::copy_from_slice(text);
-        // What came before has been answered: a client waits for that.
         self.client.flush().await?;
         self.target.flush().await?;
         let answered = self
             .conversation
-            .statement((kind, self.is_owed), &text, &mut self.client, &mut self.target)
+            .statement(kind, &text, &mut self.client, &mut self.target)
             .await?;
         if answered {
             self.client.input.advance(HEAD_BYTES + head.length);
             self.client.flush().await?;
+            self.is_later_part = false;
             self.last = head;
             self.has_answered = true;
         }
-        Ok(Some(answered))
+        Ok(if answered { Next::Answered } else { Next::Pass })
     }
 }
 
 /// Why a client cannot log in that says that it `can` this: it goes by the target's, which it cannot know.
 fn taken_unasked(can: &[u8]) -> Option<(u16, &'static str)> {
     let all = u32::from_le_bytes(*can.first_chunk()?);
+    if all & (capabilities::PROTOCOL_41 as u32) == 0 {
+        // Its answers do not say whether others follow.
+        return Some((BAD_HANDSHAKE, NOT_41));
+    }
     match all & NOT_TAKEN {
         0 => None,
         taken if taken & (capabilities::COMPRESS as u32) != 0 => Some((NOT_UNCOMPRESSED, NO_COMPRESSION)),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,11 +19,22 @@ use crate::peer::Socket;
 /// How long a client may take for its part of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Where a certificate comes from that may be renewed while the port serves.
+pub trait Renewal: Send + Sync {
+    /// The certificate that is to be used from now on, if it has changed since this was asked last. It may block. Whether TLS is
+    /// required does not change.
+    ///
+    /// # Errors
+    /// Why what has changed cannot be used. The port goes on with what it has.
+    fn renewed(&self) -> Option<Result<Tls, String>>;
+}
+
 /// What a port offers to clients that ask for TLS, 1.2 or 1.3.
 #[derive(Clone)]
 pub struct Tls {
-    acceptor: TlsAcceptor,
+    acceptor: Arc<Mutex<TlsAcceptor>>,
     is_required: bool,
+    renewal: Option<Arc<dyn Renewal>>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -41,21 +52,18 @@ impl Tls {
     /// # Errors
     /// What is wrong with them.
     pub fn new(certificates: &[u8], key: &[u8], is_required: bool) -> Result<Self, String> {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("read the certificate: {error}"))?;
-        if certificates.is_empty() {
-            return Err("read the certificate: the file holds none; it must be a PEM file".to_owned());
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("read the key: {error}"))?;
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
-            .map_err(|error| format!("use the certificate with the key: {error}"))?;
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            acceptor: Arc::new(Mutex::new(acceptor(certificates, key)?)),
             is_required,
+            renewal: None,
         })
+    }
+
+    /// Asks for another certificate in front of each handshake.
+    #[must_use]
+    pub fn with_renewal(mut self, renewal: Arc<dyn Renewal>) -> Self {
+        self.renewal = Some(renewal);
+        self
     }
 
     pub(crate) fn is_required(&self) -> bool {
@@ -68,10 +76,51 @@ impl Tls {
         first: BytesMut,
         socket: Box<dyn Socket>,
     ) -> io::Result<Box<dyn Socket>> {
-        let accept = self.acceptor.accept(Begun { first, socket });
+        let (held, renewal) = (self.acceptor.clone(), self.renewal.clone());
+        // It reads files. Clients that come at the same time wait for it, so that all get the same.
+        let current = tokio::task::spawn_blocking(move || current(&held, renewal.as_deref()));
+        let acceptor = tokio::time::timeout(HANDSHAKE_TIMEOUT, current).await??;
+        let accept = acceptor.accept(Begun { first, socket });
         let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept).await??;
         Ok(Box::new(stream))
     }
+}
+
+/// What is used from now on: what has been renewed, if it can be.
+fn current(held: &Mutex<TlsAcceptor>, renewal: Option<&dyn Renewal>) -> TlsAcceptor {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    match renewal.and_then(Renewal::renewed) {
+        None => {}
+        Some(Ok(renewed)) => {
+            *held = renewed
+                .acceptor
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            tracing::info!("control port: TLS goes on with the renewed certificate");
+        }
+        Some(Err(error)) => {
+            tracing::error!(
+                "control port: the certificate has changed and cannot be used, the last one stays: {error}"
+            );
+        }
+    }
+    held.clone()
+}
+
+fn acceptor(certificates: &[u8], key: &[u8]) -> Result<TlsAcceptor, String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("read the certificate: {error}"))?;
+    if certificates.is_empty() {
+        return Err("read the certificate: the file holds none; it must be a PEM file".to_owned());
+    }
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("read the key: {error}"))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
+        .map_err(|error| format!("use the certificate with the key: {error}"))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// A socket of which some bytes have been read already.

@@ -7,6 +7,7 @@ mod kept;
 mod options;
 mod relay_events;
 mod status;
+mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,19 +16,14 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 use tributary::{Controller, ExecMode, ParallelMode};
 use tributary_client::Address;
-use tributary_control::{ControlPort, Limits, Target, Tls};
-use tributary_optfile::Files;
+use tributary_control::{ControlPort, Limits, Target};
 
-use crate::config::{Config, ControlOptions, ControlTls};
+use crate::config::{Config, ControlOptions};
 use crate::exit::Failure;
-use crate::world::{Machine, read_private};
 pub(crate) use engine::ControlEngine;
 use engine::{Configured, Defaults};
 use kept::Kept;
 pub(crate) use status::of as native_status;
-
-/// Most bytes of a file with certificates or a key.
-const PEM_BYTES_MAX: u64 = 1 << 20;
 
 /// A control port that listens and does not answer yet.
 pub(crate) struct Control {
@@ -54,7 +50,7 @@ impl Control {
         let port = ControlPort::listen(tcp, options.socket.as_deref())
             .await
             .map_err(|error| Failure::failed(format!("listen for control: {error}")))?
-            .with_tls(options.tls.as_ref().map(read_tls).transpose()?);
+            .with_tls(options.tls.as_ref().map(tls::open).transpose()?);
         warn_of_open_port(&options);
         let target = match &config.options.target.login.address {
             Address::Tcp { host, port } => Target::Tcp(host.clone(), *port),
@@ -83,25 +79,6 @@ impl Control {
         tokio::spawn(self.port.serve(self.target, engine.clone(), self.limits));
         engine
     }
-}
-
-/// Reads certificate and key.
-fn read_tls(options: &ControlTls) -> Result<Tls, Failure> {
-    let certificates = Machine.read(&options.cert_file, PEM_BYTES_MAX).map_err(|error| {
-        Failure::failed(format!(
-            "read control_ssl_cert {}: {error}",
-            options.cert_file.display()
-        ))
-    })?;
-    let key = read_private(&options.key_file, PEM_BYTES_MAX)
-        .map_err(|error| Failure::failed(format!("read control_ssl_key: {error}")))?;
-    Tls::new(&certificates, &key, options.is_required).map_err(|error| {
-        Failure::failed(format!(
-            "control_ssl_cert {}, control_ssl_key {}: {error}",
-            options.cert_file.display(),
-            options.key_file.display()
-        ))
-    })
 }
 
 /// Says that passwords may be heard on their way to the port.

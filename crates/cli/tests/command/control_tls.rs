@@ -203,3 +203,41 @@ async fn tls_can_be_required_and_its_key_must_be_private() {
     assert_eq!(running.wait(), Some(1));
     assert!(running.log().contains("chmod 600"), "{}", running.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_used_without_a_restart() {
+    let stage = Stage::new().await;
+    let mut running = stage.start();
+    // Whether a client that trusts what is in this file takes the port for localhost.
+    let trusts = |name: &str| {
+        let ca = format!("--ssl-ca={}", stage.path(name));
+        let ran = stage.client(NATIVE, &[&ca, "--ssl-verify-server-cert", "-e", "SELECT 1"]);
+        ran.code == Some(0)
+    };
+    std::fs::copy(stage.path("ca.pem"), stage.path("first.pem")).unwrap();
+    assert!(trusts("first.pem"));
+
+    // A certificate without its key, as between the two writes of a renewal.
+    let key = std::fs::read_to_string(stage.path("key.pem")).unwrap();
+    certify(&stage.dir);
+    let renewed = std::fs::read_to_string(stage.path("key.pem")).unwrap();
+    stage.dir.file_with_mode("key.pem", &key, 0o600);
+    assert!(trusts("first.pem"), "{}", running.log());
+    running.wait_for_log("the certificate has changed and cannot be used, the last one stays");
+    assert!(!trusts("ca.pem"));
+
+    // Both, but others may read the key.
+    stage.dir.file_with_mode("key.pem", &renewed, 0o644);
+    assert!(trusts("first.pem"), "{}", running.log());
+    running.wait_for_log("chmod 600");
+
+    stage.dir.file_with_mode("key.pem", &renewed, 0o600);
+    assert!(trusts("ca.pem"), "{}", running.log());
+    assert!(!trusts("first.pem"));
+    running.wait_for_log("TLS goes on with the renewed certificate");
+
+    // Files that are gone.
+    std::fs::remove_file(stage.path("cert.pem")).unwrap();
+    assert!(trusts("ca.pem"), "{}", running.log());
+    running.wait_for_log("read control_ssl_cert");
+}

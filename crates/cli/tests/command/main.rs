@@ -11,6 +11,7 @@ mod fencing;
 mod help;
 mod lint;
 mod metrics;
+mod pipelining;
 mod processes;
 mod relay_events;
 mod relay_log;

@@ -102,7 +102,10 @@ const WRITE_WAIT: Duration = Duration::from_millis(200);
 /// A client that has logged in with these capabilities, and the target that it is connected to.
 async fn logged_in(client_can: u64) -> (Peer, Peer) {
     let (mut client, mut target) = greeted().await;
-    client.put(1, &(client_can as u32).to_le_bytes());
+    client.put(
+        1,
+        &((capabilities::PROTOCOL_41 | client_can) as u32).to_le_bytes(),
+    );
     client.flush().await.unwrap();
     target.packet().await.unwrap();
     answer(&mut target, OK).await;
@@ -146,7 +149,7 @@ async fn asked(target: &mut Peer) -> String {
 #[tokio::test]
 async fn statements_are_only_told_apart_for_clients_that_may_send_several() {
     const TEXT: &[u8] = b"STOP SLAVE 'm1'; DROP TABLE t";
-    let (mut client, mut target) = logged_in(capabilities::PROTOCOL_41).await;
+    let (mut client, mut target) = logged_in(0).await;
     ask(&mut client, TEXT).await;
     assert_eq!(asked(&mut target).await.as_bytes(), TEXT, "a syntax error there");
     answer(&mut target, OK).await;
@@ -171,13 +174,22 @@ async fn statements_are_only_told_apart_for_clients_that_may_send_several() {
 
 #[tokio::test]
 async fn what_nobody_has_offered_is_refused_before_the_target_grants_it() {
-    for (flag, code) in [
-        (capabilities::COMPRESS, NOT_UNCOMPRESSED),
-        (capabilities::DEPRECATE_EOF, NOT_SUPPORTED),
+    for (can, code) in [
+        (
+            capabilities::PROTOCOL_41 | capabilities::COMPRESS,
+            NOT_UNCOMPRESSED,
+        ),
+        (
+            capabilities::PROTOCOL_41 | capabilities::DEPRECATE_EOF,
+            NOT_SUPPORTED,
+        ),
+        (capabilities::MULTI_STATEMENTS, BAD_HANDSHAKE),
     ] {
         let (mut client, mut target) = greeted().await;
-        let can = (capabilities::PROTOCOL_41 | flag) as u32;
-        client.put(1, &[&can.to_le_bytes()[..], b"the rest of a login"].concat());
+        client.put(
+            1,
+            &[&(can as u32).to_le_bytes()[..], b"the rest of a login"].concat(),
+        );
         client.flush().await.unwrap();
         let (head, error) = client.packet().await.unwrap();
         assert_eq!((head.sequence, error.first()), (2, Some(&status::ERR)));
@@ -323,26 +335,98 @@ async fn long_texts_bring_nothing_to_the_threads_of_the_target() {
     assert!(next == statement, "the second text, as it is");
 }
 
+/// What a client without privileges hears.
+const DENIED: &[u8] = b"\xFF\xCB\x04#42000denied";
+
 #[tokio::test]
-async fn an_earlier_answer_is_not_taken_for_that_to_a_question_of_ours() {
+async fn commands_that_come_at_once_are_answered_one_by_one() {
     let (mut client, mut target) = logged_in(0).await;
     client.put(0, b"\x03DO 1");
+    client.put(0, b"\x03DO 2");
     client.put(0, b"\x03STOP SLAVE 'm1'");
+    client.put(0, &[command::STMT_CLOSE, 1, 0, 0, 0]);
+    client.put(0, b"\x03STOP SLAVE 'm2'");
+    client.put(0, b"\x03DO 3");
     client.flush().await.unwrap();
     assert_eq!(asked(&mut target).await, "DO 1");
-    assert!(target.packet().await.is_err(), "the line ends, nothing is asked");
-
+    assert_eq!(asked(&mut target).await, "DO 2");
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    // The answer to the second is not that to the question.
+    answer(&mut target, OK).await;
+    client.packet().await.unwrap();
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
+    answer(&mut target, DENIED).await;
+    let (_, denied) = client.packet().await.unwrap();
+    assert_eq!(denied, DENIED);
     // What has no answer is not waited for.
-    let (mut client, mut target) = logged_in(0).await;
-    client.put(0, &[command::STMT_CLOSE, 1, 0, 0, 0]);
-    client.put(0, b"\x03STOP SLAVE 'm1'");
-    client.flush().await.unwrap();
     target.packet().await.unwrap();
     assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
-    // The rest of an answer is none.
+    answer(&mut target, OK).await;
+    let (_, done) = client.packet().await.unwrap();
+    assert_eq!(done.first(), Some(&status::OK));
+    assert_eq!(asked(&mut target).await, "DO 3");
+}
+
+#[tokio::test]
+async fn a_row_that_looks_like_an_answer_is_none() {
+    let (mut client, mut target) = logged_in(0).await;
+    ask(&mut client, b"SELECT forged FROM t").await;
+    asked(&mut target).await;
+    let end = [0xFE, 0, 0, 2, 0];
+    for (sequence, payload) in [&[1][..], b"\x03def", &end].into_iter().enumerate() {
+        target.put(sequence as u8 + 1, payload);
+    }
+    // The row's length, and all of its packet that is in front of what looks like another one.
+    let forged = [&[7, 0, 0, 1][..], OK].concat();
+    target
+        .output
+        .extend_from_slice(&[1 + forged.len() as u8, 0, 0, 4, forged.len() as u8]);
+    target.flush().await.unwrap();
+    for _ in 0..3 {
+        client.packet().await.unwrap();
+    }
+    ask(&mut client, b"STOP SLAVE 'm1'").await;
+    let early = tokio::time::timeout(Duration::from_millis(100), target.packet()).await;
+    assert!(early.is_err(), "asked in the middle of a row");
+    target.output.extend_from_slice(&forged);
+    target.put(5, &end);
+    target.flush().await.unwrap();
+    for _ in 0..2 {
+        client.packet().await.unwrap();
+    }
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
+    answer(&mut target, DENIED).await;
+    let (_, denied) = client.packet().await.unwrap();
+    assert_eq!(denied, DENIED);
+
+    // A packet that does not begin an answer is none.
+    ask(&mut client, b"STOP SLAVE 'm1'").await;
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
     target.put(2, OK);
     target.flush().await.unwrap();
     assert!(client.packet().await.is_err(), "the line ends");
+}
+
+#[tokio::test]
+async fn a_command_waits_for_the_end_of_the_login() {
+    let (mut client, mut target) = greeted().await;
+    client.put(1, &(capabilities::PROTOCOL_41 as u32).to_le_bytes());
+    client.put(0, b"\x03DO 1");
+    client.put(0, b"\x03STOP SLAVE 'm1'");
+    client.flush().await.unwrap();
+    target.packet().await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), target.packet()).await;
+    assert!(early.is_err(), "a command in front of the end of the login");
+    answer(&mut target, OK).await;
+    assert_eq!(asked(&mut target).await, "DO 1");
+    answer(&mut target, OK).await;
+    assert_eq!(asked(&mut target).await, "STOP SLAVE ''");
+    answer(&mut target, DENIED).await;
+    for expected in [OK, OK, DENIED] {
+        let (head, packet) = client.packet().await.unwrap();
+        assert_eq!((head.sequence, &packet[..]), (1, expected));
+    }
 }
 
 #[tokio::test]

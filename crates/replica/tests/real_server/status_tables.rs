@@ -12,12 +12,31 @@ use crate::support::{caught_up, connection, log, options, pair, root, status, un
 /// Longest wait for a report.
 const REPORTED: Duration = Duration::from_secs(30);
 
+/// What the source holds before anything is replicated.
+const TABLE: &str = "CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY) ENGINE=InnoDB";
+
 /// Waits until a query gives this value.
 async fn shows(target: &Server, sql: &str, wanted: &str) -> anyhow::Result<()> {
+    becomes(target, sql, wanted, |value| value == wanted).await
+}
+
+/// Waits until so many connections are reported.
+async fn reported(target: &Server, connections: u32) -> anyhow::Result<()> {
+    let count = "SELECT COUNT(*) FROM tributary.status WHERE is_reported";
+    shows(target, count, &connections.to_string()).await
+}
+
+/// Waits until what a query gives is as it should be.
+async fn becomes(
+    target: &Server,
+    sql: &str,
+    wanted: &str,
+    is_it: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + REPORTED;
     loop {
         let value = target.value(sql).await;
-        if value.as_deref().ok() == Some(wanted) {
+        if value.as_deref().is_ok_and(&is_it) {
             return Ok(());
         }
         ensure!(
@@ -42,9 +61,7 @@ fn two(source: &Server, target: &Server) -> Options {
 async fn what_is_reported_is_what_the_engine_says() -> anyhow::Result<()> {
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
-    source
-        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY) ENGINE=InnoDB")
-        .await?;
+    source.run(TABLE).await?;
     let mut options = two(&source, &target);
     // Heartbeats are counted: each is a change.
     options.connections[0].heartbeat_period = Duration::from_secs(3600);
@@ -181,16 +198,9 @@ async fn what_is_reported_is_what_the_engine_says() -> anyhow::Result<()> {
 async fn an_engine_that_died_does_not_look_alive_and_the_next_one_takes_over() -> anyhow::Result<()> {
     log();
     let (source, target) = pair(ServerOptions::source(1)).await?;
-    source
-        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY)")
-        .await?;
+    source.run(TABLE).await?;
     let engine = Replicator::start(two(&source, &target)).await?;
-    shows(
-        &target,
-        "SELECT COUNT(*) FROM tributary.status WHERE is_reported",
-        "2",
-    )
-    .await?;
+    reported(&target, 2).await?;
     drop(engine);
     // The clock of the session stands in for the wait.
     let later = |seconds: u32| {
@@ -217,7 +227,12 @@ async fn an_engine_that_died_does_not_look_alive_and_the_next_one_takes_over() -
         .await?;
     source.run("INSERT INTO asterisk.t VALUES (1)").await?;
     caught_up(&engine, "m1", &source).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // It looks, and takes back what it has begun.
+    let looks =
+        "SELECT variable_value FROM information_schema.global_status WHERE variable_name='Com_rollback'";
+    let before: u64 = target.value(looks).await?.parse()?;
+    let has_looked = |value: &str| value.parse().is_ok_and(|now: u64| now >= before + 2);
+    becomes(&target, looks, "two more", has_looked).await?;
     assert_eq!(
         target
             .value("SELECT CONCAT_WS(' ',epoch,version) FROM tributary.engine_status")
@@ -239,16 +254,9 @@ async fn tables_that_cannot_be_written_hold_nothing_up() -> anyhow::Result<()> {
         Server::start(target_options)
     );
     let (source, target) = (source?, target?);
-    source
-        .run("CREATE DATABASE asterisk; CREATE TABLE asterisk.t (a INT PRIMARY KEY)")
-        .await?;
+    source.run(TABLE).await?;
     let engine = Replicator::start(options(&source, &target)).await?;
-    shows(
-        &target,
-        "SELECT COUNT(*) FROM tributary.status WHERE is_reported",
-        "1",
-    )
-    .await?;
+    reported(&target, 1).await?;
 
     let mut holder = Client::connect(&root(&target)).await?;
     let lock = "LOCK TABLES tributary.engine_status WRITE, tributary.connection_status WRITE";
@@ -285,12 +293,7 @@ async fn tables_that_cannot_be_written_hold_nothing_up() -> anyhow::Result<()> {
 
     // The next start makes what is missing.
     let engine = Replicator::start(options(&source, &target)).await?;
-    shows(
-        &target,
-        "SELECT COUNT(*) FROM tributary.status WHERE is_reported",
-        "1",
-    )
-    .await?;
+    reported(&target, 1).await?;
     assert!(engine.stop().await.is_clean);
     let mut silent = options(&source, &target);
     silent.target.status_interval = Duration::ZERO;
