@@ -179,7 +179,7 @@ impl Session {
         let (report_sender, reports) = mpsc::channel(self.workers.len().max(1));
         let (command_sender, commands) = mpsc::channel(self.connections.len() + COMMANDS_MAX);
         let mut tasks = JoinSet::new();
-        let worker_sessions = self.workers.iter().map(Login::connection_id).collect();
+        let worker_sessions = self.workers.iter().map(Login::session_number).collect();
         let mut orders = Vec::new();
         for (slot, login) in self.workers.into_iter().enumerate() {
             let (order_sender, order_receiver) = mpsc::channel(ORDERS_MAX);
@@ -244,6 +244,7 @@ impl Session {
                 },
                 Some(opened) = opening.join_next() => {
                     let Ok((view, opened, reply)) = opened else { continue };
+                    lives.renew_logins();
                     let begun = opened.map(|starting| lives.begin_if_wanted(starting, &mut tasks));
                     // Whoever asked may not have waited.
                     if let Err(Err(error)) = reply.send(begun) {
