@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::peer::Peer;
 use crate::question::{Error, invalid};
 use crate::reply::{Done, Reply, not_supported};
-use crate::statement::{Statement, Warnings, recognise};
+use crate::statement::{Statement, Warnings, gtid_pos, recognise};
 use crate::substitute::{self, What};
 use crate::tokens::split;
 
@@ -607,8 +607,9 @@ impl<E: Engine> Conversation<E> {
                     Ok(value) => value.unwrap_or_default(),
                     Err(error) => return Ok(reply.server_error(&error)),
                 };
-                let Ok(position) = value.parse::<GtidPos>() else {
-                    return Ok(reply.error(&Refusal::new(1941, "Could not parse GTID list")));
+                let position = match gtid_pos(&value) {
+                    Ok(position) => position,
+                    Err(refusal) => return Ok(reply.error(&refusal)),
                 };
                 match self.engine.set_gtid_slave_pos(position).await {
                     Ok(more) => notes.extend(more),

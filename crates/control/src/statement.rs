@@ -1,6 +1,8 @@
 //! Which statement a text is, as far as replication is concerned. MariaDB server 10.11, `sql/sql_yacc.yy`.
 
-use tributary_binlog::GtidPos;
+use std::collections::HashMap;
+
+use tributary_binlog::{Gtid, GtidPos};
 use tributary_sql::TokenKind;
 
 use crate::assignment::{Assignment, assignments};
@@ -388,13 +390,32 @@ fn until(tokens: &mut Tokens<'_>) -> Option<Result<Until, Refusal>> {
     let until = match (file, offset, relay_file, relay_offset, gtid) {
         (Some(file), Some(offset), None, None, None) => Until::Place(Place { file, offset }),
         (None, None, Some(file), Some(offset), None) => Until::RelayLog(Place { file, offset }),
-        (None, None, None, None, Some(gtid)) => match gtid.parse::<GtidPos>() {
+        (None, None, None, None, Some(gtid)) => match gtid_pos(&gtid) {
             Ok(gtid) => Until::Gtid(gtid),
-            Err(_) => return Some(Err(Refusal::new(1941, "Could not parse GTID list"))),
+            Err(refusal) => return Some(Err(refusal)),
         },
         _ => return Some(Err(bad())),
     };
     Some(Ok(until))
+}
+
+/// Reads a position: a GTID of each domain.
+pub(crate) fn gtid_pos(text: &str) -> Result<GtidPos, Refusal> {
+    let mut known: HashMap<u32, Gtid> = HashMap::new();
+    let gtids = text.split(',').map_while(|part| part.parse::<Gtid>().ok());
+    for gtid in gtids {
+        if let Some(other) = known.insert(gtid.domain, gtid) {
+            // `ER_DUPLICATE_GTID_DOMAIN`.
+            let message = format!(
+                "GTID {gtid} and {other} conflict (duplicate domain id {})",
+                gtid.domain
+            );
+            return Err(Refusal::new(1943, message));
+        }
+    }
+    // `ER_INCORRECT_GTID_STATE`.
+    text.parse()
+        .map_err(|_| Refusal::new(1941, "Could not parse GTID list"))
 }
 
 fn stop(tokens: &mut Tokens<'_>) -> Option<Statement> {
@@ -661,6 +682,7 @@ mod tests {
             ("CHANGE MASTER TO MASTER_HOST=''", 1210),
             ("START SLAVE UNTIL MASTER_LOG_FILE='f'", 1277),
             ("START SLAVE UNTIL MASTER_GTID_POS='x'", 1941),
+            ("START SLAVE UNTIL MASTER_GTID_POS='0-1-1,1-1-1,0-2-2,x'", 1943),
         ] {
             assert!(
                 matches!(read(text), Some(Statement::Refused(refusal)) if refusal.code == code),

@@ -358,10 +358,10 @@ struct EndGuard {
 impl Drop for EndGuard {
     fn drop(&mut self) {
         let fault = || {
-            ErrorStatus {
-            number: crate::error::number::UNKNOWN,
-            message: "the engine has ended by a fault of its own; what is saved on the target is right: start it again".to_owned(),
-        }
+            ErrorStatus::new(
+                crate::error::number::UNKNOWN,
+                "the engine has ended by a fault of its own; what is saved on the target is right: start it again",
+            )
         };
         let error = self.reason.take().or_else(|| (!self.is_orderly).then(fault));
         for view in self.shared.views.all() {
@@ -410,13 +410,7 @@ async fn supervise(
                 ApplierEnd::TargetLost(error) => {
                     tracing::warn!(%error, "target lost");
                     let number = crate::error::client_error_number(&error);
-                    shared.set_target(
-                        "connecting",
-                        Some(ErrorStatus {
-                            number,
-                            message: error.to_string(),
-                        }),
-                    );
+                    shared.set_target("connecting", Some(ErrorStatus::new(number, error.to_string())));
                 }
             }
             pause = TARGET_RETRY_MIN;
@@ -429,10 +423,7 @@ async fn supervise(
             Ok(next) => session = Some(next),
             Err(StartError::Fenced(message)) => {
                 tracing::error!("{message}");
-                guard.reason = Some(ErrorStatus {
-                    number: crate::error::number::REPLICA_FATAL,
-                    message,
-                });
+                guard.reason = Some(ErrorStatus::new(crate::error::number::REPLICA_FATAL, message));
                 // What is not saved is rolled back, or the other engine's to make.
                 break true;
             }
@@ -440,10 +431,10 @@ async fn supervise(
                 tracing::warn!("{error}");
                 shared.set_target(
                     "connecting",
-                    Some(ErrorStatus {
-                        number: crate::error::number::CANNOT_CONNECT,
-                        message: error.to_string(),
-                    }),
+                    Some(ErrorStatus::new(
+                        crate::error::number::CANNOT_CONNECT,
+                        error.to_string(),
+                    )),
                 );
             }
         }

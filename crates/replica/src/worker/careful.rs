@@ -393,9 +393,9 @@ impl Worker {
                 self.statement_failed(work, group, change, statement, failure)
                     .await
             }
-            (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
+            (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, None))),
             (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => Ok(
-                Outcome::Stop(differs(group, statement, code, &failure.error.to_string())),
+                Outcome::Stop(differs(group, statement, code, Some(&failure.error))),
             ),
             (Expected::Killed(_) | Expected::AnythingUndone, None) => Ok(Outcome::Done),
             (_, Some(failure)) => {
@@ -487,10 +487,13 @@ impl Worker {
         change: &Change,
         failure: Failure,
     ) -> Result<Outcome, ClientError> {
+        let event = failure.at.event;
         Ok(match self.pass_over(work, group, change, &failure).await? {
             Passing::Retry => Outcome::Retry(failure.error),
             Passing::Done => Outcome::Skipped,
-            Passing::Stop(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+            Passing::Stop(error) => {
+                Outcome::Stop(reaction::stop_reason_at(group, Some(change), &error, event))
+            }
         })
     }
 
@@ -520,10 +523,11 @@ impl Worker {
             if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
                 // The rows before this place are final: only the rest can be tried again.
                 if retries == STATEMENT_RETRIES_MAX {
-                    return Ok(Outcome::Stop(reaction::stop_reason(
+                    return Ok(Outcome::Stop(reaction::stop_reason_at(
                         group,
                         Some(change),
                         &failure.error,
+                        failure.at.event,
                     )));
                 }
                 (begin_at, retries) = (failure.at, retries + 1);
@@ -579,12 +583,21 @@ pub(super) fn differs(
     group: &PreparedGroup,
     statement: &StatementChange,
     expected: u16,
-    actual: &str,
+    actual: Option<&ServerError>,
 ) -> StopReason {
+    let ended = actual.map_or("no error".to_owned(), ToString::to_string);
     let message = format!(
-        "Query caused different errors on master and slave: it ended with error {expected} on the source and with {actual} on the target. {} ({})",
+        "Query caused different errors on master and slave: it ended with error {expected} on the source and with {ended} on the target. {} ({})",
         reaction::query_of(statement),
         group.label
     );
-    StopReason::new(number::UNKNOWN, message)
+    // The source's message is not in its binlog.
+    let native = format!(
+        "Query caused different errors on master and slave.     Error on master: error code={expected} ; Error on slave: \
+         actual message='{}', error code={}. {}",
+        actual.map_or("no error", |error| &error.message),
+        actual.map_or(0, |error| error.code),
+        reaction::native_query_of(statement),
+    );
+    StopReason::new(number::UNKNOWN, message).natively(0, native)
 }

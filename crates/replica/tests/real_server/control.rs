@@ -113,6 +113,11 @@ async fn a_start_behind_a_fixed_cause_goes_on_in_order() -> anyhow::Result<()> {
             .await?;
         assert_eq!(stopped(&engine, "m1").await?.number, 1062);
         controller.skip_events("m1", 1).await?;
+        // Another setting does not take the order back.
+        controller.stop("m1", Threads::BOTH).await?;
+        let mut changed = options(&source, &target).connections.remove(0);
+        changed.connect_retry = Duration::from_millis(300);
+        controller.put(changed, None).await?;
         controller.start("m1", Threads::BOTH, None).await?;
         caught_up(&engine, "m1", &source).await?;
         // It is passed over for good.
