@@ -214,9 +214,9 @@ impl Upstream<'_> {
     /// Everything up to the registration; see [`Opened`] for what it tells.
     async fn handshake(self, client: &mut Client) -> Result<Greeting, Lost> {
         let mut statements = vec![
+            // First: the control port of another engine answers that itself, and nothing may be under way then.
+            "SHOW VARIABLES LIKE 'SERVER_ID'".to_owned(),
             "SELECT UNIX_TIMESTAMP()".to_owned(),
-            // Not by SHOW VARIABLES: the control port of another engine answers that itself, and nothing may wait behind it.
-            "SELECT @@GLOBAL.server_id".to_owned(),
             // Tells the source that checksums are understood.
             "SET @master_binlog_checksum=@@global.binlog_checksum,@source_binlog_checksum=@@global.binlog_checksum"
                 .to_owned(),
@@ -235,8 +235,8 @@ impl Upstream<'_> {
         }
         let mut answers = at_once(client, &statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_else(|| Ok(ResultSet::default()));
+        let source_id = number_of(&next()?, 1).and_then(|id| u32::try_from(id).ok());
         let clock_difference = number_of(&next()?, 0).map_or(0, |source| status::now_seconds() - source);
-        let source_id = number_of(&next()?, 0).and_then(|id| u32::try_from(id).ok());
         if source_id == Some(self.server_id) {
             let message = format!(
                 "the source and this replica have the same server_id {}: give the replica another one",

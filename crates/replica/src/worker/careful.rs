@@ -9,7 +9,7 @@ use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
 use super::columns::{count_definition, precedes_rows};
-use super::doubt::{InPart, is_ddl, writes_for_good};
+use super::doubt::{self, InPart, is_ddl, writes_for_good};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -182,8 +182,15 @@ impl Worker {
         }
         let saves_itself = saves_itself(group);
         // Within a run of tables it is there already.
-        let has_fence = work.run.kind == RunKind::Alone
+        let mut has_fence = work.run.kind == RunKind::Alone
             && (is_ddl(group) || saves_itself && writes_for_good(work, group));
+        if has_fence && sets_for_itself(group) {
+            // The fence would open a transaction, in which not every setting can be made. A name asks the same, and commits.
+            if let Some(error) = self.name(work, &[group.seq]).await? {
+                return Ok(doubt::name_refused(error));
+            }
+            has_fence = false;
+        }
         if has_fence {
             self.has_named = true;
             self.login.fence(Some((&work.connection.progress, self.id)));
@@ -552,6 +559,20 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a statement of the group makes settings of its own (`SET STATEMENT ... FOR`), such as `binlog_format`.
+fn sets_for_itself(group: &PreparedGroup) -> bool {
+    const WORDS: [&[u8]; 2] = [b"SET", b"STATEMENT"];
+    let begins_so = |text: &[u8]| {
+        let words = text
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        let mut found = words.zip(WORDS).map(|(word, own)| word.eq_ignore_ascii_case(own));
+        found.next() == Some(true) && found.next() == Some(true)
+    };
+    let mut changes = group.changes.iter();
+    changes.any(|change| matches!(change, Change::Statement(statement) if begins_so(&statement.text)))
 }
 
 /// Whether the packet of the group's one change can save the group: it cannot be undone, and there is nothing else to remember.

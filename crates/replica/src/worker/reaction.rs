@@ -280,8 +280,8 @@ fn rows_failed(
 
 /// Whether the tables that a group writes are known to have no index.
 fn is_without_index(group: &PreparedGroup) -> bool {
-    let mut written = group.tables.iter().filter(|table| table.is_written);
-    written.all(|table| table.info.as_ref().is_some_and(|info| info.is_bare))
+    let mut written = group.tables.iter().filter(|table| table.is_written).peekable();
+    written.peek().is_some() && written.all(|table| table.info.as_ref().is_some_and(|info| info.is_bare))
 }
 
 /// What a storage engine calls a row that is not there.
