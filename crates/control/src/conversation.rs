@@ -404,10 +404,23 @@ impl<E: Engine> Conversation<E> {
         if !self.is_ours {
             return Ok(Done::Forward(None));
         }
-        let answer = match target.ask(b"SHOW WARNINGS").await? {
+        let question: &[u8] = match (what.is_count, what.are_errors) {
+            (false, _) => b"SHOW WARNINGS",
+            (true, false) => b"SHOW COUNT(*) WARNINGS",
+            (true, true) => b"SHOW COUNT(*) ERRORS",
+        };
+        let answer = match target.ask(question).await? {
             Ok(answer) => answer,
             Err(error) => return Ok(reply.server_error(&error)),
         };
+        if what.is_count {
+            let notes = if what.are_errors { 0 } else { self.notes.len() };
+            let count = notes + usize::from(self.failure.is_some());
+            let mut out = Vec::new();
+            row::encode(&mut out, [Some(Cow::from(count.to_string().into_bytes()))]);
+            reply.rows(&answer, &[out]);
+            return Ok(Done::Answered);
+        }
         let row = |level: &str, code: u16, message: &str| {
             let cells = [level.to_owned(), code.to_string(), message.to_owned()];
             let mut out = Vec::new();
