@@ -44,9 +44,18 @@ pub(crate) fn refusal(change: &ChangeMaster) -> Option<Refusal> {
     })
 }
 
-/// `ER_WRONG_STRING_LENGTH`.
+/// `ER_WRONG_STRING_LENGTH`, with as much of the text as the server shows.
 fn too_long(text: &str, name: &str, max: usize) -> Refusal {
-    let message = format!("String '{text}' is too long for {name} (should be no longer than {max})");
+    const SHOWN_BYTES_MAX: usize = 70;
+    const MORE: &str = "...";
+    let shown = match text.len() > SHOWN_BYTES_MAX {
+        true => &format!(
+            "{}{MORE}",
+            &text[..text.floor_char_boundary(SHOWN_BYTES_MAX - MORE.len())]
+        ),
+        false => text,
+    };
+    let message = format!("String '{shown}' is too long for {name} (should be no longer than {max})");
     Refusal::new(1470, message)
 }
 
@@ -148,5 +157,22 @@ mod tests {
             refused(&"\u{436}".repeat(49)).map(|refusal| refusal.code),
             Some(1470)
         );
+    }
+
+    #[test]
+    fn of_a_long_name_the_beginning_is_told() {
+        let refused = |user: String| {
+            let change = ChangeMaster {
+                user: Some(user),
+                ..ChangeMaster::default()
+            };
+            refusal(&change).map(|refusal| refusal.message)
+        };
+        let (ascii, cyrillic) = ("a".repeat(67), "\u{436}".repeat(33));
+        for (user, shown) in [("a".repeat(129), ascii), ("\u{436}".repeat(129), cyrillic)] {
+            let message =
+                format!("String '{shown}...' is too long for MASTER_USER (should be no longer than 128)");
+            assert_eq!(refused(user), Some(message));
+        }
     }
 }

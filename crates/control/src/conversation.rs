@@ -20,7 +20,7 @@ use crate::peer::Peer;
 use crate::processes;
 use crate::question::{Error, invalid};
 use crate::reply::{Done, Reply, not_supported};
-use crate::statement::{Statement, Warnings, recognise};
+use crate::statement::{Statement, Warnings, gtid_pos, recognise};
 use crate::substitute::{self, What};
 use crate::tokens::split;
 
@@ -414,10 +414,23 @@ impl<E: Engine> Conversation<E> {
         if !self.is_ours {
             return Ok(Done::Forward(None));
         }
-        let answer = match target.ask(b"SHOW WARNINGS").await? {
+        let question: &[u8] = match (what.is_count, what.are_errors) {
+            (false, _) => b"SHOW WARNINGS",
+            (true, false) => b"SHOW COUNT(*) WARNINGS",
+            (true, true) => b"SHOW COUNT(*) ERRORS",
+        };
+        let answer = match target.ask(question).await? {
             Ok(answer) => answer,
             Err(error) => return Ok(reply.server_error(&error)),
         };
+        if what.is_count {
+            let notes = if what.are_errors { 0 } else { self.notes.len() };
+            let count = notes + usize::from(self.failure.is_some());
+            let mut out = Vec::new();
+            row::encode(&mut out, [Some(Cow::from(count.to_string().into_bytes()))]);
+            reply.rows(&answer, &[out]);
+            return Ok(Done::Answered);
+        }
         let row = |level: &str, code: u16, message: &str| {
             let cells = [level.to_owned(), code.to_string(), message.to_owned()];
             let mut out = Vec::new();
@@ -637,8 +650,9 @@ impl<E: Engine> Conversation<E> {
                     Ok(value) => value.unwrap_or_default(),
                     Err(error) => return Ok(reply.server_error(&error)),
                 };
-                let Ok(position) = value.parse::<GtidPos>() else {
-                    return Ok(reply.error(&Refusal::new(1941, "Could not parse GTID list")));
+                let position = match gtid_pos(&value) {
+                    Ok(position) => position,
+                    Err(refusal) => return Ok(reply.error(&refusal)),
                 };
                 match self.engine.set_gtid_slave_pos(position).await {
                     Ok(more) => notes.extend(more),

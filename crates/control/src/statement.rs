@@ -1,6 +1,8 @@
 //! Which statement a text is, as far as replication is concerned. MariaDB server 10.11, `sql/sql_yacc.yy`.
 
-use tributary_binlog::GtidPos;
+use std::collections::HashMap;
+
+use tributary_binlog::{Gtid, GtidPos};
 use tributary_sql::TokenKind;
 
 use crate::assignment::{Assignment, assignments};
@@ -30,6 +32,8 @@ pub(crate) struct Limit {
 pub(crate) struct Warnings {
     /// `SHOW ERRORS`.
     pub(crate) are_errors: bool,
+    /// `SHOW COUNT(*) WARNINGS`.
+    pub(crate) is_count: bool,
     pub(crate) limit: Limit,
 }
 
@@ -360,18 +364,15 @@ fn start(tokens: &mut Tokens<'_>) -> Option<Statement> {
         false => None,
     };
     let name = name.or(channel(tokens)?);
+    // A GTID position is for both threads.
+    if threads != Threads::BOTH && matches!(until, Some(Until::Gtid(_))) {
+        return Some(Statement::Refused(bad_until()));
+    }
     Some(Statement::Start(name, threads, until))
 }
 
 /// The outer `None`: it is not understood.
 fn until(tokens: &mut Tokens<'_>) -> Option<Result<Until, Refusal>> {
-    // `ER_BAD_SLAVE_UNTIL_COND`.
-    let bad = || {
-        Refusal::new(
-            1277,
-            "Incorrect parameter or combination of parameters for START SLAVE UNTIL",
-        )
-    };
     let (mut file, mut offset, mut relay_file, mut relay_offset, mut gtid) = (None, None, None, None, None);
     loop {
         let option = tokens.name()?.to_ascii_uppercase();
@@ -393,13 +394,42 @@ fn until(tokens: &mut Tokens<'_>) -> Option<Result<Until, Refusal>> {
     let until = match (file, offset, relay_file, relay_offset, gtid) {
         (Some(file), Some(offset), None, None, None) => Until::Place(Place { file, offset }),
         (None, None, Some(file), Some(offset), None) => Until::RelayLog(Place { file, offset }),
-        (None, None, None, None, Some(gtid)) => match gtid.parse::<GtidPos>() {
+        (None, None, None, None, Some(gtid)) => match gtid_pos(&gtid) {
             Ok(gtid) => Until::Gtid(gtid),
-            Err(_) => return Some(Err(Refusal::new(1941, "Could not parse GTID list"))),
+            Err(refusal) => return Some(Err(refusal)),
         },
-        _ => return Some(Err(bad())),
+        // The grammar has it only alone.
+        (.., Some(_)) => return None,
+        _ => return Some(Err(bad_until())),
     };
     Some(Ok(until))
+}
+
+/// `ER_BAD_SLAVE_UNTIL_COND`.
+fn bad_until() -> Refusal {
+    Refusal::new(
+        1277,
+        "Incorrect parameter or combination of parameters for START SLAVE UNTIL",
+    )
+}
+
+/// Reads a position: a GTID of each domain.
+pub(crate) fn gtid_pos(text: &str) -> Result<GtidPos, Refusal> {
+    let mut known: HashMap<u32, Gtid> = HashMap::new();
+    let gtids = text.split(',').map_while(|part| part.parse::<Gtid>().ok());
+    for gtid in gtids {
+        if let Some(other) = known.insert(gtid.domain, gtid) {
+            // `ER_DUPLICATE_GTID_DOMAIN`.
+            let message = format!(
+                "GTID {gtid} and {other} conflict (duplicate domain id {})",
+                gtid.domain
+            );
+            return Err(Refusal::new(1943, message));
+        }
+    }
+    // `ER_INCORRECT_GTID_STATE`.
+    text.parse()
+        .map_err(|_| Refusal::new(1941, "Could not parse GTID list"))
 }
 
 fn stop(tokens: &mut Tokens<'_>) -> Option<Statement> {
@@ -442,10 +472,24 @@ fn show(tokens: &mut Tokens<'_>) -> Option<Option<Statement>> {
         *tokens = list;
         return Some(Some(Statement::ShowProcesses));
     }
+    let mut listed = tokens.clone();
+    let is_count = listed.word("COUNT")
+        && listed.kind(TokenKind::Open)
+        && listed.sign("*")
+        && listed.kind(TokenKind::Close);
+    if is_count {
+        *tokens = listed;
+    }
     let are_errors = tokens.clone().word("ERRORS");
     if tokens.one_of(&["WARNINGS", "ERRORS"]) {
-        let shown = limit(tokens).map(|limit| Warnings { are_errors, limit });
-        return Some(shown.map(Statement::ShowWarnings));
+        let shown = limit(tokens).map(|limit| Warnings {
+            are_errors,
+            is_count,
+            limit,
+        });
+        // A count has no limit; the target says so.
+        let is_right = !is_count || tokens.is_at_end();
+        return Some(shown.filter(|_| is_right).map(Statement::ShowWarnings));
     }
     let mut other = tokens.clone();
     other.one_of(&["GLOBAL", "SESSION", "LOCAL"]);
@@ -677,13 +721,21 @@ mod tests {
         for (text, code) in [
             ("CHANGE MASTER TO MASTER_HOST=''", 1210),
             ("START SLAVE UNTIL MASTER_LOG_FILE='f'", 1277),
+            ("START SLAVE SQL_THREAD UNTIL MASTER_GTID_POS='0-1-1'", 1277),
             ("START SLAVE UNTIL MASTER_GTID_POS='x'", 1941),
+            ("START SLAVE UNTIL MASTER_GTID_POS='0-1-1,1-1-1,0-2-2,x'", 1943),
         ] {
             assert!(
                 matches!(read(text), Some(Statement::Refused(refusal)) if refusal.code == code),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn of_a_file_and_a_gtid_position_together_the_target_tells() {
+        let text = "START SLAVE UNTIL MASTER_LOG_FILE='f', MASTER_LOG_POS=4, MASTER_GTID_POS=''";
+        assert_eq!(read(text), Some(Statement::Unknown));
     }
 
     #[test]

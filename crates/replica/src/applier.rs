@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -57,6 +58,8 @@ pub(crate) enum ApplierEnd {
 pub(crate) enum Command {
     /// Another connection; its number is the next.
     Join(Arc<ConnectionShared>),
+    /// If nothing is under way, workers go on in new sessions.
+    RenewLogins,
     /// The connection with this number starts nothing more; the sender is dropped when it is at rest and saved.
     Leave(u16, oneshot::Sender<()>),
 }
@@ -101,6 +104,8 @@ pub(crate) struct Applier {
     defining: Defining,
     /// Why everything must begin anew, and how long runs under way may take to end.
     begin_again: Option<(StopReason, Instant)>,
+    /// Before anything is started.
+    wants_new_logins: bool,
     rest_max: Duration,
 }
 
@@ -115,7 +120,7 @@ pub(crate) struct ApplierParts {
     pub(crate) coordinator: Coordinator,
     pub(crate) workers: Vec<mpsc::Sender<Order>>,
     /// The server's session numbers of the workers.
-    pub(crate) worker_sessions: Vec<u32>,
+    pub(crate) worker_sessions: Vec<Arc<AtomicU32>>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) login: Client,
     /// Looked at before messages: a connection joins before it brings anything.
@@ -157,6 +162,7 @@ impl Applier {
             giving_way: HashSet::new(),
             defining: Defining::default(),
             begin_again: None,
+            wants_new_logins: false,
             rest_max,
         }
     }
@@ -229,6 +235,9 @@ impl Applier {
         match command {
             Command::Join(shared) => self.join(shared, is_stopping),
             Command::Leave(index, done) => self.leave(index, done),
+            Command::RenewLogins => {
+                self.wants_new_logins |= self.connections.iter().all(|slot| slot.is_drained);
+            }
         }
     }
 
@@ -331,6 +340,9 @@ impl Applier {
 
     /// Carries out whatever the coordinator wants.
     async fn act(&mut self) -> Result<(), ClientError> {
+        if std::mem::take(&mut self.wants_new_logins) {
+            self.renew_logins().await?;
+        }
         while let Some(action) = self.coordinator.next_action() {
             match action {
                 Action::Start(run) => self.start(run)?,
@@ -340,6 +352,22 @@ impl Applier {
                 Action::Advance(connection, seq) => self.advanced(connection, seq),
                 Action::Drained(connection) => self.drained(connection).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Has every worker begin a new session, before it is given anything to do.
+    async fn renew_logins(&mut self) -> Result<(), ClientError> {
+        if let Some(slot) = self.connections.first() {
+            let schema = slot.shared.progress.schema().to_owned();
+            // They live in a worker's session, and a connection that comes back goes on with them.
+            if temporary::are_any_open(&mut self.own().await?.login, &schema).await? {
+                return Ok(());
+            }
+        }
+        for worker in &self.workers {
+            // At rest, a full queue is full of this; one that is closed is found out by the next run.
+            let _ = worker.try_send(Order::Renew);
         }
         Ok(())
     }

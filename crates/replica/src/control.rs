@@ -386,6 +386,10 @@ impl Controller {
         let view = Arc::new(ConnectionView::new(number, options, Threads::default()));
         if let Some(before) = &before {
             view.counters.groups.go_on_from(&before.counters.groups);
+            // From another place on they would be other events.
+            if place.is_none() {
+                view.skip_events(before.wanted().skip_events.load(Ordering::Relaxed));
+            }
         }
         match (place, before.and_then(|before| before.position())) {
             (Some((coordinates, gtid_pos)), _) => self.save(&view, coordinates, gtid_pos).await?,

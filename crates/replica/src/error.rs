@@ -4,7 +4,7 @@ use tributary_binlog::Gtid;
 use tributary_client::Error as ClientError;
 use tributary_sql::StatementKind;
 
-use crate::status::ErrorStatus;
+use crate::status::{ErrorStatus, NativeError};
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,8 @@ pub(crate) mod number {
 pub(crate) struct StopReason {
     pub(crate) number: u16,
     pub(crate) message: String,
+    /// What a native replica shows of it.
+    pub(crate) native: Option<NativeError>,
 }
 
 impl StopReason {
@@ -92,6 +94,15 @@ impl StopReason {
         Self {
             number,
             message: message.into(),
+            native: None,
+        }
+    }
+
+    /// A native replica says it so.
+    pub(crate) fn natively(self, number: u16, message: impl Into<String>) -> Self {
+        Self {
+            native: Some(NativeError::new(number, message.into())),
+            ..self
         }
     }
 
@@ -99,6 +110,7 @@ impl StopReason {
         ErrorStatus {
             number: self.number,
             message: self.message.clone(),
+            native: self.native.clone(),
         }
     }
 }
@@ -148,6 +160,19 @@ pub(crate) fn beginning_of(kind: StatementKind, text: &[u8]) -> String {
     if kind != StatementKind::Account {
         return beginning(text);
     }
+    first_word(text)
+}
+
+/// As much of a statement as a native replica shows.
+pub(crate) fn native_text_of(kind: StatementKind, text: &[u8]) -> String {
+    if kind != StatementKind::Account {
+        let cut = &text[..text.len().min(NativeError::MESSAGE_BYTES_MAX)];
+        return String::from_utf8_lossy(cut).into_owned();
+    }
+    first_word(text)
+}
+
+fn first_word(text: &[u8]) -> String {
     let word = text
         .split(|byte| !byte.is_ascii_alphabetic())
         .find(|word| !word.is_empty());

@@ -51,8 +51,8 @@ pub use policies::{ExecMode, IgnoredReads, Policies};
 pub use records::{RecordCount, RecordKind};
 pub use replicator::{Replicator, Starting, StatusHandle, StopReport};
 pub use status::{
-    ConnectionStatus, CoordinatesStatus, ErrorStatus, GroupsStatus, IoState, LeftOutStatus, SqlState, Status,
-    TargetStatus, ThreadRun,
+    ConnectionStatus, CoordinatesStatus, ErrorStatus, GroupsStatus, IoState, LeftOutStatus, NativeError,
+    SqlState, Status, TargetStatus, ThreadRun,
 };
 pub use tributary_relaylog::{ListedEvent, ListedEvents, Listing, LogView};
 pub use tributary_rules::SkipErrors;

@@ -1,7 +1,7 @@
 //! The engine's face to the program around it: start, watch, stop.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     workers: usize,
     target: Mutex<TargetStatus>,
     /// The target's numbers of the sessions that apply.
-    worker_sessions: Mutex<Vec<u32>>,
+    worker_sessions: Mutex<Vec<Arc<AtomicU32>>>,
     views: Arc<Views>,
     /// Counts the lives with the target; see [`crate::positions`].
     epoch: AtomicU64,
@@ -49,7 +49,7 @@ impl Shared {
         };
     }
 
-    fn set_worker_sessions(&self, sessions: Vec<u32>) {
+    fn set_worker_sessions(&self, sessions: Vec<Arc<AtomicU32>>) {
         *self
             .worker_sessions
             .lock()
@@ -57,10 +57,12 @@ impl Shared {
     }
 
     pub(crate) fn worker_sessions(&self) -> Vec<u32> {
-        self.worker_sessions
+        let sessions = self
+            .worker_sessions
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .unwrap_or_else(PoisonError::into_inner);
+        let numbers = sessions.iter().map(|number| number.load(Ordering::Relaxed));
+        numbers.collect()
     }
 
     pub(crate) fn views(&self) -> &Views {
@@ -375,10 +377,10 @@ struct EndGuard {
 impl Drop for EndGuard {
     fn drop(&mut self) {
         let fault = || {
-            ErrorStatus {
-            number: crate::error::number::UNKNOWN,
-            message: "the engine has ended by a fault of its own; what is saved on the target is right: start it again".to_owned(),
-        }
+            ErrorStatus::new(
+                crate::error::number::UNKNOWN,
+                "the engine has ended by a fault of its own; what is saved on the target is right: start it again",
+            )
         };
         let error = self.reason.take().or_else(|| (!self.is_orderly).then(fault));
         for view in self.shared.views.all() {
@@ -430,13 +432,7 @@ async fn supervise(
                 ApplierEnd::TargetLost(error) => {
                     tracing::warn!(%error, "target lost");
                     let number = crate::error::client_error_number(&error);
-                    shared.set_target(
-                        "connecting",
-                        Some(ErrorStatus {
-                            number,
-                            message: error.to_string(),
-                        }),
-                    );
+                    shared.set_target("connecting", Some(ErrorStatus::new(number, error.to_string())));
                 }
             }
             pause = TARGET_RETRY_MIN;
@@ -449,10 +445,7 @@ async fn supervise(
             Ok(next) => session = Some(next),
             Err(StartError::Fenced(message)) => {
                 tracing::error!("{message}");
-                guard.reason = Some(ErrorStatus {
-                    number: crate::error::number::REPLICA_FATAL,
-                    message,
-                });
+                guard.reason = Some(ErrorStatus::new(crate::error::number::REPLICA_FATAL, message));
                 // What is not saved is rolled back, or the other engine's to make.
                 break true;
             }
@@ -460,10 +453,10 @@ async fn supervise(
                 tracing::warn!("{error}");
                 shared.set_target(
                     "connecting",
-                    Some(ErrorStatus {
-                        number: crate::error::number::CANNOT_CONNECT,
-                        message: error.to_string(),
-                    }),
+                    Some(ErrorStatus::new(
+                        crate::error::number::CANNOT_CONNECT,
+                        error.to_string(),
+                    )),
                 );
             }
         }

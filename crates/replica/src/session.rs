@@ -4,6 +4,7 @@
 //! alone say what is on the target.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -169,8 +170,8 @@ impl Session {
     }
 
     /// The target's numbers of the sessions that apply.
-    pub(crate) fn worker_sessions(&self) -> Vec<u32> {
-        self.workers.iter().map(Login::connection_id).collect()
+    pub(crate) fn worker_sessions(&self) -> Vec<Arc<AtomicU32>> {
+        self.workers.iter().map(Login::session_number).collect()
     }
 
     /// Runs until told to stop or until the target is lost. Stops reading first, then lets runs under way end, then saves.
@@ -249,6 +250,7 @@ impl Session {
                 },
                 Some(opened) = opening.join_next() => {
                     let Ok((view, opened, reply)) = opened else { continue };
+                    lives.renew_logins();
                     let begun = opened.map(|starting| lives.begin_if_wanted(starting, &mut tasks));
                     // Whoever asked may not have waited.
                     if let Err(Err(error)) = reply.send(begun) {

@@ -40,6 +40,9 @@ pub(crate) use parts::{OpenGroup, OpenGroups};
 /// Groups handed to the applier in one message; more only if they are there without waiting.
 const MESSAGE_GROUPS_MAX: usize = 128;
 
+/// The number of the one incident there is: events are lost.
+const LOST_EVENTS: u16 = 1;
+
 /// What a source task tells the applier.
 #[derive(Debug)]
 pub(crate) enum SourceMessage {
@@ -492,11 +495,21 @@ impl Source {
                 message,
             } => {
                 self.send().await?;
-                let message = format!(
-                    "the source lost events (incident {kind}): {}; compare source and target, then start behind it",
-                    String::from_utf8_lossy(&message)
+                let said = String::from_utf8_lossy(&message);
+                let name = if kind == LOST_EVENTS {
+                    "LOST_EVENTS"
+                } else {
+                    "NONE"
+                };
+                let native = format!(
+                    "The incident {name} occurred on the master. Message: {}",
+                    if said.is_empty() { "<none>" } else { &said }
                 );
-                return Err(End::Definite(StopReason::new(number::INCIDENT, message)));
+                let message = format!(
+                    "the source lost events (incident {kind}): {said}; compare source and target, then start behind it"
+                );
+                let reason = StopReason::new(number::INCIDENT, message).natively(number::INCIDENT, native);
+                return Err(End::Definite(reason));
             }
             Assembled::Rotated
             | Assembled::Advanced

@@ -39,10 +39,43 @@ pub struct TargetStatus {
 /// An error with the server's number for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErrorStatus {
-    /// The number a native replica would show.
+    /// The number a native replica would show; never 0.
     pub number: u16,
     /// What happened, where, and what to do.
     pub message: String,
+    /// What a native replica shows of the same error, for those who know it from there; `None` where it has no words of its own.
+    #[serde(skip)]
+    pub native: Option<NativeError>,
+}
+
+impl ErrorStatus {
+    /// An error that a native replica has no words for.
+    pub fn new(number: u16, message: impl Into<String>) -> Self {
+        Self {
+            number,
+            message: message.into(),
+            native: None,
+        }
+    }
+}
+
+/// An error as `SHOW SLAVE STATUS` of a native replica has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeError {
+    /// `Last_SQL_Errno` or `Last_IO_Errno`. A native replica stops with 0 where source and replica have different errors.
+    pub number: u16,
+    /// `Last_SQL_Error` or `Last_IO_Error`, in at most [`NativeError::MESSAGE_BYTES_MAX`] bytes.
+    pub message: String,
+}
+
+impl NativeError {
+    /// A native replica cuts longer messages off. MariaDB server, `sql/rpl_reporting.h`, `MAX_SLAVE_ERRMSG`.
+    pub const MESSAGE_BYTES_MAX: usize = 1023;
+
+    pub(crate) fn new(number: u16, mut message: String) -> Self {
+        message.truncate(message.floor_char_boundary(Self::MESSAGE_BYTES_MAX));
+        Self { number, message }
+    }
 }
 
 /// A place in a source's binary log.

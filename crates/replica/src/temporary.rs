@@ -91,6 +91,12 @@ pub(crate) async fn load(
     Ok(rows.rows.iter().filter_map(entry).collect())
 }
 
+/// Whether any connection has a temporary table open.
+pub(crate) async fn are_any_open(client: &mut Client, schema: &str) -> Result<bool, ClientError> {
+    let text = format!("SELECT 1 FROM `{schema}`.temporary_table LIMIT 1");
+    Ok(!client.query(text.as_bytes()).await?.rows.is_empty())
+}
+
 /// `database.table` of each, for people.
 pub(crate) fn names<'a>(tables: impl IntoIterator<Item = &'a TableKey>) -> String {
     const SHOWN_MAX: usize = 20;

@@ -81,6 +81,8 @@ pub(crate) enum Order {
     Cancel(RunId),
     /// Roll back and begin again when it is this run's turn: an earlier run waits for its locks.
     GiveWay(RunId),
+    /// Go on in a new session.
+    Renew,
 }
 
 /// A run with its groups, in the order of execution.
@@ -214,8 +216,18 @@ impl Worker {
     /// Applies runs until the applier is gone or the target is lost.
     pub(crate) async fn run(mut self) {
         while let Some(order) = self.orders.recv().await {
-            // Anything else is about a run that has ended already.
-            let Order::Run(work) = order else { continue };
+            let work = match order {
+                Order::Run(work) => work,
+                Order::Renew => {
+                    if let Err(error) = self.login.renew(&self.target).await {
+                        tracing::warn!("a new login on the target: {error}");
+                        return;
+                    }
+                    continue;
+                }
+                // About a run that has ended already.
+                Order::Release(_) | Order::AllowCommit(_) | Order::Cancel(_) | Order::GiveWay(_) => continue,
+            };
             let run = work.run.id;
             let began = Instant::now();
             let end = self.apply(&work).await.unwrap_or_else(RunEnd::TargetLost);

@@ -165,15 +165,11 @@ fn place(coordinates: &CoordinatesStatus) -> Place {
 }
 
 fn error(error: &ErrorStatus) -> (u16, String) {
-    // `ER_MASTER_FATAL_ERROR_READING_BINLOG`: tools look for its words.
-    const FROM_SOURCE: &str = "source: ";
-    let message = match error.message.strip_prefix(FROM_SOURCE) {
-        Some(said) if error.number == 1236 => {
-            format!("Got fatal error 1236 from master when reading data from binary log: '{said}'")
-        }
-        _ => error.message.clone(),
-    };
-    (error.number, message)
+    // Tools look for the server's words; the log and the tables on the target have ours.
+    match &error.native {
+        Some(native) => (native.number, native.message.clone()),
+        None => (error.number, error.message.clone()),
+    }
 }
 
 fn until_of(until: &Until) -> control::Until {

@@ -97,10 +97,7 @@ mod tests {
     fn one_connection_that_does_not_run_is_enough() {
         let mut stopped = connection("us");
         (stopped.sql_state, stopped.seconds_behind) = (SqlState::Stopped, None);
-        stopped.last_error = Some(ErrorStatus {
-            number: 1062,
-            message: "Duplicate entry\nfor key".to_owned(),
-        });
+        stopped.last_error = Some(ErrorStatus::new(1062, "Duplicate entry\nfor key"));
         let (is_healthy, text) = render(&engine(vec![connection("eu"), stopped]));
         assert!(!is_healthy);
         assert!(

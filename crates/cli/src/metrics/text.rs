@@ -362,10 +362,7 @@ mod tests {
         eu.records = vec![record("d.a", 3), record("d.b", 4)];
         let mut us = connection("us");
         (us.io_state, us.seconds_behind) = (IoState::Stopped, None);
-        us.io_error = Some(ErrorStatus {
-            number: 1236,
-            message: "purged".to_owned(),
-        });
+        us.io_error = Some(ErrorStatus::new(1236, "purged"));
         let text = text(vec![eu, us]);
         for line in [
             "tributary_target_up 1.0",
@@ -402,10 +399,7 @@ mod tests {
     fn the_exporters_names_and_labels_are_there() {
         let mut stopped = connection("us");
         (stopped.sql_state, stopped.seconds_behind) = (SqlState::Stopped, Some(9));
-        stopped.sql_error = Some(ErrorStatus {
-            number: 1062,
-            message: "Duplicate entry".to_owned(),
-        });
+        stopped.sql_error = Some(ErrorStatus::new(1062, "Duplicate entry"));
         let text = text(vec![connection("eu"), stopped]);
         let sample = |name: &str, connection: &str, value: &str| {
             let labels = format!(

@@ -1,6 +1,7 @@
 //! The command as its users have it: a child process with arguments, files, output and an exit code.
 #![allow(clippy::unwrap_used, missing_docs)] // A test may stop at the first surprise.
 
+mod chain;
 mod check;
 mod check_config;
 mod clients;

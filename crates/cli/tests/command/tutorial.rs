@@ -199,6 +199,8 @@ async fn everything_else_goes_through_untouched() {
         mixed.stdout.contains("1255") && mixed.stdout.trim_end().ends_with('2'),
         "{mixed:?}"
     );
+    let counted = "STOP SLAVE; SHOW COUNT(*) WARNINGS; SHOW COUNT(*) ERRORS";
+    assert_eq!(site.run(counted), "1\n0\n");
     let delimited = site.client(&["--delimiter=//", "-NBe", "SELECT 1; STOP SLAVE; SELECT 2//"]);
     assert_eq!(delimited.stdout, "1\n2\n", "{delimited:?}");
     let wrong = site.client(&["-e", "START SLAVE EVERYWHERE"]);

@@ -5,6 +5,8 @@
 //! a lock of a run whose end is held until that group is done. The target's view of lock waits tells.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tributary_client::{Client, Error as ClientError, Row};
@@ -51,13 +53,13 @@ pub(super) async fn read(login: &mut Client, last: &mut Option<Instant>) -> Resu
 /// See the module.
 pub(super) struct LockWatch {
     /// Session numbers of the workers.
-    sessions: Vec<u32>,
+    sessions: Vec<Arc<AtomicU32>>,
     /// Since when a run has been seen with others behind it.
     oldest_since: HashMap<RunId, Instant>,
 }
 
 impl LockWatch {
-    pub(super) fn new(sessions: Vec<u32>) -> Self {
+    pub(super) fn new(sessions: Vec<Arc<AtomicU32>>) -> Self {
         Self {
             sessions,
             oldest_since: HashMap::new(),
@@ -88,7 +90,8 @@ impl LockWatch {
     ) -> Vec<RunId> {
         let session = |run: &RunId| {
             let worker = runs.get(run)?;
-            self.sessions.get(usize::from(worker.0)).copied()
+            let number = self.sessions.get(usize::from(worker.0))?;
+            Some(number.load(Ordering::Relaxed))
         };
         let Some(waiting) = session(&oldest) else {
             return Vec::new();

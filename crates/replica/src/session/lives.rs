@@ -194,6 +194,12 @@ impl Lives {
         self.joined.iter().position(is_it)
     }
 
+    /// What begins now, with nothing else under way, finds the target's global settings as they are now.
+    pub(super) fn renew_logins(&self) {
+        // Without room, or with an applier that has ended, there is no start either.
+        let _ = self.commands.try_send(Command::RenewLogins);
+    }
+
     /// A stop may have come while it was opened.
     pub(super) fn begin_if_wanted(&mut self, starting: StartingConnection, tasks: &mut JoinSet<()>) {
         // Or another start.

@@ -16,6 +16,11 @@ use crate::status;
 /// `ER_SLAVE_SAME_ID`: another replica has taken the stream.
 const RIVAL: u16 = 4052;
 
+/// A native replica's words for it.
+const SAME_SERVER_ID: &str = "Fatal error: The slave I/O thread stops because master and slave have equal MariaDB server ids; these ids must be \
+     different for replication to work (or the --replicate-same-server-id option must be used on slave but this does not always make sense; please \
+     check the manual before using it).";
+
 /// How long the source waits for us to read on.
 const WRITE_TIMEOUT_SECONDS: u32 = 3600;
 
@@ -209,8 +214,9 @@ impl Upstream<'_> {
     /// Everything up to the registration; see [`Opened`] for what it tells.
     async fn handshake(self, client: &mut Client) -> Result<Greeting, Lost> {
         let mut statements = vec![
-            "SELECT UNIX_TIMESTAMP()".to_owned(),
+            // First: the control port of another engine answers that itself, and nothing may be under way then.
             "SHOW VARIABLES LIKE 'SERVER_ID'".to_owned(),
+            "SELECT UNIX_TIMESTAMP()".to_owned(),
             // Tells the source that checksums are understood.
             "SET @master_binlog_checksum=@@global.binlog_checksum,@source_binlog_checksum=@@global.binlog_checksum"
                 .to_owned(),
@@ -229,14 +235,17 @@ impl Upstream<'_> {
         }
         let mut answers = at_once(client, &statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_else(|| Ok(ResultSet::default()));
-        let clock_difference = number_of(&next()?, 0).map_or(0, |source| status::now_seconds() - source);
         let source_id = number_of(&next()?, 1).and_then(|id| u32::try_from(id).ok());
+        let clock_difference = number_of(&next()?, 0).map_or(0, |source| status::now_seconds() - source);
         if source_id == Some(self.server_id) {
             let message = format!(
                 "the source and this replica have the same server_id {}: give the replica another one",
                 self.server_id
             );
-            return Err(Lost::Definite(StopReason::new(number::REPLICA_FATAL, message)));
+            let reason = StopReason::new(number::REPLICA_FATAL, message);
+            return Err(Lost::Definite(
+                reason.natively(number::REPLICA_FATAL, SAME_SERVER_ID),
+            ));
         }
         let checksum = checksum_of(next(), next())?;
         answers.collect::<Result<Vec<_>, _>>()?;
@@ -319,8 +328,16 @@ impl Upstream<'_> {
                     "source: {} (asked for {}){hint}",
                     server.message, self.start.coordinates
                 );
+                let fatal = |code: u16| {
+                    let native = format!(
+                        "Got fatal error {code} from master when reading data from binary log: '{}'",
+                        server.message
+                    );
+                    StopReason::new(code, message.clone()).natively(code, native)
+                };
                 match server.code {
-                    RIVAL => Lost::Doubtful(StopReason::new(number::FATAL_READING_BINLOG, message)),
+                    RIVAL => Lost::Doubtful(fatal(number::FATAL_READING_BINLOG)),
+                    code @ number::FATAL_READING_BINLOG => Lost::Definite(fatal(code)),
                     code => Lost::Definite(StopReason::new(code, message)),
                 }
             }

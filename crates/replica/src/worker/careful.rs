@@ -9,7 +9,7 @@ use tributary_sql::StatementKind;
 
 use super::burst::{self, Failure};
 use super::columns::{count_definition, precedes_rows};
-use super::doubt::{InPart, is_ddl, writes_for_good};
+use super::doubt::{self, InPart, is_ddl, writes_for_good};
 use super::engines;
 use super::ledger::Record;
 use super::passing::Passing;
@@ -182,8 +182,15 @@ impl Worker {
         }
         let saves_itself = saves_itself(group);
         // Within a run of tables it is there already.
-        let has_fence = work.run.kind == RunKind::Alone
+        let mut has_fence = work.run.kind == RunKind::Alone
             && (is_ddl(group) || saves_itself && writes_for_good(work, group));
+        if has_fence && sets_for_itself(group) {
+            // The fence would open a transaction, in which not every setting can be made. A name asks the same, and commits.
+            if let Some(error) = self.name(work, &[group.seq]).await? {
+                return Ok(doubt::name_refused(error));
+            }
+            has_fence = false;
+        }
         if has_fence {
             self.has_named = true;
             self.login.fence(Some((&work.connection.progress, self.id)));
@@ -393,9 +400,9 @@ impl Worker {
                 self.statement_failed(work, group, change, statement, failure)
                     .await
             }
-            (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, "no error"))),
+            (Expected::Error(code), None) => Ok(Outcome::Stop(differs(group, statement, code, None))),
             (Expected::Error(code), Some(failure)) if !skip.contains(failure.error.code) => Ok(
-                Outcome::Stop(differs(group, statement, code, &failure.error.to_string())),
+                Outcome::Stop(differs(group, statement, code, Some(&failure.error))),
             ),
             (Expected::Killed(_) | Expected::AnythingUndone, None) => Ok(Outcome::Done),
             (_, Some(failure)) => {
@@ -487,10 +494,13 @@ impl Worker {
         change: &Change,
         failure: Failure,
     ) -> Result<Outcome, ClientError> {
+        let event = failure.at.event;
         Ok(match self.pass_over(work, group, change, &failure).await? {
             Passing::Retry => Outcome::Retry(failure.error),
             Passing::Done => Outcome::Skipped,
-            Passing::Stop(error) => Outcome::Stop(reaction::stop_reason(group, Some(change), &error)),
+            Passing::Stop(error) => {
+                Outcome::Stop(reaction::stop_reason_at(group, Some(change), &error, event))
+            }
         })
     }
 
@@ -520,10 +530,11 @@ impl Worker {
             if is_retry && failure.at != RowPlace::default() && !group.can_roll_back() {
                 // The rows before this place are final: only the rest can be tried again.
                 if retries == STATEMENT_RETRIES_MAX {
-                    return Ok(Outcome::Stop(reaction::stop_reason(
+                    return Ok(Outcome::Stop(reaction::stop_reason_at(
                         group,
                         Some(change),
                         &failure.error,
+                        failure.at.event,
                     )));
                 }
                 (begin_at, retries) = (failure.at, retries + 1);
@@ -548,6 +559,20 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a statement of the group makes settings of its own (`SET STATEMENT ... FOR`), such as `binlog_format`.
+fn sets_for_itself(group: &PreparedGroup) -> bool {
+    const WORDS: [&[u8]; 2] = [b"SET", b"STATEMENT"];
+    let begins_so = |text: &[u8]| {
+        let words = text
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        let mut found = words.zip(WORDS).map(|(word, own)| word.eq_ignore_ascii_case(own));
+        found.next() == Some(true) && found.next() == Some(true)
+    };
+    let mut changes = group.changes.iter();
+    changes.any(|change| matches!(change, Change::Statement(statement) if begins_so(&statement.text)))
 }
 
 /// Whether the packet of the group's one change can save the group: it cannot be undone, and there is nothing else to remember.
@@ -579,12 +604,21 @@ pub(super) fn differs(
     group: &PreparedGroup,
     statement: &StatementChange,
     expected: u16,
-    actual: &str,
+    actual: Option<&ServerError>,
 ) -> StopReason {
+    let ended = actual.map_or("no error".to_owned(), ToString::to_string);
     let message = format!(
-        "Query caused different errors on master and slave: it ended with error {expected} on the source and with {actual} on the target. {} ({})",
+        "Query caused different errors on master and slave: it ended with error {expected} on the source and with {ended} on the target. {} ({})",
         reaction::query_of(statement),
         group.label
     );
-    StopReason::new(number::UNKNOWN, message)
+    // The source's message is not in its binlog.
+    let native = format!(
+        "Query caused different errors on master and slave.     Error on master: error code={expected} ; Error on slave: \
+         actual message='{}', error code={}. {}",
+        actual.map_or("no error", |error| &error.message),
+        actual.map_or(0, |error| error.code),
+        reaction::native_query_of(statement),
+    );
+    StopReason::new(number::UNKNOWN, message).natively(0, native)
 }

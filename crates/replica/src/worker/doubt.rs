@@ -69,6 +69,14 @@ impl MadeAgain {
     }
 }
 
+/// What is done when a name cannot be written: nothing is begun yet.
+pub(super) fn name_refused(error: ServerError) -> Outcome {
+    match reaction::is_transient(&error) {
+        true => Outcome::Retry(error),
+        false => Outcome::Stop(cannot_save(&error)),
+    }
+}
+
 impl Worker {
     /// Names the group that is about to be made by itself if no packet both makes and saves it; why that cannot be.
     pub(super) async fn name_by_itself(
@@ -81,10 +89,7 @@ impl Worker {
         }
         // Nothing is begun yet.
         let refused = self.name(work, &[group.seq]).await?;
-        Ok(refused.map(|error| match reaction::is_transient(&error) {
-            true => Outcome::Retry(error),
-            false => Outcome::Stop(cannot_save(&error)),
-        }))
+        Ok(refused.map(name_refused))
     }
 
     /// Names groups, in place of those before; why that cannot be. Commits.

@@ -64,8 +64,8 @@ impl Worker {
         Ok(match (expected, ended) {
             (Expected::AnythingUndone, _) => Outcome::Done,
             (_, Err(error)) if reaction::is_equivalent(code, error.code) => Outcome::Done,
-            (_, Err(error)) => Outcome::Stop(differs(group, statement, code, &error.to_string())),
-            (_, Ok(())) => Outcome::Stop(differs(group, statement, code, "no error")),
+            (_, Err(error)) => Outcome::Stop(differs(group, statement, code, Some(&error))),
+            (_, Ok(())) => Outcome::Stop(differs(group, statement, code, None)),
         })
     }
 

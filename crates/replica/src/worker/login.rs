@@ -1,15 +1,17 @@
 //! A worker's login on the target: its settings, its session, and the burst it is sending.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tributary_binlog::FormatDescription;
-use tributary_client::{Client, Error as ClientError};
+use tributary_client::{Client, ConnectOptions, Error as ClientError};
 
 use super::bulk::PreparedShapes;
 use super::burst::Burst;
 use super::unique_keys::KnownKeys;
 use crate::collations::Collations;
 use crate::context::Session;
+use crate::session::OWN_REPLY_TIMEOUT;
 
 /// Longest time one statement of a source may take on the target. A statement that the source ran for hours may run
 /// for hours here; only a peer that has vanished without a word is silent longer.
@@ -68,6 +70,10 @@ pub(crate) struct Login {
     /// Keys of the table whose rows were replaced last.
     pub(super) known_keys: KnownKeys,
     pub(super) prepared: PreparedShapes,
+    /// What the session was opened with.
+    opened_with: (LoginSettings, String),
+    /// The server's number of the session, for whoever looks at lock waits.
+    session_number: Arc<AtomicU32>,
 }
 
 impl Login {
@@ -105,8 +111,41 @@ impl Login {
             has_old_errors: false,
             known_keys: None,
             prepared: PreparedShapes::default(),
+            opened_with: (settings.clone(), slot_lock.to_owned()),
+            session_number: Arc::default(),
         };
+        login.tell_session_number();
         Ok((login, has_lock))
+    }
+
+    /// Goes on in a new session, which has the server's global settings as they are now. A login that is refused leaves
+    /// the old session as it is. Only while nothing is under way, and no temporary table of a source is open.
+    pub(super) async fn renew(&mut self, target: &ConnectOptions) -> Result<(), ClientError> {
+        let client = match Client::connect(target).await {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::warn!(
+                    "the target takes no new login; its global settings are those of the old one: {error}"
+                );
+                return Ok(());
+            }
+        };
+        let (settings, lock) = self.opened_with.clone();
+        self.client.set_reply_timeout(OWN_REPLY_TIMEOUT);
+        self.client
+            .execute(format!("DO RELEASE_LOCK('{lock}')").as_bytes())
+            .await?;
+        let (mut renewed, has_lock) = Self::open(client, &settings, &lock).await?;
+        if !has_lock {
+            // Another engine has come in between: the next life with the target finds out.
+            return Err(ClientError::Broken);
+        }
+        renewed.session_number = self.session_number.clone();
+        renewed.tell_session_number();
+        renewed.waits_for_statements();
+        let old = std::mem::replace(self, renewed);
+        old.client.quit().await;
+        Ok(())
     }
 
     /// From now on statements of sources are answered, which may take long.
@@ -114,9 +153,14 @@ impl Login {
         self.client.set_reply_timeout(STATEMENT_TIME_MAX);
     }
 
-    /// The server's number of this session.
-    pub(crate) fn connection_id(&self) -> u32 {
-        self.client.server().connection_id
+    /// The server's number of this session, also when it is renewed.
+    pub(crate) fn session_number(&self) -> Arc<AtomicU32> {
+        self.session_number.clone()
+    }
+
+    fn tell_session_number(&self) {
+        let number = self.client.server().connection_id;
+        self.session_number.store(number, Ordering::Relaxed);
     }
 
     /// Runs a statement of the engine's own, and tells whether it succeeded.

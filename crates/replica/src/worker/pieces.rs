@@ -195,7 +195,7 @@ fn again(work: &RunWork, head: &PreparedGroup, applied: &Applied, reason: StopRe
     if applied.has_final {
         return stop(applied, reason);
     }
-    let StopReason { number, message } = reason;
+    let StopReason { number, message, .. } = reason;
     let counters = &work.connection.counters;
     let name = head.pieces.as_ref().map_or("", |pieces| &pieces.name);
     let times = counters.begun_again.count(name);
@@ -210,7 +210,10 @@ fn again(work: &RunWork, head: &PreparedGroup, applied: &Applied, reason: StopRe
 /// The end of the connection, with what is left on the target.
 fn stop(applied: &Applied, reason: StopReason) -> PiecesEnd {
     PiecesEnd::Stop(Some(match applied.has_final {
-        true => StopReason::new(reason.number, format!("{}; {STAYS}", reason.message)),
+        true => StopReason {
+            message: format!("{}; {STAYS}", reason.message),
+            ..reason
+        },
         false => reason,
     }))
 }

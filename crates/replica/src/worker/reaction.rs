@@ -6,7 +6,7 @@ use tributary_rules::SkipErrors;
 use tributary_sql::StatementKind;
 
 use crate::change::{Change, PreparedGroup, RowsChange, StatementChange};
-use crate::error::{StopReason, beginning_of, number};
+use crate::error::{StopReason, beginning_of, native_text_of, number};
 use crate::records::full_name;
 
 /// What is done about an error.
@@ -185,17 +185,40 @@ pub(super) fn leave_out_text(error: &mut ServerError) {
 
 /// The message with which a connection stops. It begins with a native replica's words, which people and programs look for.
 pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error: &ServerError) -> StopReason {
-    let what = match change {
-        Some(Change::Statement(statement)) => {
-            format!("Error '{}' on query. {}", error.message, query_of(statement))
+    stop_reason_at(group, change, error, 0)
+}
+
+/// The same for an error in one of the change's row events.
+pub(super) fn stop_reason_at(
+    group: &PreparedGroup,
+    change: Option<&Change>,
+    error: &ServerError,
+    event: usize,
+) -> StopReason {
+    let on_query = |statement: &StatementChange| {
+        let error = format!("Error '{}' on query.", error.message);
+        let native = format!("{error} {}", native_query_of(statement));
+        (format!("{error} {}", query_of(statement)), Some(native))
+    };
+    let (what, native) = match change {
+        Some(Change::Statement(statement)) => on_query(statement),
+        Some(Change::Load(load)) => on_query(&load.statement),
+        Some(change @ Change::Rows(rows)) => {
+            let native = rows_failed(group, change, rows, error, event);
+            // The server keeps to itself which column it means.
+            let definitions = match error.code {
+                number::UNKNOWN => rows.source.describe(rows),
+                _ => String::new(),
+            };
+            let words = format!("{native}{definitions}");
+            // Of these errors it has others.
+            let is_ours = matches!(error.code, number::UNKNOWN | number::WRONG_TABLE_DEFINITION);
+            (words, (!is_ours).then_some(native))
         }
-        Some(Change::Load(load)) => format!(
-            "Error '{}' on query. {}",
-            error.message,
-            query_of(&load.statement)
+        None => (
+            format!("error {} on the target: {}: the group", error.code, error.message),
+            None,
         ),
-        Some(change @ Change::Rows(rows)) => rows_failed(group, change, rows, error),
-        None => format!("error {} on the target: {}: the group", error.code, error.message),
     };
     let hint = hint(error.code);
     let doubt = match group.was_begun {
@@ -207,7 +230,11 @@ pub(super) fn stop_reason(group: &PreparedGroup, change: Option<&Change>, error:
         Some(Change::Rows(_)) if error.code == number::UNKNOWN => number::CONVERSION_FAILED,
         _ => error.code,
     };
-    StopReason::new(code, format!("{what} ({}){hint}{doubt}", group.label))
+    let reason = StopReason::new(code, format!("{what} ({}){hint}{doubt}", group.label));
+    match native {
+        Some(native) => reason.natively(code, native),
+        None => reason,
+    }
 }
 
 /// A statement and where it ran. Native form: MariaDB server, `sql/log_event_server.cc`, `Query_log_event::do_apply_event`.
@@ -217,31 +244,54 @@ pub(super) fn query_of(statement: &StatementChange) -> String {
     format!("Default database: '{database}'. Query: '{text}'")
 }
 
+/// The same with as much of the statement as a native replica shows.
+pub(super) fn native_query_of(statement: &StatementChange) -> String {
+    let text = native_text_of(statement.kind, &statement.text);
+    let database = String::from_utf8_lossy(&statement.context.database);
+    format!("Default database: '{database}'. Query: '{text}'")
+}
+
 /// Native form: MariaDB server, `sql/log_event_server.cc`, `slave_rows_error_report`.
-fn rows_failed(group: &PreparedGroup, change: &Change, rows: &RowsChange, error: &ServerError) -> String {
-    let (event, end) = rows.item.events.first().map_or(("row", 0), |(header, _)| {
+fn rows_failed(
+    group: &PreparedGroup,
+    change: &Change,
+    rows: &RowsChange,
+    error: &ServerError,
+    event: usize,
+) -> String {
+    let events = &rows.item.events;
+    let failed = events.get(event).or(events.first());
+    let (event, end) = failed.map_or(("row", 0), |(header, _)| {
         (header.kind.name(), u64::from(header.end_offset))
     });
-    let definitions = match error.code {
-        // The server keeps to itself which column it means.
-        number::UNKNOWN => rows.source.describe(rows),
-        _ => String::new(),
-    };
     let (database, table) = change.table().unwrap_or_default();
     let table = full_name(&database, &table);
-    let handler =
-        handler_error(error.code).map_or_else(String::new, |name| format!(" handler error {name};"));
+    let handler = match handler_error(error.code) {
+        // Searched for in the whole table.
+        Some(KEY_NOT_FOUND) if is_without_index(group) => Some("HA_ERR_END_OF_FILE"),
+        handler => handler,
+    };
+    let handler = handler.map_or_else(String::new, |name| format!(" handler error {name};"));
     format!(
-        "Could not execute {event} event on table {table}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}{definitions}",
+        "Could not execute {event} event on table {table}; {}, Error_code: {};{handler} the event's master log {}, end_log_pos {end}",
         error.message, error.code, group.label.end.file,
     )
 }
+
+/// Whether the tables that a group writes are known to have no index.
+fn is_without_index(group: &PreparedGroup) -> bool {
+    let mut written = group.tables.iter().filter(|table| table.is_written).peekable();
+    written.peek().is_some() && written.all(|table| table.info.as_ref().is_some_and(|info| info.is_bare))
+}
+
+/// What a storage engine calls a row that is not there.
+const KEY_NOT_FOUND: &str = "HA_ERR_KEY_NOT_FOUND";
 
 /// What a storage engine calls the error.
 fn handler_error(code: u16) -> Option<&'static str> {
     Some(match code {
         1022 | 1062 | 1586 => "HA_ERR_FOUND_DUPP_KEY",
-        1032 => "HA_ERR_KEY_NOT_FOUND",
+        1032 => KEY_NOT_FOUND,
         1114 => "HA_ERR_RECORD_FILE_FULL",
         1205 => "HA_ERR_LOCK_WAIT_TIMEOUT",
         1213 => "HA_ERR_LOCK_DEADLOCK",

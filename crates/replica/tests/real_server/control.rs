@@ -10,7 +10,8 @@ use tributary_binlog::{Coordinates, GtidPos};
 use tributary_sandbox::{Server, ServerOptions, Traffic, TrafficPlan, schema};
 
 use crate::support::{
-    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, status, stopped, until,
+    SOURCE_DB, TARGET_DB, assert_equal, caught_up, connection, log, options, pair, root, status, stopped,
+    until,
 };
 
 const IO: Threads = Threads { io: true, sql: false };
@@ -112,6 +113,11 @@ async fn a_start_behind_a_fixed_cause_goes_on_in_order() -> anyhow::Result<()> {
             .await?;
         assert_eq!(stopped(&engine, "m1").await?.number, 1062);
         controller.skip_events("m1", 1).await?;
+        // Another setting does not take the order back.
+        controller.stop("m1", Threads::BOTH).await?;
+        let mut changed = options(&source, &target).connections.remove(0);
+        changed.connect_retry = Duration::from_millis(300);
+        controller.put(changed, None).await?;
         controller.start("m1", Threads::BOTH, None).await?;
         caught_up(&engine, "m1", &source).await?;
         // It is passed over for good.
@@ -287,6 +293,66 @@ async fn applying_ends_where_it_is_told() -> anyhow::Result<()> {
     assert_eq!(controller.wait_for_place("m1", &later, short).await, Some(false));
     caught_up(&engine, "m1", &source).await?;
     assert_equal(&source, &target, TARGET_DB, &[]).await?;
+    assert!(engine.stop().await.is_clean);
+    Ok(())
+}
+
+/// A native replica's thread takes the server's settings when it starts. So do logins, unless a temporary table lives in one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_finds_the_settings_of_the_target_as_they_are() -> anyhow::Result<()> {
+    log();
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    let engine = Replicator::start(options(&source, &target)).await?;
+    let controller = engine.controller();
+    let run = async |sql: &str| {
+        source.run(&format!("USE {SOURCE_DB}; {sql}")).await?;
+        caught_up(&engine, "m1", &source).await
+    };
+    let begin_anew = async |settings: &str| {
+        controller.stop("m1", Threads::BOTH).await?;
+        target.run(settings).await?;
+        controller.start("m1", Threads::BOTH, None).await?;
+        anyhow::Ok(())
+    };
+    let engine_of = async |table: &str| {
+        let sql = format!("SELECT engine FROM information_schema.tables WHERE table_name='{table}'");
+        target.value(&sql).await
+    };
+    source.run(&format!("CREATE DATABASE {SOURCE_DB}")).await?;
+    run("CREATE TABLE a (a INT)").await?;
+    begin_anew("SET GLOBAL default_storage_engine=MEMORY").await?;
+    run("CREATE TABLE b (a INT)").await?;
+    assert_eq!(
+        (engine_of("a").await?, engine_of("b").await?),
+        ("MyISAM".to_owned(), "MEMORY".to_owned())
+    );
+
+    // What a temporary table holds is needed still.
+    let session = root(&source);
+    let mut session = tributary_client::Client::connect(&session).await?;
+    for sql in [
+        &format!("USE {SOURCE_DB}"),
+        "SET binlog_format=STATEMENT",
+        "CREATE TEMPORARY TABLE t (a INT)",
+        "INSERT INTO t VALUES (1), (2)",
+    ] {
+        session.execute(sql.as_bytes()).await?;
+    }
+    caught_up(&engine, "m1", &source).await?;
+    begin_anew("SET GLOBAL default_storage_engine=MyISAM").await?;
+    session.execute(b"INSERT INTO a SELECT a FROM t").await?;
+    session.execute(b"DROP TEMPORARY TABLE t").await?;
+    run("CREATE TABLE c (a INT)").await?;
+    assert_eq!(
+        target
+            .value(&format!("SELECT COUNT(*) FROM {TARGET_DB}.a"))
+            .await?,
+        "2"
+    );
+    assert_eq!(engine_of("c").await?, "MEMORY");
+    begin_anew("DO 0").await?;
+    run("CREATE TABLE d (a INT)").await?;
+    assert_eq!(engine_of("d").await?, "MyISAM");
     assert!(engine.stop().await.is_clean);
     Ok(())
 }

@@ -191,3 +191,16 @@ async fn a_table_with_history_can_be_altered_if_the_source_could() -> anyhow::Re
     );
     Ok(())
 }
+
+/// Some settings cannot be made inside a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_with_settings_of_its_own_is_made() -> anyhow::Result<()> {
+    let (source, target) = pair(ServerOptions::source(1)).await?;
+    source
+        .run(
+            "CREATE DATABASE asterisk; USE asterisk; SET STATEMENT binlog_format=STATEMENT FOR CREATE TABLE t (a INT) SELECT 1 AS a; \
+             set  statement binlog_format=ROW, sql_mode='' for ALTER TABLE t ADD b INT; INSERT INTO t VALUES (2, 3)",
+        )
+        .await?;
+    apply(&source, &target, |_| {}).await
+}

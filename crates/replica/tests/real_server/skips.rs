@@ -225,6 +225,22 @@ async fn stops_and_goes_on(format: &str, engine: &str) -> anyhow::Result<()> {
         ],
     };
     assert!(error.message.starts_with(&native[0]), "{}", error.message);
+    let shown = error.native.clone().context("no native words")?;
+    assert_eq!(shown.number, 1062);
+    let end = match format {
+        "ROW" => {
+            let events = source.rows("SHOW BINLOG EVENTS").await?;
+            let is_rows = |row: &&Vec<Option<String>>| row[2].as_deref() == Some("Write_rows_v1");
+            let second = events
+                .iter()
+                .filter(is_rows)
+                .nth_back(1)
+                .context("the row's event")?;
+            format!(" {}{}", native[1], second[4].clone().context("its end")?)
+        }
+        _ => String::new(),
+    };
+    assert_eq!(shown.message, format!("{}{end}", native[0]));
     for part in [&native[1], "GTID 0-1-", "mysql-bin.000001:"] {
         assert!(error.message.contains(part), "no {part} in: {}", error.message);
     }
