@@ -191,6 +191,17 @@ impl RelayLog {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// Bytes that the disk of the log has left for whoever is not root.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn free_bytes(&self) -> Result<u64, Error> {
+        let path = self.directory.path();
+        let disk = rustix::fs::statvfs(path)
+            .map_err(|error| Error::io("look at the disk of", path.to_owned())(error.into()))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// The number of the file that is written to.
     #[must_use]
     pub fn file(&self) -> u64 {

@@ -384,8 +384,8 @@ impl Task {
         self.has_read(start);
         loop {
             // Where packets keep coming, nothing else would.
-            if self.purge_at <= Instant::now() {
-                self.purge();
+            if self.purge_at <= Instant::now() && self.tidy() {
+                return Err(End::Restarted);
             }
             if self.take_arrived(start, &mut stream).await? {
                 while let Err(error) = self.log.flush() {
@@ -415,7 +415,11 @@ impl Task {
                     }
                 }
                 packet = &mut next => return Ok(packet),
-                () = tokio::time::sleep_until(self.purge_at) => self.purge(),
+                () = tokio::time::sleep_until(self.purge_at) => {
+                    if self.tidy() {
+                        return Err(End::Restarted);
+                    }
+                }
             }
         }
     }

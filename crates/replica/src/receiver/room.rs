@@ -29,6 +29,14 @@ impl Task {
         }
     }
 
+    /// The same, and all files once everything is applied, if the disk has less room left than they take. Whether the stream must
+    /// begin anew for that.
+    pub(super) fn tidy(&mut self) -> bool {
+        self.purge();
+        let is_short = self.log.free_bytes().is_ok_and(|free| free < self.log.bytes());
+        is_short && self.give_up_what_is_applied()
+    }
+
     fn purge_before(&mut self, file: u64) {
         if let Err(error) = self.log.purge_before(file) {
             tracing::warn!(connection = %self.options.name, "{error}");
