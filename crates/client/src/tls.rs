@@ -1,5 +1,6 @@
 //! TLS over a connected socket, by rustls with the ring provider.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
@@ -116,10 +118,7 @@ async fn with_own_certificate(
         _ => return Err("cert_file and key_file go together: set both or none".to_owned()),
     };
     let chain = read_certificates(certificate).await?;
-    let read = tokio::fs::read(key)
-        .await
-        .map_err(|error| format!("read {}: {error}", key.display()))?;
-    let pem = Zeroizing::new(read);
+    let pem = read_key(key).await?;
     let private_key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
         format!(
             "{} holds no key in PEM form without a password: {error}",
@@ -135,6 +134,22 @@ async fn with_own_certificate(
                 key.display()
             )
         })
+}
+
+/// Reads a private key, which nobody but its owner may be able to read.
+async fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let shown = path.display();
+    let unread = |error| format!("read {shown}: {error}");
+    let mut file = tokio::fs::File::open(path).await.map_err(unread)?;
+    let mode = file.metadata().await.map_err(unread)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others may read {shown} (mode {mode:04o}); run: chmod 600 {shown}"
+        ));
+    }
+    let mut pem = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut pem).await.map_err(unread)?;
+    Ok(pem)
 }
 
 /// Says what a failed handshake means for the operator.

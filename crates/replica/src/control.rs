@@ -18,7 +18,7 @@ use crate::error::StartError;
 use crate::heal::Heal;
 use crate::positions::{self, Saved};
 use crate::progress::Position;
-use crate::replicator::{Shared, check_connection};
+use crate::replicator::{Shared, check_connection, warn_of_open_source};
 use crate::session::{Request, own_login};
 use crate::source::{StreamStart, has_reached};
 use crate::status::{ConnectionState, ConnectionStatus, IoState, SqlState, ThreadRun};
@@ -370,6 +370,7 @@ impl Controller {
     ) -> Result<(), ControlError> {
         let _turn = self.inner.turn.lock().await;
         check_connection(&options, &self.inner.options.target.schema)?;
+        warn_of_open_source(&options);
         let shared = &self.inner.shared;
         let before = shared.views().find(&options.name);
         let number = match &before {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
-use tributary_client::TlsMode;
+use tributary_client::{ConnectOptions, TlsMode};
 
 use crate::applier::ApplierEnd;
 use crate::config::{ConnectionOptions, Options};
@@ -344,24 +344,31 @@ pub(crate) fn check_connection(connection: &ConnectionOptions, schema: &str) -> 
 
 /// Says which lines others can listen to, or answer on in a server's stead.
 fn warn_of_open_lines(options: &Options) {
-    let sources = options
-        .connections
-        .iter()
-        .map(|c| (format!("connection {}: the source", c.name), &c.source));
-    for (what, login) in std::iter::once(("the target".to_owned(), &options.target.login)).chain(sources) {
-        let risk = match login.tls.mode {
-            TlsMode::Off => "without TLS: whoever is in between can read and change everything",
-            TlsMode::Required => {
-                "with TLS, but no certificate is checked: whoever is in between can answer in its stead"
-            }
-            TlsMode::VerifyCa | TlsMode::VerifyIdentity => continue,
-        };
-        if !login.address.is_local() {
-            tracing::warn!(
-                "{what} at {} is on another machine and reached {risk}",
-                login.address
-            );
+    warn_of_open_line("the target", &options.target.login);
+    options.connections.iter().for_each(warn_of_open_source);
+}
+
+/// The same of a connection's line to its source.
+pub(crate) fn warn_of_open_source(connection: &ConnectionOptions) {
+    warn_of_open_line(
+        &format!("connection {}: the source", connection.name),
+        &connection.source,
+    );
+}
+
+fn warn_of_open_line(what: &str, login: &ConnectOptions) {
+    let risk = match login.tls.mode {
+        TlsMode::Off => "without TLS: whoever is in between can read and change everything",
+        TlsMode::Required => {
+            "with TLS, but no certificate is checked: whoever is in between can answer in its stead"
         }
+        TlsMode::VerifyCa | TlsMode::VerifyIdentity => return,
+    };
+    if !login.address.is_local() {
+        tracing::warn!(
+            "{what} at {} is on another machine and reached {risk}",
+            login.address
+        );
     }
 }
 

@@ -143,6 +143,7 @@ const ACCOUNT: Allowed = Allowed::Text("an account name");
 const SECRET_FILE: Allowed = Allowed::Text("the path of a file that only its owner can read");
 const SECRET_ENV: Allowed = Allowed::Text("the name of an environment variable");
 const PEM: Allowed = Allowed::Text("the path of a PEM file");
+const PRIVATE_PEM: Allowed = Allowed::Text("the path of a PEM file that only its owner can read");
 const REWRITE: Allowed = Allowed::Text("FROM->TO, both database names, FROM as the source calls it");
 const DATABASE: Allowed = Allowed::Text("a database name, as the source calls it");
 const TABLE: Allowed = Allowed::Text("DATABASE.TABLE, as the source calls them");
@@ -170,11 +171,7 @@ keys! {
     CONTROL_SOCKET = Key::engine("control_socket", SOCKET, "(no socket)");
     CONTROL_MAX_CONNECTIONS = Key::engine("control_max_connections", number(1, 100_000), "151");
     CONTROL_SSL_CERT = Key::engine("control_ssl_cert", PEM, "(no TLS)");
-    CONTROL_SSL_KEY = Key::engine(
-        "control_ssl_key",
-        Allowed::Text("the path of a PEM file that only its owner can read"),
-        "(no TLS)",
-    );
+    CONTROL_SSL_KEY = Key::engine("control_ssl_key", PRIVATE_PEM, "(no TLS)");
     CONTROL_SSL_REQUIRE = Key::engine("control_ssl_require", Allowed::Switch, "OFF");
     METRICS_PORT = Key::engine("metrics_port", PORT, "(no port)");
     METRICS_BIND_ADDRESS = Key::engine(
@@ -192,7 +189,7 @@ keys! {
     TARGET_SSL_MODE = Key::engine("target_ssl_mode", TLS_MODE, TLS_DEFAULT);
     TARGET_SSL_CA = Key::engine("target_ssl_ca", PEM, "(none)");
     TARGET_SSL_CERT = Key::engine("target_ssl_cert", PEM, "(none)");
-    TARGET_SSL_KEY = Key::engine("target_ssl_key", PEM, "(none)");
+    TARGET_SSL_KEY = Key::engine("target_ssl_key", PRIVATE_PEM, "(none)");
     TARGET_COMPRESS = Key::engine("target_compress", Allowed::Switch, "OFF");
     SCHEMA = Key::engine("schema", Allowed::Text("1 to 64 letters, digits and _"), "tributary");
     TRIBUTARY_STATUS_INTERVAL = Key::engine("tributary_status_interval", seconds(0, 3600), "1");
@@ -208,7 +205,7 @@ keys! {
     MASTER_SSL_VERIFY_SERVER_CERT = Key::connection("master_ssl_verify_server_cert", Allowed::Switch, "OFF");
     MASTER_SSL_CA = Key::connection("master_ssl_ca", PEM, "(none)");
     MASTER_SSL_CERT = Key::connection("master_ssl_cert", PEM, "(none)");
-    MASTER_SSL_KEY = Key::connection("master_ssl_key", PEM, "(none)");
+    MASTER_SSL_KEY = Key::connection("master_ssl_key", PRIVATE_PEM, "(none)");
     MASTER_LOG_FILE = Key::one_connection(
         "master_log_file",
         Allowed::Text("a binary log file name, as SHOW MASTER STATUS prints it"),

@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tributary_sandbox::{Server, ServerOptions, create_applier_user};
 
 use crate::metrics::free_port;
+use crate::site::Site;
 use crate::support::{Dir, Ran, Running};
 
 /// Writes `ca.pem`, `cert.pem` for localhost and `key.pem`, and `other.pem`, an authority that has signed nothing.
@@ -240,4 +241,18 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     std::fs::remove_file(stage.path("cert.pem")).unwrap();
     assert!(trusts("ca.pem"), "{}", running.log());
     running.wait_for_log("read control_ssl_cert");
+}
+
+#[tokio::test]
+async fn a_plain_line_to_another_machine_is_warned_of() {
+    let site = Site::new().await;
+    let mut running = site.start();
+    site.run("CHANGE MASTER 'far' TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'");
+    running.wait_for_log(
+        "connection far: the source at 192.0.2.1:3306 is on another machine and reached without TLS",
+    );
+    site.run("CHANGE MASTER 'far' TO MASTER_SSL=1");
+    running.wait_for_log("with TLS, but no certificate is checked");
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0), "{}", running.log());
 }

@@ -1,5 +1,7 @@
 //! Throw-away certificate authorities and certificates.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -41,8 +43,10 @@ impl Authority {
             self.dir.join(format!("{file}.pem")),
             self.dir.join(format!("{file}-key.pem")),
         );
-        std::fs::write(&files.0, certificate.pem()).expect("write the certificate");
-        std::fs::write(&files.1, key.serialize_pem()).expect("write the key");
+        for (file, text) in [(&files.0, certificate.pem()), (&files.1, key.serialize_pem())] {
+            std::fs::write(file, text).expect("write the file");
+            std::fs::set_permissions(file, Permissions::from_mode(0o600)).expect("make it its owner's");
+        }
         files
     }
 }

@@ -198,10 +198,18 @@ async fn wrong_tls_files_are_named() {
         (
             TlsOptions {
                 cert_file: Some(certificate.clone()),
-                key_file: Some(certificate),
-                ..base
+                key_file: Some(certificate.clone()),
+                ..base.clone()
             },
             "no key",
+        ),
+        (
+            TlsOptions {
+                cert_file: Some(certificate),
+                key_file: Some(server.authority.file()),
+                ..base
+            },
+            "others may read",
         ),
     ] {
         let error = Client::connect(&ConnectOptions {
