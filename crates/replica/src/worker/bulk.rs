@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tributary_client::{Error as ClientError, Prepared, ServerError, StatementResult};
 
 use super::Login;
-use super::burst::{Failure, Step, single};
+use super::burst::{Failure, Step, send, single};
 use super::plan::{BULK_BYTES_MAX, Limits, PlanStep, Planned};
 use super::rows::RowPlace;
 use super::set_rows::SetEnd;
@@ -329,7 +329,7 @@ impl Login {
         if !is_ready || !self.queue_bulk(&bulk)? {
             return untried;
         }
-        self.client.flush().await?;
+        send(&mut self.client).await?;
         let Some(error) = self.client.read_reply().await?.error else {
             self.made(rows);
             return Ok(None);

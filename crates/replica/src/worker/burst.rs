@@ -522,7 +522,7 @@ impl Login {
     pub(super) async fn settle(&mut self) -> Result<bool, ClientError> {
         self.close_rows();
         self.close_packet();
-        self.send().await?;
+        send(&mut self.client).await?;
         while !self.burst.in_flight.is_empty() {
             self.read_one().await?;
         }
@@ -655,7 +655,15 @@ pub(super) async fn single(
     text: &[u8],
 ) -> Result<Result<Vec<StatementResult>, ServerError>, ClientError> {
     client.queue_query(&[text]);
-    client.flush().await?;
+    send(client).await?;
     let Reply { results, error } = client.read_reply().await?;
     Ok(error.map_or(Ok(results), Err))
+}
+
+/// Sends what is queued.
+pub(super) async fn send(client: &mut Client) -> Result<(), ClientError> {
+    failpoint::reach(Place::BeforeSend);
+    client.flush().await?;
+    failpoint::reach(Place::AfterSend);
+    Ok(())
 }

@@ -1,14 +1,13 @@
 //! Packets: what each begins and ends with, how row events go into one, and the replies.
 
 use tributary_client::{Error as ClientError, Reply, StatementResult};
-use tributary_failpoint::{self as failpoint, Place};
 use tributary_schedule::WorkerId;
 
 use super::super::Login;
 use super::super::rows::{self, RowBatch};
 use super::{
     BUFFER_KEPT_BYTES, Failed, Owner, PACKET_STATEMENTS_MAX, PACKET_TEXT_BYTES, RESULTS_IN_FLIGHT_MAX,
-    STATEMENT_ROOM, Sent, Step, append_guard, counted, show_counter, too_large,
+    STATEMENT_ROOM, Sent, Step, append_guard, counted, send, show_counter, too_large,
 };
 use crate::progress::{FENCED, Progress};
 
@@ -217,20 +216,12 @@ impl Login {
             self.end_packet();
         }
         if self.client.queued_bytes() >= PACKET_TEXT_BYTES {
-            self.send().await?;
+            send(&mut self.client).await?;
         }
         while self.burst.weight_in_flight > RESULTS_IN_FLIGHT_MAX {
-            self.send().await?;
+            send(&mut self.client).await?;
             self.read_one().await?;
         }
-        Ok(())
-    }
-
-    /// Sends what is queued.
-    pub(super) async fn send(&mut self) -> Result<(), ClientError> {
-        failpoint::reach(Place::BeforeSend);
-        self.client.flush().await?;
-        failpoint::reach(Place::AfterSend);
         Ok(())
     }
 
