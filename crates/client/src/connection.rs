@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tributary_wire::compress::{FrameReader, FrameWriter};
-use tributary_wire::packet::{self, PacketReader};
+use tributary_wire::packet::{self, PacketReader, Unfinished};
 use zeroize::Zeroize;
 
 use crate::transport::Transport;
@@ -48,6 +48,9 @@ struct Compression {
     /// The packets of one command, before they become frames.
     plain: Vec<u8>,
 }
+
+/// A packet that has begun to arrive must bring this much within each time a silence may take, or end.
+const PROGRESS_BYTES_MIN: u64 = 16 * 1024;
 
 /// The number of a command's first packet.
 pub(crate) const COMMAND_SEQUENCE: u8 = 0;
@@ -141,7 +144,7 @@ impl Connection {
 
     /// Waits until a payload is ready in [`packets`](Connection::packets). Loses nothing when dropped.
     pub(crate) async fn ready(&mut self, what: &'static str) -> Result<(), Error> {
-        self.ready_within(what, self.reply_timeout).await
+        self.ready_within(what, self.reply_timeout, |_| Ok(())).await
     }
 
     /// Whether a payload is ready in [`packets`](Connection::packets), of what has been received.
@@ -160,22 +163,36 @@ impl Connection {
         }
     }
 
-    /// As [`ready`](Connection::ready), with another limit for the silence.
+    /// As [`ready`](Connection::ready), with another limit for the silence, which is counted anew from the first byte and from
+    /// then on with every [`PROGRESS_BYTES_MIN`], and with a `check` of what has arrived of a payload.
     pub(crate) async fn ready_within(
         &mut self,
         what: &'static str,
         silence_max: Duration,
+        check: impl Fn(Unfinished<'_>) -> Result<(), tributary_wire::Error>,
     ) -> Result<(), Error> {
+        let mut due_bytes = self.received_bytes + 1;
+        let mut deadline = Instant::now() + silence_max;
         loop {
             if self.has_arrived(what)? {
                 return Ok(());
             }
-            let received = timeout(silence_max, poll_fn(|cx| self.poll_receive(cx))).await;
+            if let Some(unfinished) = self.packets.unfinished() {
+                check(unfinished).map_err(Error::wire(what))?;
+            }
+            if self.received_bytes >= due_bytes {
+                due_bytes = self.received_bytes + PROGRESS_BYTES_MIN;
+                deadline = Instant::now() + silence_max;
+            }
+            let received = timeout_at(deadline, poll_fn(|cx| self.poll_receive(cx))).await;
             match received {
                 Ok(Ok(0)) => return Err(self.write_failure_or(Error::Closed { what })),
                 Ok(Ok(_)) => {}
                 Ok(Err(source)) => return Err(self.write_failure_or(Error::Io { doing: what, source })),
                 Err(_) => {
+                    if let Some(compression) = &mut self.compression {
+                        compression.reader.check_unfinished().map_err(Error::wire(what))?;
+                    }
                     return Err(Error::Timeout {
                         what: what.into(),
                         after: silence_max,

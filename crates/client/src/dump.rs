@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use tributary_wire::packet::Unfinished;
 use tributary_wire::replication::{DumpFrame, encode_semi_sync_ack};
 
 use crate::connection::{COMMAND_SEQUENCE, Connection};
@@ -72,12 +73,13 @@ impl Client {
 
 impl DumpStream {
     /// Waits for the next packet; `timeout` is the longest silence. A source with a heartbeat period is never silent for longer
-    /// than that.
+    /// than that. A packet that has begun to arrive must bring at least 16 KiB, or end, within each `timeout`: one whose length
+    /// was damaged on the way would be fed by heartbeats for hours.
     ///
     /// # Errors
-    /// [`Error::Timeout`] when no byte came for that long: nothing is lost, and the call may be repeated. All others end the
-    /// stream: [`Error::Server`] with the source's reason, [`Error::Closed`], [`Error::Io`], [`Error::Protocol`],
-    /// [`Error::TooLarge`]; then [`Error::Broken`].
+    /// [`Error::Timeout`] when no byte came for that long, or too few of a packet: nothing is lost, and the call may be
+    /// repeated. All others end the stream: [`Error::Server`] with the source's reason, [`Error::Closed`], [`Error::Io`],
+    /// [`Error::Protocol`], [`Error::TooLarge`]; then [`Error::Broken`].
     pub async fn next(&mut self, timeout: Duration) -> Result<DumpPacket, Error> {
         if self.is_ended {
             return Err(Error::Broken);
@@ -101,11 +103,13 @@ impl DumpStream {
     }
 
     async fn read(&mut self, timeout: Duration) -> Result<DumpPacket, Error> {
+        let is_semi_sync = self.is_semi_sync;
+        let check = |unfinished: Unfinished<'_>| DumpFrame::check_unfinished(unfinished, is_semi_sync);
         loop {
             if let Some(packet) = self.arrived()? {
                 return Ok(packet);
             }
-            self.connection.ready_within(READING, timeout).await?;
+            self.connection.ready_within(READING, timeout, check).await?;
         }
     }
 

@@ -91,6 +91,44 @@ impl FrameReader {
         self.sequence = sequence;
         Ok(true)
     }
+
+    /// Looks into a compressed frame whose rest has not arrived, and forgets what it finds: for when that takes suspiciously
+    /// long. A frame whose length was damaged on the way takes the frames that follow for its rest.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when its data ends before the frame does, or is no zlib data.
+    pub fn check_unfinished(&mut self) -> Result<(), Error> {
+        let Some((&[a, b, c, _, d, e, f], content)) = self.buffer.split_first_chunk::<HEADER_BYTES>() else {
+            return Ok(());
+        };
+        if (d, e, f) == (0, 0, 0) {
+            return Ok(());
+        }
+        let length = u32::from_le_bytes([a, b, c, 0]);
+        let broken = |detail: String| Error::invalid("compressed frame", detail);
+        self.zlib.reset(true);
+        let mut scratch = vec![0; GROW_BYTES];
+        loop {
+            let found = self.zlib.total_in();
+            let input = content.get(found as usize..).unwrap_or_default();
+            let before = (found, self.zlib.total_out());
+            let status = self
+                .zlib
+                .decompress(input, &mut scratch, FlushDecompress::None)
+                .map_err(|error| broken(format!("its zlib data is broken: {error}")))?;
+            let found = self.zlib.total_in();
+            match status {
+                Status::StreamEnd if found < u64::from(length) => {
+                    return Err(broken(format!(
+                        "its zlib data ends after {found} bytes, its header says {length}"
+                    )));
+                }
+                Status::StreamEnd => return Ok(()),
+                Status::Ok | Status::BufError if (found, self.zlib.total_out()) == before => return Ok(()),
+                Status::Ok | Status::BufError => {}
+            }
+        }
+    }
 }
 
 /// Appends `plain_length` bytes, decompressed from `content`, to `out`.
@@ -113,6 +151,12 @@ fn inflate(
             .map_err(|error| broken(format!("its zlib data is broken: {error}")))?;
         let written = zlib.total_out() as usize;
         match status {
+            Status::StreamEnd if zlib.total_in() != content.len() as u64 => {
+                let (found, length) = (zlib.total_in(), content.len());
+                return Err(broken(format!(
+                    "its zlib data ends after {found} bytes, its header says {length}"
+                )));
+            }
             Status::StreamEnd if written == plain_length => {
                 out.truncate(start + written);
                 return Ok(());
@@ -236,6 +280,41 @@ mod tests {
             let error = decode(&frame(plain_length, content)).unwrap_err();
             assert!(matches!(error, Error::Invalid { .. }), "{error}");
         }
+    }
+
+    /// The frame's length was damaged: the next frame lies in it.
+    #[test]
+    fn a_frame_that_goes_on_after_its_data_is_an_error() {
+        let mut frames = Vec::new();
+        let mut writer = FrameWriter::new();
+        writer.encode(&mut frames, 0, &[b'a'; 1000]);
+        let first = frames.len();
+        writer.encode(&mut frames, 1, &[b'b'; 1000]);
+        frames[0] = (frames.len() - HEADER_BYTES) as u8;
+        decode(&frames).unwrap_err();
+        // So it is when it has not arrived whole, and otherwise one cannot tell.
+        let mut reader = FrameReader::new(1024);
+        reader.space().extend_from_slice(&frames[..first - 1]);
+        reader.check_unfinished().unwrap();
+        assert!(!reader.decode_next(&mut BytesMut::new()).unwrap());
+        reader.space().extend_from_slice(&frames[first - 1..=first]);
+        reader.check_unfinished().unwrap_err();
+    }
+
+    #[test]
+    fn a_whole_frame_is_as_before_after_it_was_looked_into() {
+        let plain: Vec<u8> = (0..300_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
+        let mut frame = Vec::new();
+        FrameWriter::new().encode(&mut frame, 0, &plain);
+        let mut reader = FrameReader::new(1024);
+        for piece in frame.chunks(frame.len() / 3) {
+            reader.check_unfinished().unwrap();
+            reader.space().extend_from_slice(piece);
+        }
+        reader.check_unfinished().unwrap();
+        let mut found = BytesMut::new();
+        assert!(reader.decode_next(&mut found).unwrap());
+        assert_eq!(found, plain);
     }
 
     #[test]

@@ -93,6 +93,17 @@ enum State {
     Gathered(Bytes),
 }
 
+/// The beginning of a payload whose rest has not arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished<'a> {
+    /// What has arrived of it.
+    pub head: &'a [u8],
+    /// Its length as far as headers of packets have announced it.
+    pub announced: usize,
+    /// Whether no other packet continues it, so that `announced` is its whole length.
+    pub is_last: bool,
+}
+
 impl PacketReader {
     /// A reader without bytes. `chunk_bytes` is how much room it offers for one read at least; it accepts payloads of up to
     /// `payload_bytes_max` bytes.
@@ -175,6 +186,30 @@ impl PacketReader {
                 .unwrap_or_default(),
             State::Gathered(payload) => payload,
             State::Header | State::Gathering { .. } => &[],
+        }
+    }
+
+    /// The payload that has begun to arrive, when [`is_ready`](PacketReader::is_ready) found none.
+    pub fn unfinished(&self) -> Option<Unfinished<'_>> {
+        match &self.state {
+            State::Inline(_) | State::Gathered(_) => None,
+            State::Header => {
+                let &[a, b, c, _] = self.buffer.first_chunk::<HEADER_BYTES>()?;
+                Some(Unfinished {
+                    head: &self.buffer[HEADER_BYTES..],
+                    announced: u32::from_le_bytes([a, b, c, 0]) as usize,
+                    is_last: true,
+                })
+            }
+            State::Gathering {
+                payload,
+                fragment_left,
+                is_last,
+            } => Some(Unfinished {
+                head: payload,
+                announced: payload.len() + fragment_left,
+                is_last: *is_last,
+            }),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use crate::Error;
 use crate::command;
+use crate::packet::Unfinished;
 use crate::reader::Reader;
 use crate::status::{EOF, ERR, ErrPacket, OK, ServerError};
 
@@ -19,6 +20,9 @@ const SEMI_SYNC_MAGIC: u8 = 0xEF;
 
 /// Semi-sync flag: the source waits for an acknowledgement of this event.
 const ACK_WANTED: u8 = 0x01;
+
+/// Where the header of an event says how long the event is.
+const EVENT_LENGTH_AT: std::ops::Range<usize> = 9..13;
 
 /// How the replica presents itself to the source: the columns of `SHOW SLAVE HOSTS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -145,6 +149,37 @@ impl DumpFrame {
             )),
         }
     }
+
+    /// Compares the lengths that an unfinished packet and the event in it announce, as soon as both are there. Where they
+    /// differ, a length was damaged on the way: the packet's would take whatever follows for the rest of the event, heartbeats
+    /// too, and so the stream would stand still without ever being silent.
+    ///
+    /// # Errors
+    /// As [`DumpFrame::decode`]; [`Error::Invalid`] when the lengths differ.
+    pub fn check_unfinished(packet: Unfinished<'_>, semi_sync: bool) -> Result<(), Error> {
+        let bytes_before_event = if semi_sync { 3 } else { 1 };
+        if packet.head.len() < bytes_before_event + EVENT_LENGTH_AT.end || packet.head.first() != Some(&OK) {
+            return Ok(());
+        }
+        let DumpFrame::Event { start, .. } = DumpFrame::decode(packet.head, semi_sync)? else {
+            return Ok(());
+        };
+        let Some(length) = packet.head[start..].get(EVENT_LENGTH_AT) else {
+            return Ok(());
+        };
+        let length = length
+            .iter()
+            .rev()
+            .fold(0, |length, &byte| length << 8 | usize::from(byte));
+        let announced = packet.announced - start.min(packet.announced);
+        if announced > length || packet.is_last && announced < length {
+            let detail = format!(
+                "the packet has room for an event of {announced} bytes, the event says it has {length}"
+            );
+            return Err(Error::invalid("dump packet", detail));
+        }
+        Ok(())
+    }
 }
 
 /// The payload that acknowledges all events up to the end offset of one; it travels with sequence number 0.
@@ -216,6 +251,36 @@ mod tests {
         );
         let error = DumpFrame::decode(b"\xff\xd4\x04#HY000Could not find", false);
         assert!(matches!(error, Ok(DumpFrame::Error(error)) if error.code == 1236));
+    }
+
+    #[test]
+    fn lengths_that_differ_are_noticed_before_the_packet_is_whole() {
+        let mut event = [0; 19];
+        event[9] = 200;
+        for (mark, semi_sync) in [(&b"\x00"[..], false), (b"\x00\xef\x01", true)] {
+            let head = [mark, &event[..]].concat();
+            let check = |arrived: usize, announced: usize, is_last: bool| {
+                let packet = Unfinished {
+                    head: &head[..arrived],
+                    announced: mark.len() + announced,
+                    is_last,
+                };
+                DumpFrame::check_unfinished(packet, semi_sync)
+            };
+            let enough = mark.len() + 13;
+            assert_eq!(check(enough, 200, true), Ok(()));
+            assert_eq!(check(enough, 100, false), Ok(()), "more packets follow");
+            assert_eq!(check(enough - 1, 456, true), Ok(()), "not there yet");
+            assert!(check(enough, 456, true).is_err());
+            assert!(check(enough, 456, false).is_err());
+            assert!(check(enough, 199, true).is_err());
+        }
+        let error = Unfinished {
+            head: b"\xff\xd4\x04#HY000Could not find",
+            announced: 99,
+            is_last: true,
+        };
+        assert_eq!(DumpFrame::check_unfinished(error, false), Ok(()));
     }
 
     #[test]

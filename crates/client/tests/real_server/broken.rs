@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tributary_client::{Client, ConnectOptions, DumpRequest, Error};
+use tributary_wire::compress::FrameWriter;
+use tributary_wire::{capabilities, packet};
 
 use crate::fake::{Fake, listen};
 use crate::shared_server;
@@ -188,4 +190,65 @@ async fn replies_that_arrived_before_the_failure_are_delivered() {
     assert_eq!(client.read_reply().await.unwrap().results.len(), 1);
     assert!(client.read_reply().await.unwrap_err().is_network());
     assert!(client.is_broken());
+}
+
+/// How a stream ends whose source sends `beginning` and then `trickle` again and again, with pauses shorter than the silence
+/// that is allowed.
+async fn stream_of(compressed: bool, beginning: &[u8], trickle: &[u8]) -> Error {
+    let (listener, options) = listen().await;
+    let options = ConnectOptions {
+        compress: compressed,
+        ..options
+    };
+    let source = async {
+        let capabilities = if compressed { capabilities::COMPRESS } else { 0 };
+        let mut fake = Fake::let_in(&listener, capabilities).await;
+        fake.stream.write_all(beginning).await.unwrap();
+        while fake.stream.write_all(trickle).await.is_ok() {
+            tokio::time::sleep(SOON / 4).await;
+        }
+    };
+    let replica = async {
+        let client = Client::connect(&options).await.unwrap();
+        let mut stream = client.dump(&DumpRequest::default()).await.unwrap();
+        stream.next(SOON).await.unwrap_err()
+    };
+    tokio::join!(replica, source).0
+}
+
+/// A heartbeat as it travels.
+fn heartbeat(sequence: u8) -> Vec<u8> {
+    const EVENT_BYTES: u8 = 19 + 10;
+    let mut payload = vec![0; 1 + usize::from(EVENT_BYTES)];
+    payload[1 + 4] = 27;
+    payload[1 + 9] = EVENT_BYTES;
+    let mut packet = Vec::new();
+    packet::encode(&mut packet, sequence, [&payload[..]]);
+    packet
+}
+
+/// A bit of a length was changed on the way, and the source goes on with heartbeats, which must not be taken for the rest.
+#[tokio::test]
+async fn a_stream_does_not_stand_still_after_a_false_length() {
+    let heartbeats = heartbeat(2);
+    // Of a packet: the event in it knows better.
+    let mut packet = heartbeat(1);
+    packet[2] ^= 0x40;
+    let error = stream_of(false, &packet, &heartbeats).await;
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    // Of a packet without an event.
+    let error = stream_of(false, b"\x00\x40\x00\x01\xff\xd4\x04", &heartbeats).await;
+    assert!(matches!(error, Error::Timeout { after: SOON, .. }), "{error}");
+    // Of a compressed frame: its data knows better, if it is compressed.
+    let mut frames = Vec::new();
+    let mut writer = FrameWriter::new();
+    writer.encode(&mut frames, 1, &heartbeat(1).repeat(4));
+    frames[1] ^= 0x40;
+    let error = stream_of(true, &frames, &heartbeats).await;
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    frames.clear();
+    writer.encode(&mut frames, 1, &heartbeat(1));
+    frames[1] ^= 0x40;
+    let error = stream_of(true, &frames, &heartbeats).await;
+    assert!(matches!(error, Error::Timeout { after: SOON, .. }), "{error}");
 }

@@ -130,3 +130,33 @@ proptest! {
         let _ = read_all(&stream, cut, 100_000);
     }
 }
+
+#[test]
+fn a_payload_that_has_begun_to_arrive_can_be_looked_at() {
+    const MAX: usize = FRAGMENT_BYTES_MAX;
+    for (size, arrived, announced, is_last) in [
+        (10, 3, 10, true),
+        (100_000, 70_000, 100_000, true),
+        (MAX + 9, 70_000, MAX, false),
+        // The header of the second packet has arrived.
+        (MAX + 9, MAX + HEADER_BYTES, MAX + 9, true),
+    ] {
+        let payload: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        let mut out = Vec::new();
+        encode(&mut out, 0, [&payload[..]]);
+        let mut reader = PacketReader::new(1024, 1 << 30);
+        assert_eq!(reader.unfinished(), None);
+        reader.space().extend_from_slice(&out[..HEADER_BYTES + arrived]);
+        assert!(!reader.is_ready().unwrap());
+        let head = &payload[..arrived.min(MAX)];
+        let expected = Unfinished {
+            head,
+            announced,
+            is_last,
+        };
+        assert!(reader.unfinished() == Some(expected), "{size} {arrived}");
+        reader.space().extend_from_slice(&out[HEADER_BYTES + arrived..]);
+        assert!(reader.is_ready().unwrap());
+        assert_eq!(reader.unfinished(), None);
+    }
+}
