@@ -1,12 +1,11 @@
 //! The engine in `SHOW PROCESSLIST` through the control port, beside a native replica of the same source.
 
-use std::process::Command;
 use std::time::Instant;
 
 use tributary_sandbox::{Server, ServerOptions};
 
-use crate::site::Site;
-use crate::support::{DEADLINE, POLL_INTERVAL, Ran};
+use crate::site::{Site, client_of};
+use crate::support::{DEADLINE, POLL_INTERVAL};
 
 type Row = Vec<String>;
 
@@ -52,30 +51,15 @@ async fn threads_are_in_the_process_list_as_those_of_a_native_replica() {
     const LIST: &str = "SHOW FULL PROCESSLIST";
     let site = Site::new().await;
     let mut running = site.start();
-    let (source, account) = &site.sources[0];
+    let (source, _) = &site.sources[0];
     site.target.run("CREATE DATABASE master1_asterisk").await.unwrap();
     let native = Server::start(ServerOptions::plain(77).arg("--slave-parallel-threads=4"))
         .await
         .unwrap();
-    let place = source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
-    let text = |index: usize| place[index].clone().unwrap();
-    native.run(&format!(
-        "CREATE DATABASE asterisk; CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
-         MASTER_LOG_FILE='{}', MASTER_LOG_POS={}; START SLAVE",
-        source.port(),
-        account.user,
-        account.password,
-        text(0),
-        text(1),
-    ))
-    .await
-    .unwrap();
+    native.run("CREATE DATABASE asterisk").await.unwrap();
+    site.replicate_natively(&native, "").await;
     let of_native = || {
-        let mut client = Command::new("mariadb");
-        client
-            .args(["--no-defaults", "-uroot", "-S"])
-            .arg(native.socket());
-        let ran: Ran = client.args(["-NBe", LIST]).output().unwrap().into();
+        let ran = client_of(&native, &["-NBe", LIST]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         ran.stdout
     };

@@ -85,27 +85,15 @@ async fn relay_log_events_are_those_of_a_native_replica() {
     let options = options.replace("[tributary]\n", "[tributary]\nmaster2.tributary_relay_log=OFF\n");
     std::fs::write(&site.option_file, options).unwrap();
     let mut running = site.start();
-    let (source, account) = &site.sources[0];
+    let (source, _) = &site.sources[0];
     let native = Server::start(ServerOptions::plain(77).arg("--relay-log=relay"))
         .await
         .unwrap();
-    let begin = native_rows(source, "SHOW MASTER STATUS").await.remove(0);
     let tables = "CREATE DATABASE master1_asterisk CHARACTER SET latin1; CREATE TABLE master1_asterisk.vicidial_log (id INT PRIMARY KEY, status VARCHAR(9))";
     site.target.run(tables).await.unwrap();
     site.change_master("master1", 0).await;
     site.run("START SLAVE 'master1'");
-    native
-        .run(&format!(
-            "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
-             MASTER_LOG_FILE='{}', MASTER_LOG_POS={}; START SLAVE IO_THREAD",
-            source.port(),
-            account.user,
-            account.password,
-            begin[0],
-            begin[1],
-        ))
-        .await
-        .unwrap();
+    site.replicate_natively(&native, "IO_THREAD").await;
     let file = site.dir.file("load.txt", "1,2\n3,4\n");
     source
         .run(&WORKLOAD.replace("@FILE@", &file.display().to_string()))

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tributary_sandbox::{Server, ServerOptions};
 
-use crate::site::{Site, TABLES, field_of, wait_for_checkpoint};
+use crate::site::{Site, TABLES, client_of, field_of, wait_for_checkpoint};
 use crate::support::{DEADLINE, POLL_INTERVAL, Ran, Running};
 
 const GROUP_COUNTS: [&str; 3] = [
@@ -39,33 +39,16 @@ async fn native_replica(site: &Site, threads: &str) -> Server {
     let native = Server::start(ServerOptions::plain(77).arg("--relay-log=relay"))
         .await
         .unwrap();
-    let (source, account) = &site.sources[0];
     let tables = "CREATE DATABASE asterisk; CREATE TABLE asterisk.sip_packets (id INT) ENGINE=MyISAM;
         SET GLOBAL replicate_ignore_table='asterisk.sip_packets'";
     native.run(tables).await.unwrap();
-    let begin = source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
-    native
-        .run(&format!(
-            "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
-             MASTER_LOG_FILE='{}', MASTER_LOG_POS={}; START SLAVE {threads}",
-            source.port(),
-            account.user,
-            account.password,
-            begin[0].as_deref().unwrap(),
-            begin[1].as_deref().unwrap(),
-        ))
-        .await
-        .unwrap();
+    site.replicate_natively(&native, threads).await;
     native
 }
 
 /// What the client shows of a native replica.
 fn native_shown(native: &Server, sql: &str) -> String {
-    let mut client = Command::new("mariadb");
-    client
-        .args(["--no-defaults", "-uroot", "-S"])
-        .arg(native.socket());
-    let ran: Ran = client.args(["-e", sql]).output().unwrap().into();
+    let ran = client_of(native, &["-e", sql]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     ran.stdout
 }
@@ -240,13 +223,7 @@ async fn the_place_in_the_relay_log_is_shown_and_can_be_applied_up_to() {
     // Vertically with names, otherwise without.
     let flags = |sql: &str| if sql.ends_with("\\G") { "-e" } else { "-NBre" };
     let through_port = |sql: &str| site.client(&[flags(sql), sql]);
-    let directly = |sql: &str| {
-        let mut client = Command::new("mariadb");
-        client
-            .args(["--no-defaults", "-uroot", "-S"])
-            .arg(native.socket());
-        client.args([flags(sql), sql]).output().unwrap().into()
-    };
+    let directly = |sql: &str| client_of(&native, &[flags(sql), sql]);
     let ours = Side {
         client: &through_port,
         name: "'master1'",

@@ -50,6 +50,16 @@ pub(crate) fn field_of(shown: &str, field: &str) -> String {
     line.unwrap_or_default().to_owned()
 }
 
+/// What the client prints of statements on a server itself.
+pub(crate) fn client_of(server: &Server, args: &[&str]) -> Ran {
+    let mut client = Command::new("mariadb");
+    client
+        .args(["--no-defaults", "-uroot", "-S"])
+        .arg(server.socket())
+        .args(args);
+    client.output().unwrap().into()
+}
+
 impl Site {
     pub(crate) async fn new() -> Self {
         let target = Server::start(ServerOptions::target()).await.unwrap();
@@ -101,6 +111,24 @@ impl Site {
         let mut client = Command::new("mariadb");
         client.env("HOME", self.dir.path()).args(args);
         client.output().unwrap().into()
+    }
+
+    /// Has another server replicate the first source natively, from where that is now.
+    pub(crate) async fn replicate_natively(&self, replica: &Server, threads: &str) {
+        let (source, account) = &self.sources[0];
+        let begin = source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
+        replica
+            .run(&format!(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
+                 MASTER_LOG_FILE='{}', MASTER_LOG_POS={}; START SLAVE {threads}",
+                source.port(),
+                account.user,
+                account.password,
+                begin[0].as_deref().unwrap(),
+                begin[1].as_deref().unwrap(),
+            ))
+            .await
+            .unwrap();
     }
 
     /// Runs statements that must succeed.
