@@ -8,6 +8,7 @@ mod clients;
 mod commands;
 mod control_tls;
 mod decode;
+mod failpoints;
 mod fencing;
 mod help;
 mod lint;

@@ -63,18 +63,24 @@ impl Stage {
         (ran.code == Some(0)).then(|| serde_json::from_str(&ran.stdout).unwrap())
     }
 
+    /// Where the source's binlog ends: file and offset, as the status document has them.
+    pub(crate) async fn end_of_source(&self) -> (Value, Value) {
+        let end = self.source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
+        let offset: u64 = end[1].as_deref().unwrap().parse().unwrap();
+        (end[0].as_deref().into(), offset.into())
+    }
+
+    /// Whether all up to there is on the target, and an engine says so.
+    pub(crate) fn has_executed(&self, end: &(Value, Value)) -> bool {
+        let status = self.status().unwrap_or_default();
+        let executed = &status["connections"][0]["executed"];
+        (&executed["file"], &executed["offset"]) == (&end.0, &end.1)
+    }
+
     /// Waits until all that the source has written is on the target.
     pub(crate) async fn wait_until_caught_up(&self, running: &mut Running) {
-        let written = self.source.rows("SHOW MASTER STATUS").await.unwrap().remove(0);
-        let written = [written[0].clone(), written[1].clone()];
-        running.wait_until(&format!("the target at {written:?}"), |_| {
-            let status = self.status().unwrap_or_default();
-            let executed = &status["connections"][0]["executed"];
-            [
-                executed["file"].as_str().map(str::to_owned),
-                executed["offset"].as_u64().map(|at| at.to_string()),
-            ] == written
-        });
+        let end = self.end_of_source().await;
+        running.wait_until(&format!("the target at {end:?}"), |_| self.has_executed(&end));
     }
 
     /// Waits until so many groups are on the target.

@@ -92,6 +92,13 @@ impl Running {
         Self::spawn(command(), option_file, args)
     }
 
+    /// The same, to end when it comes to a place for the nth time (`NAME:N`).
+    pub(crate) fn start_with_failpoint(option_file: &Path, failpoint: &str) -> Self {
+        let mut command = command();
+        command.env("TRIBUTARY_FAILPOINT", failpoint);
+        Self::spawn(command, option_file, &[])
+    }
+
     /// The same, with no file longer than so many KiB: it is as if the disk were full.
     pub(crate) fn start_with_short_files(option_file: &Path, kib: u32) -> Self {
         let mut shell = Command::new("sh");
@@ -129,6 +136,10 @@ impl Running {
             .arg(self.pid().to_string())
             .status();
         assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it has ended, and gives its exit code.
